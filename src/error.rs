@@ -1,0 +1,73 @@
+//! One error for the whole crate, sorted by whose fault it is.
+
+use std::path::{Path, PathBuf};
+
+/// The result of everything here that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, and with which file.
+///
+/// Every message names what was expected, what was found and, where there is one, the way out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A checkpoint is damaged, hostile, or of a kind that is not read.
+    #[error("{}: {reason}", path.display())]
+    Checkpoint {
+        /// The checkpoint's file or folder.
+        path: PathBuf,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// An image is damaged, or of a kind that is not read.
+    #[error("{}: {reason}", path.display())]
+    Image {
+        /// The image's file, or `-` for standard input.
+        path: PathBuf,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// No device, not the device that was asked for, or a device that failed.
+    #[error("{0}")]
+    Device(String),
+    /// Something is larger than the limit that guards memory.
+    #[error("{}: {what} is {found}, over the limit of {limit}", path.display())]
+    Limit {
+        /// The file that asks for too much.
+        path: PathBuf,
+        /// What is too large, with its unit.
+        what: String,
+        /// How large it is.
+        found: u64,
+        /// How large it may be.
+        limit: u64,
+    },
+    /// The operating system refused to read or write a file.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The caller asked for something that does not exist or does not fit.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl Error {
+    /// A fault of the checkpoint at `path`.
+    pub fn checkpoint(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
+        Self::Checkpoint { path: path.as_ref().to_owned(), reason: reason.into() }
+    }
+
+    /// A fault of the image at `path`.
+    pub fn image(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
+        Self::Image { path: path.as_ref().to_owned(), reason: reason.into() }
+    }
+
+    /// What the operating system said of `path`.
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Io { path: path.as_ref().to_owned(), source }
+    }
+}
