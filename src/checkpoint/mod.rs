@@ -1,0 +1,67 @@
+//! Opens checkpoints: tells the format from the content, never the extension, and reads it into a [`StateDict`].
+//!
+//! Formats and their sources: safetensors by its specification (huggingface/safetensors), PyTorch's zip and legacy
+//! stream by what `torch.save` writes, pickles by the opcodes that Python's `pickletools` documents.
+
+mod limits;
+mod pickle;
+mod safetensors;
+mod sharded;
+mod sniff;
+mod source;
+mod state_dict;
+mod torch;
+
+pub use limits::Limits;
+pub use state_dict::StateDict;
+
+use crate::error::{Error, Result};
+use source::Opening;
+use std::fmt;
+use std::path::Path;
+
+/// A checkpoint's file format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// One safetensors file.
+    Safetensors,
+    /// Several safetensors files under one `*.index.json`.
+    ShardedSafetensors,
+    /// The zip archive that `torch.save` writes since PyTorch 1.6.
+    TorchZip,
+    /// The stream of pickles and raw storages that `torch.save` wrote before.
+    TorchLegacy,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Safetensors => "safetensors",
+            Self::ShardedSafetensors => "sharded safetensors",
+            Self::TorchZip => "PyTorch zip",
+            Self::TorchLegacy => "PyTorch legacy stream",
+        })
+    }
+}
+
+/// What [`StateDict::open_with`] does.
+fn open(path: &Path, limits: &Limits) -> Result<StateDict> {
+    let mut dict = if std::fs::metadata(path).map_err(|e| Error::io(path, e))?.is_dir() {
+        match sniff::folder(path)? {
+            Format::ShardedSafetensors => sharded::open_folder(path, limits),
+            format => Err(Error::checkpoint(path, format!("is a folder, and {format} is a file"))),
+        }
+    } else {
+        let opening = Opening::new(path, limits)?;
+        match sniff::file(path, &opening.head)? {
+            Format::Safetensors => safetensors::open(&opening.read()?),
+            Format::ShardedSafetensors => sharded::open_index(opening, limits),
+            Format::TorchZip => torch::open_zip(&opening.read()?),
+            Format::TorchLegacy => torch::open_legacy(&opening.read()?),
+        }
+    }?;
+    // What DataParallel puts before every name.
+    dict.strip_prefix("module.");
+    Ok(dict)
+}

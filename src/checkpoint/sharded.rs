@@ -1,0 +1,119 @@
+//! Reads safetensors that are split over several files, which one `*.index.json` lists.
+
+use super::source::{Opening, short};
+use super::{Format, Limits, StateDict, safetensors};
+use crate::error::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+/// `{"metadata": {...}, "weight_map": {"name": "file"}}`, as Hugging Face libraries write it.
+#[derive(serde::Deserialize)]
+struct Index {
+    #[serde(default)]
+    metadata: BTreeMap<String, serde_json::Value>,
+    weight_map: BTreeMap<String, String>,
+}
+
+/// Reads the folder at `path` by the one index that it holds.
+pub(super) fn open_folder(path: &Path, limits: &Limits) -> Result<StateDict> {
+    let io = |e| Error::io(path, e);
+    let mut index: Option<PathBuf> = None;
+    let mut single: Option<PathBuf> = None;
+    for entry in std::fs::read_dir(path).map_err(io)? {
+        let file = entry.map_err(io)?.path();
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        if name.ends_with(".index.json") {
+            if let Some(other) = &index {
+                return Err(Error::checkpoint(
+                    path,
+                    format!("holds several indexes, {} and {}; give one of them", other.display(), file.display()),
+                ));
+            }
+            index = Some(file);
+        } else if name.ends_with(".safetensors") || name.ends_with(".pth") || name.ends_with(".pt") {
+            single = Some(file);
+        }
+    }
+    match (index, single) {
+        (Some(index), _) => open_index(Opening::new(&index, limits)?, limits),
+        (None, Some(file)) => Err(Error::checkpoint(
+            path,
+            format!("is a folder without *.index.json; give a file, such as {}", file.display()),
+        )),
+        (None, None) => {
+            Err(Error::checkpoint(path, "is a folder that holds no checkpoint: no *.index.json; give the file itself"))
+        }
+    }
+}
+
+/// Reads the checkpoint whose index is `opening`.
+pub(super) fn open_index(opening: Opening, limits: &Limits) -> Result<StateDict> {
+    let path = opening.path;
+    if opening.len() > limits.header_bytes {
+        return Err(Error::Limit {
+            path: path.to_owned(),
+            what: "the index's size in bytes (Limits::header_bytes)".into(),
+            found: opening.len(),
+            limit: limits.header_bytes,
+        });
+    }
+    let index = opening.read()?;
+    let index: Index = serde_json::from_slice(&index.bytes).map_err(|error| {
+        Error::checkpoint(path, format!("is JSON, but no index of sharded safetensors with a weight_map: {error}"))
+    })?;
+    let mut shards: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (name, file) in &index.weight_map {
+        shards.entry(file).or_default().insert(name);
+    }
+
+    let mut dict = StateDict::of(Format::ShardedSafetensors, path);
+    for (key, value) in &index.metadata {
+        dict.describe(key, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    }
+    let mut left = limits.clone();
+    for (file, names) in shards {
+        let shard_path = locate(path, file)?;
+        let source = Opening::new(&shard_path, &left)?.read()?;
+        let shard = safetensors::open(&source)?;
+        left.file_bytes = left.file_bytes.saturating_sub(source.bytes.len() as u64);
+        if let Some(missing) = names.iter().find(|name| !shard.contains(name)) {
+            return Err(Error::checkpoint(
+                path,
+                format!("its weight_map puts `{}` into {file}, which has no such tensor", short(missing)),
+            ));
+        }
+        let unlisted = shard.names().filter(|name| !names.contains(name)).count();
+        if unlisted > 0 {
+            dict.note(format!("left out {unlisted} tensors of {file} that the index does not list there"));
+        }
+        for (name, tensor) in shard.iter().filter(|(name, _)| names.contains(name)) {
+            dict.insert(name, tensor.clone());
+        }
+        for (key, value) in shard.metadata() {
+            dict.describe(key, value);
+        }
+    }
+    Ok(dict)
+}
+
+/// The path of the shard `file`, which must lie in the folder of `index`.
+fn locate(index: &Path, file: &str) -> Result<PathBuf> {
+    let fault = |reason: &str| Error::checkpoint(index, format!("its shard `{}` {reason}", short(file)));
+    let inside = Path::new(file).components().all(|part| matches!(part, Component::Normal(_)));
+    if file.is_empty() || !inside || file.contains(['\\', ':', '\0']) {
+        return Err(fault("is refused: shards must lie in the index's own folder"));
+    }
+    let folder = index.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder.canonicalize().map_err(|e| Error::io(folder, e))?;
+    let shard = match folder.join(file).canonicalize() {
+        Ok(shard) => shard,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(fault("is missing; download every file that the index lists"));
+        }
+        Err(error) => return Err(Error::io(folder.join(file), error)),
+    };
+    if !shard.starts_with(&folder) {
+        return Err(fault("is refused: it is a link out of the index's folder; put the file itself there"));
+    }
+    Ok(shard)
+}

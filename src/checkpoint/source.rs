@@ -1,0 +1,115 @@
+//! One file's bytes, with the path and the limits that errors about it speak of.
+
+use super::Limits;
+use crate::error::{Error, Result};
+use bytes::Bytes;
+use std::cell::Cell;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// Bytes from which a format is told.
+pub(super) const HEAD_BYTES: usize = 4096;
+
+/// A file that was opened, of which only the head was read.
+pub(super) struct Opening<'a> {
+    pub path: &'a Path,
+    pub head: Vec<u8>,
+    limits: &'a Limits,
+    file: File,
+    len: u64,
+}
+
+impl<'a> Opening<'a> {
+    pub fn new(path: &'a Path, limits: &'a Limits) -> Result<Self> {
+        let io = |e| Error::io(path, e);
+        // Asked before opening: opening a named pipe would wait for its other end.
+        let kind = std::fs::metadata(path).map_err(io)?;
+        if !kind.is_file() {
+            return Err(Error::checkpoint(path, "is no regular file; a checkpoint must be a file or a folder"));
+        }
+        let mut file = File::open(path).map_err(io)?;
+        let mut head = Vec::new();
+        file.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(io)?;
+        Ok(Self { path, head, limits, file, len: kind.len() })
+    }
+
+    /// The file's size in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Reads the rest, provided that file and limits agree.
+    pub fn read(self) -> Result<Source<'a>> {
+        let Self { path, head: mut bytes, limits, file, len } = self;
+        let over = |found| Error::Limit {
+            path: path.to_owned(),
+            what: "the file's size in bytes (Limits::file_bytes)".into(),
+            found,
+            limit: limits.file_bytes,
+        };
+        if len > limits.file_bytes {
+            return Err(over(len));
+        }
+        let rest = usize::try_from(len).unwrap_or(usize::MAX).saturating_sub(bytes.len());
+        if bytes.try_reserve_exact(rest).is_err() {
+            return Err(Error::checkpoint(path, format!("its {len} bytes do not fit into memory")));
+        }
+        // A file that grows meanwhile must not grow past the limit either.
+        let bound = limits.file_bytes.saturating_add(1).saturating_sub(bytes.len() as u64);
+        file.take(bound).read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
+        if bytes.len() as u64 > limits.file_bytes {
+            return Err(over(bytes.len() as u64));
+        }
+        Ok(Source::new(path, Bytes::from(bytes), limits))
+    }
+}
+
+/// A whole file in memory.
+pub(super) struct Source<'a> {
+    pub path: &'a Path,
+    pub bytes: Bytes,
+    pub limits: &'a Limits,
+    expanded: Cell<u64>,
+}
+
+impl<'a> Source<'a> {
+    pub fn new(path: &'a Path, bytes: Bytes, limits: &'a Limits) -> Self {
+        Self { path, bytes, limits, expanded: Cell::new(0) }
+    }
+
+    pub fn fault(&self, reason: impl Into<String>) -> Error {
+        Error::checkpoint(self.path, reason)
+    }
+
+    pub fn over(&self, what: impl Into<String>, found: u64, limit: u64) -> Error {
+        Error::Limit { path: self.path.to_owned(), what: what.into(), found, limit }
+    }
+
+    /// Counts `bytes` that `what` takes above the file's own; to be asked before they are allocated.
+    pub fn expand(&self, what: impl FnOnce() -> String, bytes: u64) -> Result<()> {
+        let total = self.expanded.get().saturating_add(bytes);
+        if total > self.bound() {
+            let what = format!(
+                "the memory in bytes that {} brings expanded data to (Limits::expanded_bytes plus the file's size)",
+                what()
+            );
+            return Err(self.over(what, total, self.bound()));
+        }
+        self.expanded.set(total);
+        Ok(())
+    }
+
+    fn bound(&self) -> u64 {
+        self.limits.expanded_bytes.saturating_add(self.bytes.len() as u64)
+    }
+}
+
+/// `text` cut to a length that fits into a message.
+pub(super) fn short(text: &str) -> String {
+    const CHARS: usize = 120;
+    match text.char_indices().nth(CHARS) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}...", &text[..end]),
+    }
+}

@@ -1,0 +1,163 @@
+//! The state dict: what every checkpoint becomes, an ordered map from parameter name to tensor.
+
+use super::{Format, Limits};
+use crate::error::Result;
+use crate::tensor::Tensor;
+use indexmap::IndexMap;
+use std::path::{Path, PathBuf};
+
+/// An ordered map from parameter name to tensor, as PyTorch means it.
+///
+/// Iteration follows the file. Tensors share the bytes of the file that was read; cloning copies none of them.
+#[derive(Debug, Clone, Default)]
+pub struct StateDict {
+    tensors: IndexMap<String, Tensor>,
+    metadata: IndexMap<String, String>,
+    notes: Vec<String>,
+    format: Option<Format>,
+    path: Option<PathBuf>,
+}
+
+impl StateDict {
+    /// An empty state dict that comes from no file.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty state dict to be filled from `path`.
+    pub(super) fn of(format: Format, path: &Path) -> Self {
+        Self { format: Some(format), path: Some(path.to_owned()), ..Self::default() }
+    }
+
+    /// Reads the checkpoint at `path`, a file or a folder, whatever its extension, under the default [`Limits`].
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`](crate::Error::Checkpoint) for what is damaged, refused or in no format that is read,
+    /// [`Error::Limit`](crate::Error::Limit) for what asks for too much memory, and
+    /// [`Error::Io`](crate::Error::Io) where the system does not let the file be read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, &Limits::default())
+    }
+
+    /// As [`open`](Self::open), under `limits`.
+    pub fn open_with(path: impl AsRef<Path>, limits: &Limits) -> Result<Self> {
+        super::open(path.as_ref(), limits)
+    }
+
+    /// The format of the file; `None` for a state dict that was built in memory.
+    pub fn format(&self) -> Option<Format> {
+        self.format
+    }
+
+    /// The file or folder that was opened; `None` for a state dict that was built in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// What the file says beside its tensors: `__metadata__` of safetensors, and the numbers and strings (`epoch`,
+    /// `loss`) of a training checkpoint.
+    pub fn metadata(&self) -> &IndexMap<String, String> {
+        &self.metadata
+    }
+
+    /// Sentences on what reading chose to do: which key the state dict was under, what was left out, which prefix was
+    /// taken off.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// How many tensors there are.
+    pub fn len(&self) -> usize {
+        self.tensors.len()
+    }
+
+    /// Whether there is no tensor.
+    pub fn is_empty(&self) -> bool {
+        self.tensors.is_empty()
+    }
+
+    /// The tensor called `name`.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.tensors.get(name)
+    }
+
+    /// Whether there is a tensor called `name`.
+    pub fn contains(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// The names, in the file's order.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Names and tensors, in the file's order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Tensor)> {
+        self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// Adds `tensor` at the end, or puts it in the place of the one called `name`, which is returned.
+    pub fn insert(&mut self, name: impl Into<String>, tensor: Tensor) -> Option<Tensor> {
+        self.tensors.insert(name.into(), tensor)
+    }
+
+    pub(super) fn describe(&mut self, key: impl Into<String>, value: impl Into<String>) {
+        self.metadata.insert(key.into(), value.into());
+    }
+
+    pub(super) fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    /// Takes `prefix` off every name, where every name has it and something remains.
+    pub(super) fn strip_prefix(&mut self, prefix: &str) {
+        let fits = |name: &String| name.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
+        if self.is_empty() || !self.tensors.keys().all(fits) {
+            return;
+        }
+        let stripped = std::mem::take(&mut self.tensors).into_iter();
+        self.tensors = stripped.map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor)).collect();
+        self.note(format!("took `{prefix}` off every name"));
+    }
+}
+
+impl<N: Into<String>> FromIterator<(N, Tensor)> for StateDict {
+    fn from_iter<I: IntoIterator<Item = (N, Tensor)>>(tensors: I) -> Self {
+        let tensors = tensors.into_iter().map(|(name, tensor)| (name.into(), tensor)).collect();
+        Self { tensors, ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(names: &[&str]) -> StateDict {
+        names.iter().map(|&name| (name, Tensor::from_f32(&[1], &[1.0]).unwrap())).collect()
+    }
+
+    #[test]
+    fn order_is_that_of_insertion() {
+        let mut dict = named(&["z", "a", "m"]);
+        assert_eq!(dict.names().collect::<Vec<_>>(), ["z", "a", "m"]);
+        let two = Tensor::from_f32(&[1], &[2.0]).unwrap();
+        assert!(dict.insert("a", two.clone()).is_some());
+        assert_eq!(dict.names().collect::<Vec<_>>(), ["z", "a", "m"]);
+        assert_eq!(dict.get("a"), Some(&two));
+        assert_eq!((dict.len(), dict.format(), dict.path()), (3, None, None));
+    }
+
+    #[test]
+    fn a_prefix_goes_only_where_every_name_has_it() {
+        let mut all = named(&["module.a", "module.b"]);
+        all.strip_prefix("module.");
+        assert_eq!(all.names().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(all.notes(), ["took `module.` off every name"]);
+        for names in [["module.a", "b"], ["module.a", "module."]] {
+            let mut dict = named(&names);
+            dict.strip_prefix("module.");
+            assert_eq!(dict.names().collect::<Vec<_>>(), names);
+            assert!(dict.notes().is_empty());
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! PyTorch checkpoints: a pickle that describes tensors, beside the raw storages that they are views of.
+
+mod archive;
+mod legacy;
+mod names;
+mod select;
+mod strided;
+mod tensors;
+
+pub(super) use archive::open as open_zip;
+pub(super) use legacy::open as open_legacy;
