@@ -2,6 +2,8 @@
 
 mod error;
 mod tensor;
+pub mod vision;
 
 pub use error::{Error, Result};
 pub use tensor::{DType, Tensor, TensorError};
+pub use vision::{Prediction, Preprocess, Preset};
