@@ -3,7 +3,9 @@
 pub mod checkpoint;
 mod error;
 mod tensor;
+pub mod vision;
 
 pub use checkpoint::{Format, Limits, StateDict};
 pub use error::{Error, Result};
 pub use tensor::{DType, Tensor, TensorError};
+pub use vision::{Prediction, Preprocess, Preset};

@@ -1,0 +1,26 @@
+//! From an image file to a network's input, and from its logits to labelled classes.
+//!
+//! ```no_run
+//! use pretrained::vision::{Labels, Limits, Preset, decode_file, top_k};
+//!
+//! let image = decode_file("tiger.jpg", &Limits::default())?;
+//! let input = Preset::Torchvision.preprocess().apply(&image)?;
+//! # let logits = [0.0; 1000];
+//! for prediction in top_k(&logits, 5, Some(&Labels::imagenet()))? {
+//!     println!("{:.3} {}", prediction.probability, prediction.label.unwrap_or_default());
+//! }
+//! # Ok::<(), pretrained::Error>(())
+//! ```
+
+mod decode;
+mod labels;
+mod preprocess;
+mod preset;
+mod topk;
+
+pub use decode::{Limits, decode, decode_file};
+pub use image::RgbImage;
+pub use labels::Labels;
+pub use preprocess::{Crop, Filter, Planes, Preprocess, Resize};
+pub use preset::{Overrides, Preset, Size};
+pub use topk::{Prediction, softmax, top_k};
