@@ -30,6 +30,14 @@ pub enum Error {
     /// No device, not the device that was asked for, or a device that failed.
     #[error("{0}")]
     Device(String),
+    /// Weights could not be downloaded, or are not what was published.
+    #[error("{url}: {reason}")]
+    Download {
+        /// Where the weights were to come from.
+        url: String,
+        /// What was expected, what was found and what to do next.
+        reason: String,
+    },
     /// Something is larger than the limit that guards memory.
     #[error("{}: {what} is {found}, over the limit of {limit}", path.display())]
     Limit {
@@ -64,6 +72,11 @@ impl Error {
     /// A fault of the image at `path`.
     pub fn image(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         Self::Image { path: path.as_ref().to_owned(), reason: reason.into() }
+    }
+
+    /// A failed download of `url`.
+    pub fn download(url: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Download { url: url.into(), reason: reason.into() }
     }
 
     /// What the operating system said of `path`.

@@ -2,6 +2,8 @@
 
 pub mod checkpoint;
 mod error;
+#[cfg(feature = "hub")]
+pub mod hub;
 mod tensor;
 pub mod vision;
 
