@@ -296,7 +296,7 @@ impl Hub {
         if start > 0 {
             request = request.header(header::RANGE, format!("bytes={start}-"));
         }
-        request.call().map_err(|e| self.unavailable(weights, &e.to_string()))
+        request.call().map_err(|e| self.unavailable(weights, &e.into_io().to_string()))
     }
 
     /// Weights that are neither here nor to be had: every place tried, and the ways out.
