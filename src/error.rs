@@ -1,5 +1,6 @@
 //! One error for the whole crate, sorted by whose fault it is.
 
+use crate::bind::LoadReport;
 use std::path::{Path, PathBuf};
 
 /// The result of everything here that can fail.
@@ -26,6 +27,14 @@ pub enum Error {
         path: PathBuf,
         /// What was expected and what was found.
         reason: String,
+    },
+    /// The checkpoint's parameters do not fit the network; the report lists every one.
+    #[error("{}: the parameters do not fit the network: {report}", path.display())]
+    Mismatch {
+        /// The checkpoint's file or folder.
+        path: PathBuf,
+        /// What became of every parameter.
+        report: Box<LoadReport>,
     },
     /// No device, not the device that was asked for, or a device that failed.
     #[error("{0}")]

@@ -54,6 +54,11 @@ impl StateDict {
         self.path.as_deref()
     }
 
+    /// What to call it in an error: its path, or that it has none.
+    pub(crate) fn origin(&self) -> &Path {
+        self.path.as_deref().unwrap_or(Path::new("state dict in memory"))
+    }
+
     /// What the file says beside its tensors: `__metadata__` of safetensors, and the numbers and strings (`epoch`,
     /// `loss`) of a training checkpoint.
     pub fn metadata(&self) -> &IndexMap<String, String> {

@@ -1,21 +1,55 @@
-//! Finds the material that is shared beside the project and absent from most checkouts.
+//! What tests share: where ../shared is, which devices to run on, and how logits are compared.
+#![allow(dead_code)]
 
+use pretrained::{Device, DeviceChoice, DeviceKind, StateDict};
 use std::path::PathBuf;
 
-/// The folder of shared fixtures and data: what PRETRAINED_SHARED names, else `../shared`.
-///
-/// Where it is absent the caller skips, with a line that says so, unless PRETRAINED_REQUIRE lists `shared`.
-#[allow(dead_code)]
+/// Whether `PRETRAINED_REQUIRE`, a comma-separated list, contains `what`.
+fn required(what: &str) -> bool {
+    std::env::var("PRETRAINED_REQUIRE").is_ok_and(|list| list.split(',').any(|item| item.trim() == what))
+}
+
+/// The folder of fixtures, or none, and a visible line, where it is absent and not required.
 pub fn shared() -> Option<PathBuf> {
-    let path = match std::env::var_os("PRETRAINED_SHARED") {
-        Some(path) => PathBuf::from(path),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-    };
-    if path.is_dir() {
-        return Some(path);
+    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared"));
+    let folder = std::env::var_os("PRETRAINED_SHARED").map_or_else(beside, PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder);
     }
-    let required = std::env::var("PRETRAINED_REQUIRE").unwrap_or_default();
-    assert!(!required.split(',').any(|name| name.trim() == "shared"), "{} is required and absent", path.display());
-    eprintln!("skipped: needs ../shared");
+    assert!(!required("shared"), "{} is absent, and PRETRAINED_REQUIRE asks for it", folder.display());
+    eprintln!("skipped: needs the fixtures in {}", folder.display());
     None
+}
+
+/// Every adapter, or those that `PRETRAINED_ADAPTERS`, a comma-separated list of parts of names, asks for.
+pub fn gpus() -> Vec<Device> {
+    let all = Device::list();
+    let names: Vec<String> = match std::env::var("PRETRAINED_ADAPTERS") {
+        Ok(list) => list.split(',').map(|name| name.trim().to_owned()).collect(),
+        Err(_) => all.iter().filter(|info| info.kind != DeviceKind::Cpu).map(|info| info.name.clone()).collect(),
+    };
+    if names.is_empty() {
+        assert!(!required("gpu"), "there is no adapter, and PRETRAINED_REQUIRE asks for one");
+        eprintln!("skipped: needs a GPU, or a software adapter such as lavapipe");
+    }
+    names.into_iter().map(|name| Device::open(&DeviceChoice::Named(name)).unwrap()).collect()
+}
+
+/// The GPUs and the CPU.
+pub fn devices() -> Vec<Device> {
+    gpus().into_iter().chain([Device::cpu()]).collect()
+}
+
+/// The values of one tensor.
+pub fn values(state: &StateDict, name: &str) -> Vec<f32> {
+    state.get(name).unwrap_or_else(|| panic!("the fixture lacks {name}")).to_f32_vec()
+}
+
+/// The largest absolute difference as a share of the largest absolute value expected.
+pub fn relative_error(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    assert!(found.iter().all(|v| v.is_finite()), "a result is not finite");
+    let largest = expected.iter().fold(0f32, |a, v| a.max(v.abs()));
+    let error = found.iter().zip(expected).fold(0f32, |a, (x, y)| a.max((x - y).abs()));
+    error / largest.max(f32::MIN_POSITIVE)
 }

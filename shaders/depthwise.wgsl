@@ -1,0 +1,59 @@
+// A convolution that keeps channels apart: y[c, p] = act(bias[c] + sum over ky, kx of
+// weight[c, ky, kx] * x[planes[c], p * stride + (ky, kx) - padding]), for each image.
+//
+// One invocation computes one pixel of one channel. Dispatch: (pixels / 64, channels, batch), rounded up.
+// weight: [channel][KERNEL][KERNEL]. bias: [channel].
+
+struct Params {
+    x_image: u32, // elements from one image to the next
+    y_image: u32,
+    y_offset: u32, // element at which the first plane begins
+    y_plane: u32, // elements from one plane to the next
+    x_height: u32, // pixels
+    x_width: u32,
+    y_height: u32,
+    y_width: u32,
+    in_channels: u32, // of one group
+    out_channels: u32, // of all groups
+    groups: u32,
+    stride: u32, // pixels
+    padding: u32, // pixels
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> planes: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> weight: array<f32>;
+@group(0) @binding(5) var<storage, read> bias: array<f32>;
+
+override KERNEL: u32 = 3u;
+override RELU: bool = false;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let pixel = id.x;
+    let channel = id.y;
+    if pixel >= params.y_height * params.y_width {
+        return;
+    }
+    let top = i32(pixel / params.y_width * params.stride) - i32(params.padding);
+    let left = i32(pixel % params.y_width * params.stride) - i32(params.padding);
+    let plane = id.z * params.x_image + planes[channel];
+    var acc = bias[channel];
+    var w = channel * KERNEL * KERNEL;
+    for (var ky = 0u; ky < KERNEL; ky++) {
+        let row = top + i32(ky);
+        for (var kx = 0u; kx < KERNEL; kx++) {
+            let column = left + i32(kx);
+            if row >= 0 && row < i32(params.x_height) && column >= 0 && column < i32(params.x_width) {
+                acc += weight[w] * x[plane + u32(row) * params.x_width + u32(column)];
+            }
+            w++;
+        }
+    }
+    if RELU {
+        acc = max(acc, 0.0);
+    }
+    y[id.z * params.y_image + params.y_offset + channel * params.y_plane + pixel] = acc;
+}

@@ -1,0 +1,189 @@
+//! Matches a checkpoint's parameters to a graph's by name, and reports on each.
+
+use crate::checkpoint::StateDict;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, ParameterId};
+use std::fmt;
+
+/// Parameters that training keeps beside the weights and that no inference reads.
+const IGNORED_SUFFIXES: [&str; 1] = [".num_batches_tracked"];
+
+/// What besides a missing or misshapen parameter is an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strictness {
+    /// Parameters that the network has no use for are reported.
+    #[default]
+    AllowUnexpected,
+    /// They are an error.
+    Strict,
+}
+
+/// A parameter that the network needs and the checkpoint lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Its name.
+    pub name: String,
+    /// The shape that it must have.
+    pub shape: Vec<usize>,
+    /// The most similar names among those that the network has no use for.
+    pub nearest: Vec<String>,
+}
+
+/// A parameter with another shape than the network's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatched {
+    /// Its name.
+    pub name: String,
+    /// The network's shape.
+    pub expected: Vec<usize>,
+    /// The checkpoint's shape.
+    pub found: Vec<usize>,
+}
+
+/// What became of every parameter, on either side.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LoadReport {
+    /// Found by name and shape.
+    pub loaded: Vec<String>,
+    /// Needed and absent.
+    pub missing: Vec<Missing>,
+    /// Present and of no use.
+    pub unexpected: Vec<String>,
+    /// Present with another shape.
+    pub mismatched: Vec<Mismatched>,
+    /// Passed over by rule, such as `num_batches_tracked`.
+    pub ignored: Vec<String>,
+}
+
+impl LoadReport {
+    /// Whether the network can run: nothing is missing, and all shapes fit.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.mismatched.is_empty()
+    }
+}
+
+impl fmt::Display for LoadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} loaded, {} missing, {} of another shape, {} unexpected, {} ignored",
+            self.loaded.len(),
+            self.missing.len(),
+            self.mismatched.len(),
+            self.unexpected.len(),
+            self.ignored.len()
+        )?;
+        for Missing { name, shape, nearest } in &self.missing {
+            write!(f, "\n  missing {name} {shape:?}")?;
+            if !nearest.is_empty() {
+                write!(f, " (the nearest names found: {})", nearest.join(", "))?;
+            }
+        }
+        for Mismatched { name, expected, found } in &self.mismatched {
+            write!(f, "\n  {name}: expected {expected:?}, found {found:?}")?;
+        }
+        for name in &self.unexpected {
+            write!(f, "\n  unexpected {name}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A graph's parameters as `f32`, in the graph's order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weights(Vec<Vec<f32>>);
+
+impl Weights {
+    /// Weights given directly, one vector a parameter in the graph's order.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where a count differs from the graph's.
+    pub fn new(graph: &Graph, values: Vec<Vec<f32>>) -> Result<Self> {
+        let fits = values.len() == graph.parameters().len()
+            && graph.parameters().iter().zip(&values).all(|(p, v)| p.shape.iter().product::<usize>() == v.len());
+        if fits { Ok(Self(values)) } else { Err(Error::Usage("the weights do not fit the graph's parameters".into())) }
+    }
+
+    /// The values of one parameter, row-major.
+    pub fn get(&self, id: ParameterId) -> &[f32] {
+        &self.0[id.0]
+    }
+
+    /// How many numbers there are in all.
+    pub fn count(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+}
+
+/// Takes every parameter of `graph` from `state`, by name.
+///
+/// # Errors
+/// [`Error::Mismatch`] with the whole report where parameters are missing or have another shape (and, under
+/// [`Strictness::Strict`], where some are unexpected); [`Error::Checkpoint`] where one holds NaN or infinity.
+pub fn bind(graph: &Graph, state: &StateDict, strictness: Strictness) -> Result<(Weights, LoadReport)> {
+    let mut report = LoadReport::default();
+    let mut values = Vec::with_capacity(graph.parameters().len());
+    let mut not_finite = Vec::new();
+    for parameter in graph.parameters() {
+        let name = &parameter.name;
+        match state.get(name) {
+            Some(tensor) if tensor.shape() == parameter.shape => {
+                let tensor = tensor.to_f32_vec();
+                let bad = tensor.iter().filter(|v| !v.is_finite()).count();
+                if bad > 0 {
+                    not_finite.push(format!("{name} ({bad} of {})", tensor.len()));
+                }
+                values.push(tensor);
+                report.loaded.push(name.clone());
+            }
+            Some(tensor) => report.mismatched.push(Mismatched {
+                name: name.clone(),
+                expected: parameter.shape.clone(),
+                found: tensor.shape().to_vec(),
+            }),
+            None => {
+                report.missing.push(Missing { name: name.clone(), shape: parameter.shape.clone(), nearest: Vec::new() })
+            }
+        }
+    }
+    sort_out_the_rest(graph, state, &mut report);
+    if !report.is_complete() || (strictness == Strictness::Strict && !report.unexpected.is_empty()) {
+        return Err(Error::Mismatch { path: state.origin().to_owned(), report: Box::new(report) });
+    }
+    if !not_finite.is_empty() {
+        let reason = format!("these parameters hold NaN or infinity: {}", not_finite.join(", "));
+        return Err(Error::checkpoint(state.origin(), reason));
+    }
+    Ok((Weights(values), report))
+}
+
+/// Names that are not the graph's become unexpected or ignored, and suggestions for what is missing.
+fn sort_out_the_rest(graph: &Graph, state: &StateDict, report: &mut LoadReport) {
+    let known: std::collections::HashSet<&str> = graph.parameters().iter().map(|p| p.name.as_str()).collect();
+    for name in state.names().filter(|name| !known.contains(name)) {
+        let list = if IGNORED_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
+            &mut report.ignored
+        } else {
+            &mut report.unexpected
+        };
+        list.push(name.to_owned());
+    }
+    for missing in &mut report.missing {
+        missing.nearest = nearest(&missing.name, &report.unexpected);
+    }
+}
+
+/// At most two of `candidates` that resemble `name`, the most similar first.
+fn nearest(name: &str, candidates: &[String]) -> Vec<String> {
+    /// More candidates than this are a foreign file, where no suggestion helps and each costs microseconds.
+    const MOST_CANDIDATES: usize = 2000;
+    const ALIKE: f64 = 0.6;
+    let mut scored: Vec<(f64, &String)> = candidates
+        .iter()
+        .take(MOST_CANDIDATES)
+        .map(|candidate| (strsim::normalized_levenshtein(name, candidate), candidate))
+        .filter(|(score, _)| *score >= ALIKE)
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    scored.into_iter().take(2).map(|(_, candidate)| candidate.clone()).collect()
+}

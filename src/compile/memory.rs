@@ -1,0 +1,91 @@
+//! Lets storages whose lives do not overlap share a buffer.
+//!
+//! Greedy by first use: a storage takes the free buffer that fits it best, or a new one. Buffers stay apart, rather
+//! than being ranges of one, because wgpu orders dispatches by whole buffer.
+
+use super::channels::{Placed, View};
+use super::plan::{Plan, Source, Step, Target, plane_stride};
+use crate::graph::Shape;
+
+/// A storage's place: a buffer, its size there, and from which moment to which it must hold.
+#[derive(Clone, Copy)]
+struct Storage {
+    elements: usize,
+    first: usize,
+    last: usize,
+    buffer: usize,
+}
+
+/// Gives every storage a buffer, and every plane an offset in it.
+pub(super) fn assign(placed: Placed) -> Plan {
+    let producers = placed.storages.len();
+    let output = producers - 1;
+    // Producer `p` writes at moment `p`: the input at 0, step `i` at `i + 1`. Only a set's first producer has a storage.
+    let unused = |producer| Storage { elements: 0, first: producer, last: producer, buffer: 0 };
+    let mut storages: Vec<Storage> = (0..producers).map(unused).collect();
+    let mut offsets = vec![0; producers];
+    for producer in 0..producers {
+        let shape = placed.shape(producer);
+        let storage = &mut storages[placed.storages[producer]];
+        offsets[producer] = storage.elements;
+        storage.elements += shape.channels * plane_stride(shape);
+        storage.last = producer;
+    }
+    for (i, step) in placed.steps.iter().enumerate() {
+        for plane in &step.view.planes {
+            let storage = &mut storages[placed.storages[plane.producer]];
+            storage.last = storage.last.max(i + 1);
+        }
+    }
+    storages[placed.storages[output]].last = usize::MAX;
+    let buffers = share(storages.iter_mut().filter(|storage| storage.elements > 0));
+
+    let storage_of = |producer: usize| storages[placed.storages[producer]];
+    let target = |producer: usize| {
+        let storage = storage_of(producer);
+        Target {
+            buffer: storage.buffer,
+            image_stride: storage.elements,
+            offset: offsets[producer],
+            shape: placed.shape(producer),
+        }
+    };
+    let source = |view: &View| {
+        let storage = storage_of(view.planes.first().map_or(0, |plane| plane.producer));
+        let stride = plane_stride(Shape::new(1, view.height, view.width));
+        Source {
+            buffer: storage.buffer,
+            image_stride: storage.elements,
+            planes: view.planes.iter().map(|plane| offsets[plane.producer] + plane.channel * stride).collect(),
+            height: view.height,
+            width: view.width,
+        }
+    };
+    let (input, output) = (target(0), target(output));
+    let places: Vec<(Source, Target)> =
+        placed.steps.iter().enumerate().map(|(i, step)| (source(&step.view), target(i + 1))).collect();
+    let steps = placed.steps.into_iter().zip(places);
+    let steps = steps.map(|(step, (source, target))| Step { name: step.name, kernel: step.kernel, source, target });
+    Plan { input, steps: steps.collect(), output, buffers }
+}
+
+/// Picks a buffer for each storage, in order of first use, and returns the buffers' sizes.
+fn share<'s>(storages: impl Iterator<Item = &'s mut Storage>) -> Vec<usize> {
+    let mut buffers: Vec<(usize, usize)> = Vec::new(); // size, and the last moment at which it is taken
+    for storage in storages {
+        let free = buffers.iter().enumerate().filter(|(_, (_, last))| *last < storage.first);
+        // The smallest that holds it; failing that, the largest, which then grows.
+        let best = free.min_by_key(|(_, (size, _))| (*size < storage.elements, size.abs_diff(storage.elements)));
+        match best.map(|(i, _)| i) {
+            Some(i) => {
+                buffers[i] = (buffers[i].0.max(storage.elements), storage.last);
+                storage.buffer = i;
+            }
+            None => {
+                storage.buffer = buffers.len();
+                buffers.push((storage.elements, storage.last));
+            }
+        }
+    }
+    buffers.into_iter().map(|(size, _)| size).collect()
+}

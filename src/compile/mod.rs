@@ -1,0 +1,27 @@
+//! Turns a graph with its weights into a plan for one input size: fused steps, and a place for every channel.
+//!
+//! The stages, in order: [`fuse`] folds batch normalisation into convolutions and ReLU into whatever comes before it;
+//! [`channels`] replaces chunk, concat and shuffle by tables that say where each channel lies, so that nothing is
+//! copied; [`memory`] lets values whose lives do not overlap share a buffer. None of them knows a device.
+
+mod channels;
+mod fuse;
+mod memory;
+mod plan;
+
+pub use plan::{Kernel, Plan, Source, Step, Target};
+
+use crate::bind::Weights;
+use crate::error::Result;
+use crate::graph::{Graph, Shape};
+
+/// Compiles `graph` for images of shape `input`.
+///
+/// # Errors
+/// [`Error::Usage`](crate::Error::Usage) where the shape does not fit the graph.
+pub fn compile(graph: &Graph, weights: &Weights, input: Shape) -> Result<Plan> {
+    let shapes = graph.shapes(input)?;
+    let operations = fuse::fuse(graph, weights);
+    let placed = channels::place(operations, &shapes, graph.output())?;
+    Ok(memory::assign(placed))
+}

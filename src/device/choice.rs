@@ -1,0 +1,210 @@
+//! Which device is meant: `auto`, `cpu`, `gpu`, an index, or part of a name.
+
+use super::{Device, Kind};
+use crate::error::{Error, Result};
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
+/// The name of the device that needs no driver.
+pub(super) const CPU: &str = "cpu";
+
+/// Which device to open.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// A discrete GPU, else an integrated one, else the CPU. Software adapters are passed over.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// A discrete GPU, else an integrated one, else an error.
+    Gpu,
+    /// The device at this place of [`Device::list`].
+    Index(usize),
+    /// The first device whose name contains this, whatever its case. The only way to a software adapter.
+    Named(String),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text.to_ascii_lowercase().as_str() {
+            "auto" => Self::Auto,
+            CPU => Self::Cpu,
+            "gpu" => Self::Gpu,
+            other => other.parse().map_or_else(|_| Self::Named(text.to_owned()), Self::Index),
+        })
+    }
+}
+
+/// What sort of device it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeviceKind {
+    /// A GPU with its own memory.
+    Discrete,
+    /// A GPU that shares the CPU's memory.
+    Integrated,
+    /// A GPU lent by a hypervisor, or one that does not say what it is.
+    Other,
+    /// A graphics driver that runs on the CPU, such as lavapipe, WARP or SwiftShader.
+    Software,
+    /// The `cpu` device.
+    Cpu,
+}
+
+impl fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Discrete => "discrete GPU",
+            Self::Integrated => "integrated GPU",
+            Self::Other => "GPU",
+            Self::Software => "software GPU",
+            Self::Cpu => "CPU",
+        })
+    }
+}
+
+/// One device of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// What it calls itself, and its backend in parentheses.
+    pub name: String,
+    /// What sort of device it is.
+    pub kind: DeviceKind,
+    /// Driver and version; empty where unknown.
+    pub driver: String,
+}
+
+impl fmt::Display for DeviceInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}]", self.name, self.kind)?;
+        if self.driver.is_empty() { Ok(()) } else { write!(f, " {}", self.driver) }
+    }
+}
+
+fn cpu_info() -> DeviceInfo {
+    DeviceInfo { name: CPU.to_owned(), kind: DeviceKind::Cpu, driver: String::new() }
+}
+
+#[cfg(not(feature = "gpu"))]
+pub(super) fn list() -> Vec<DeviceInfo> {
+    vec![cpu_info()]
+}
+
+#[cfg(not(feature = "gpu"))]
+pub(super) fn open(choice: &DeviceChoice) -> Result<Device> {
+    match choice {
+        DeviceChoice::Auto | DeviceChoice::Cpu | DeviceChoice::Index(0) => Ok(Device::cpu()),
+        _ => Err(Error::Device("this build has only the device `cpu`: it lacks the feature `gpu`".into())),
+    }
+}
+
+#[cfg(feature = "gpu")]
+pub(super) fn list() -> Vec<DeviceInfo> {
+    let adapters = super::gpu::adapters();
+    adapters.iter().map(|adapter| adapter.info.clone()).chain([cpu_info()]).collect()
+}
+
+#[cfg(feature = "gpu")]
+pub(super) fn open(choice: &DeviceChoice) -> Result<Device> {
+    if *choice == DeviceChoice::Cpu {
+        return Ok(Device::cpu());
+    }
+    let adapters = super::gpu::adapters();
+    let kinds: Vec<&DeviceInfo> = adapters.iter().map(|adapter| &adapter.info).collect();
+    let wanted = std::env::var("WGPU_ADAPTER_NAME").ok().filter(|name| !name.is_empty());
+    match pick(choice, wanted.as_deref(), &kinds)? {
+        Some(index) => Ok(Device(Kind::Gpu(std::sync::Arc::new(super::gpu::Context::open(&adapters[index])?)))),
+        None => Ok(Device::cpu()),
+    }
+}
+
+/// The index of the adapter that is meant; none for the CPU. `wanted` is part of an adapter's name from the
+/// environment, which decides wherever the choice leaves it open.
+#[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+fn pick(choice: &DeviceChoice, wanted: Option<&str>, adapters: &[&DeviceInfo]) -> Result<Option<usize>> {
+    let named = |part: &str| {
+        let part = part.to_lowercase();
+        adapters.iter().position(|adapter| adapter.name.to_lowercase().contains(&part))
+    };
+    let hardware = || {
+        let real = adapters.iter().enumerate().filter(|(_, adapter)| adapter.kind < DeviceKind::Software);
+        real.min_by_key(|(_, adapter)| adapter.kind).map(|(i, _)| i)
+    };
+    let (found, asked) = match (choice, wanted) {
+        (DeviceChoice::Cpu, _) => return Ok(None),
+        (DeviceChoice::Auto | DeviceChoice::Gpu, Some(name)) => {
+            (named(name), format!("no adapter is called `{name}`, as WGPU_ADAPTER_NAME asks"))
+        }
+        (DeviceChoice::Auto, None) => return Ok(hardware()),
+        (DeviceChoice::Gpu, None) => {
+            (hardware(), "there is no GPU; a software adapter must be asked for by name".into())
+        }
+        (DeviceChoice::Index(index), _) if *index == adapters.len() => return Ok(None),
+        (DeviceChoice::Index(index), _) => {
+            (Some(*index).filter(|i| *i < adapters.len()), format!("there is no device {index}"))
+        }
+        (DeviceChoice::Named(name), _) => (named(name), format!("no device is called `{name}`")),
+    };
+    match found {
+        Some(index) => Ok(Some(index)),
+        None => {
+            let cpu = cpu_info();
+            let all = adapters.iter().copied().chain([&cpu]).enumerate();
+            let list: String = all.map(|(i, info)| format!("\n  {i}: {info}")).collect();
+            Err(Error::Device(format!("{asked}. Found:{list}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine() -> Vec<DeviceInfo> {
+        let info = |name: &str, kind| DeviceInfo { name: name.into(), kind, driver: String::new() };
+        vec![
+            info("llvmpipe (Vulkan)", DeviceKind::Software),
+            info("UHD 770 (Vulkan)", DeviceKind::Integrated),
+            info("RTX 4090 (Vulkan)", DeviceKind::Discrete),
+        ]
+    }
+
+    fn picked(choice: &str, wanted: Option<&str>, adapters: &[DeviceInfo]) -> Result<Option<usize>> {
+        let Ok(choice) = choice.parse();
+        pick(&choice, wanted, &adapters.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn auto_and_gpu_prefer_discrete_then_integrated() {
+        let all = machine();
+        assert_eq!(picked("auto", None, &all).unwrap(), Some(2));
+        assert_eq!(picked("gpu", None, &all).unwrap(), Some(2));
+        assert_eq!(picked("auto", None, &all[..2]).unwrap(), Some(1));
+    }
+
+    #[test]
+    fn software_adapters_must_be_named() {
+        let software = &machine()[..1];
+        assert_eq!(picked("auto", None, software).unwrap(), None);
+        let error = picked("gpu", None, software).unwrap_err().to_string();
+        assert!(error.contains("0: llvmpipe (Vulkan) [software GPU]") && error.contains("1: cpu"), "{error}");
+        assert_eq!(picked("LLVM", None, software).unwrap(), Some(0));
+        assert_eq!(picked("auto", Some("llvm"), software).unwrap(), Some(0));
+    }
+
+    #[test]
+    fn an_index_counts_the_cpu_last() {
+        let all = machine();
+        assert_eq!(picked("0", None, &all).unwrap(), Some(0));
+        assert_eq!(picked("3", None, &all).unwrap(), None);
+        assert!(picked("4", None, &all).unwrap_err().to_string().starts_with("there is no device 4"));
+    }
+
+    #[test]
+    fn an_unknown_name_lists_what_was_found() {
+        let error = picked("radeon", None, &machine()).unwrap_err().to_string();
+        assert!(error.starts_with("no device is called `radeon`. Found:\n  0: llvmpipe"), "{error}");
+    }
+}

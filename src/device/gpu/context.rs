@@ -1,0 +1,146 @@
+//! An open adapter: its device and queue, its pipelines, and what went wrong with it.
+
+use super::kernels::{Pipeline, Shader};
+use crate::device::{DeviceInfo, DeviceKind};
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// An adapter that could be opened.
+pub(in crate::device) struct Adapter {
+    pub info: DeviceInfo,
+    adapter: wgpu::Adapter,
+}
+
+pub(in crate::device) fn adapters() -> Vec<Adapter> {
+    let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    let instance = wgpu::Instance::new(descriptor);
+    let mut found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    found.retain(|adapter| adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS));
+    found.into_iter().map(|adapter| Adapter { info: describe(&adapter.get_info()), adapter }).collect()
+}
+
+fn describe(info: &wgpu::AdapterInfo) -> DeviceInfo {
+    let backend = match info.backend {
+        wgpu::Backend::Vulkan => "Vulkan",
+        wgpu::Backend::Metal => "Metal",
+        wgpu::Backend::Dx12 => "DX12",
+        _ => "wgpu",
+    };
+    DeviceInfo {
+        name: format!("{} ({backend})", info.name.trim()),
+        kind: match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => DeviceKind::Discrete,
+            wgpu::DeviceType::IntegratedGpu => DeviceKind::Integrated,
+            wgpu::DeviceType::Cpu => DeviceKind::Software,
+            wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => DeviceKind::Other,
+        },
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+    }
+}
+
+/// An adapter that is open, shared by the sessions that run on it.
+#[derive(Debug)]
+pub struct Context {
+    name: String,
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    /// Layouts of kernels without and with weights.
+    pub(super) layouts: [wgpu::BindGroupLayout; 2],
+    modules: Mutex<HashMap<Shader, wgpu::ShaderModule>>,
+    pipelines: Mutex<HashMap<Pipeline, wgpu::ComputePipeline>>,
+    failure: Arc<Mutex<Option<String>>>,
+}
+
+impl Context {
+    /// Opens an adapter with wgpu's default limits, but buffers as large as it can bind.
+    pub(in crate::device) fn open(adapter: &Adapter) -> Result<Self> {
+        let name = adapter.info.name.clone();
+        let offered = adapter.adapter.limits();
+        let required_limits = wgpu::Limits {
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            max_buffer_size: offered.max_buffer_size,
+            ..wgpu::Limits::default()
+        };
+        let descriptor = wgpu::DeviceDescriptor { label: Some("pretrained"), required_limits, ..Default::default() };
+        let (device, queue) = pollster::block_on(adapter.adapter.request_device(&descriptor))
+            .map_err(|error| Error::Device(format!("{name} cannot be opened: {error}")))?;
+        let failure = Arc::new(Mutex::new(None));
+        let report = failure.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            lock(&report).get_or_insert(error.to_string());
+        }));
+        let report = failure.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            lock(&report).get_or_insert(format!("the device was lost ({reason:?}): {message}"));
+        });
+        let layouts = [false, true].map(|weighted| super::kernels::layout(&device, weighted));
+        let (modules, pipelines) = Default::default();
+        Ok(Self { name, device, queue, layouts, modules, pipelines, failure })
+    }
+
+    /// What the adapter calls itself, and its backend.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// An error that bears the device's name.
+    pub(super) fn error(&self, reason: impl std::fmt::Display) -> Error {
+        Error::Device(format!("{}: {reason}", self.name))
+    }
+
+    /// What the driver reported since the last check, if anything.
+    pub(super) fn check(&self) -> Result<()> {
+        lock(&self.failure).take().map_or(Ok(()), |reason| Err(self.error(reason)))
+    }
+
+    /// Runs `make`, and turns an invalid call or a lack of memory in it into an error.
+    pub(super) fn guarded<T>(&self, make: impl FnOnce() -> Result<T>) -> Result<T> {
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let validity = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let made = make();
+        let errors = [pollster::block_on(validity.pop()), pollster::block_on(memory.pop())];
+        match errors.into_iter().flatten().next() {
+            Some(error) => Err(self.error(error)),
+            None => made,
+        }
+    }
+
+    /// The pipeline for a shader and its constants, built at its first use.
+    pub(super) fn pipeline(&self, key: &Pipeline) -> wgpu::ComputePipeline {
+        if let Some(pipeline) = lock(&self.pipelines).get(key) {
+            return pipeline.clone();
+        }
+        let module = lock(&self.modules)
+            .entry(key.shader)
+            .or_insert_with(|| {
+                let source = wgpu::ShaderSource::Wgsl(key.shader.source().into());
+                let label = Some(key.shader.name());
+                self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source })
+            })
+            .clone();
+        let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(key.shader.name()),
+            bind_group_layouts: &[Some(&self.layouts[usize::from(key.shader.weighted())])],
+            ..Default::default()
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(key.shader.name()),
+            layout: Some(&layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &key.constants(),
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        lock(&self.pipelines).insert(key.clone(), pipeline.clone());
+        pipeline
+    }
+}
+
+/// A panic while one of these locks was held leaves nothing half done, so poison is no concern.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

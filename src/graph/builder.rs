@@ -1,0 +1,166 @@
+//! Builds a graph with calls that mirror a PyTorch module's `__init__` and `forward`.
+
+use super::{BatchNorm2d, Conv2d, Graph, Linear, MaxPool2d, Node, Op, Parameter, ParameterId, Value};
+
+/// Collects operators and names their parameters by the path to them.
+///
+/// ```
+/// use pretrained::graph::{Builder, Conv2d, Linear, Value};
+///
+/// let mut g = Builder::new();
+/// let x = g.sequential("features", Value::INPUT).conv2d(Conv2d::new(3, 8, 3)).batch_norm2d(8).relu().end();
+/// let x = g.mean(x);
+/// let x = g.linear("fc", x, Linear::new(8, 10));
+/// let graph = g.finish(x);
+/// assert_eq!(graph.parameters()[2].name, "features.1.weight");
+/// ```
+#[derive(Debug, Default)]
+pub struct Builder {
+    nodes: Vec<Node>,
+    parameters: Vec<Parameter>,
+    path: String,
+}
+
+impl Builder {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The graph, which returns `output`.
+    pub fn finish(self, output: Value) -> Graph {
+        Graph { nodes: self.nodes, parameters: self.parameters, output }
+    }
+
+    /// Runs `body` with `name` in front of all names, as a child module's parameters have it.
+    pub fn scope<T>(&mut self, name: &str, body: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = self.path.len();
+        self.path = self.child(name);
+        let result = body(self);
+        self.path.truncate(outer);
+        result
+    }
+
+    /// `nn.Sequential` under `name`: its layers are numbered from 0.
+    pub fn sequential(&mut self, name: &str, x: Value) -> Sequential<'_> {
+        Sequential { name: name.to_owned(), index: 0, x, builder: self }
+    }
+
+    /// A convolution with parameters `name.weight` and `name.bias`.
+    pub fn conv2d(&mut self, name: &str, x: Value, conv: Conv2d) -> Value {
+        let weight = self.parameter(name, "weight", &conv.weight_shape());
+        let bias = conv.bias.then(|| self.parameter(name, "bias", &[conv.out_channels]));
+        self.named(name, Op::Conv2d { conv, weight, bias }, x)
+    }
+
+    /// A batch normalisation with parameters `name.weight`, `.bias`, `.running_mean` and `.running_var`.
+    pub fn batch_norm2d(&mut self, name: &str, x: Value, norm: BatchNorm2d) -> Value {
+        let [weight, bias, running_mean, running_var] =
+            ["weight", "bias", "running_mean", "running_var"].map(|p| self.parameter(name, p, &[norm.channels]));
+        self.named(name, Op::BatchNorm2d { norm, weight, bias, running_mean, running_var }, x)
+    }
+
+    /// A fully connected layer with parameters `name.weight` and `name.bias`.
+    pub fn linear(&mut self, name: &str, x: Value, linear: Linear) -> Value {
+        let weight = self.parameter(name, "weight", &[linear.out_features, linear.in_features]);
+        let bias = linear.bias.then(|| self.parameter(name, "bias", &[linear.out_features]));
+        self.named(name, Op::Linear { linear, weight, bias }, x)
+    }
+
+    /// `F.relu(x)`.
+    pub fn relu(&mut self, x: Value) -> Value {
+        self.plain(Op::Relu, &[x])
+    }
+
+    /// `F.max_pool2d(x, ...)`.
+    pub fn max_pool2d(&mut self, x: Value, pool: MaxPool2d) -> Value {
+        self.plain(Op::MaxPool2d(pool), &[x])
+    }
+
+    /// `x.chunk(2, dim=1)`.
+    pub fn chunk2(&mut self, x: Value) -> (Value, Value) {
+        (self.plain(Op::Chunk { index: 0, count: 2 }, &[x]), self.plain(Op::Chunk { index: 1, count: 2 }, &[x]))
+    }
+
+    /// `torch.cat(parts, dim=1)`.
+    pub fn concat(&mut self, parts: &[Value]) -> Value {
+        self.plain(Op::Concat, parts)
+    }
+
+    /// ShuffleNet's channel shuffle.
+    pub fn channel_shuffle(&mut self, x: Value, groups: usize) -> Value {
+        self.plain(Op::ChannelShuffle { groups }, &[x])
+    }
+
+    /// `x.mean([2, 3])`.
+    pub fn mean(&mut self, x: Value) -> Value {
+        self.plain(Op::Mean, &[x])
+    }
+
+    /// `torch.flatten(x, 1)`.
+    pub fn flatten(&mut self, x: Value) -> Value {
+        self.plain(Op::Flatten, &[x])
+    }
+
+    fn plain(&mut self, op: Op, inputs: &[Value]) -> Value {
+        self.push(Node { op, inputs: inputs.to_vec(), name: String::new() })
+    }
+
+    fn named(&mut self, name: &str, op: Op, x: Value) -> Value {
+        let name = self.child(name);
+        self.push(Node { op, inputs: vec![x], name })
+    }
+
+    fn push(&mut self, node: Node) -> Value {
+        self.nodes.push(node);
+        Value(self.nodes.len())
+    }
+
+    fn parameter(&mut self, module: &str, name: &str, shape: &[usize]) -> ParameterId {
+        let name = format!("{}.{name}", self.child(module));
+        self.parameters.push(Parameter { name, shape: shape.to_vec() });
+        ParameterId(self.parameters.len() - 1)
+    }
+
+    fn child(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+}
+
+/// Layers in a row, numbered as `nn.Sequential` numbers them. Made by [`Builder::sequential`].
+#[derive(Debug)]
+pub struct Sequential<'b> {
+    builder: &'b mut Builder,
+    name: String,
+    index: usize,
+    x: Value,
+}
+
+impl Sequential<'_> {
+    /// Adds `nn.Conv2d`.
+    pub fn conv2d(self, conv: Conv2d) -> Self {
+        self.add(|g, name, x| g.conv2d(name, x, conv))
+    }
+
+    /// Adds `nn.BatchNorm2d` with its default `eps`.
+    pub fn batch_norm2d(self, channels: usize) -> Self {
+        self.add(|g, name, x| g.batch_norm2d(name, x, BatchNorm2d::new(channels)))
+    }
+
+    /// Adds `nn.ReLU`.
+    pub fn relu(self) -> Self {
+        self.add(|g, _, x| g.relu(x))
+    }
+
+    /// What comes out of the last layer.
+    pub fn end(self) -> Value {
+        self.x
+    }
+
+    fn add(mut self, layer: impl FnOnce(&mut Builder, &str, Value) -> Value) -> Self {
+        let name = format!("{}.{}", self.name, self.index);
+        self.x = layer(self.builder, &name, self.x);
+        self.index += 1;
+        self
+    }
+}

@@ -1,0 +1,72 @@
+//! A network as data: operators over values, with named parameters; it knows no device and no file.
+
+mod builder;
+mod op;
+mod shape;
+
+pub use builder::{Builder, Sequential};
+pub use op::{BatchNorm2d, Conv2d, Linear, MaxPool2d, Op};
+pub use shape::Shape;
+
+/// What flows along an edge: the graph's input, or the output of one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value(pub(crate) usize);
+
+impl Value {
+    /// The graph's input.
+    pub const INPUT: Self = Self(0);
+}
+
+/// The place of a parameter in [`Graph::parameters`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ParameterId(pub(crate) usize);
+
+/// A parameter that a checkpoint must supply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// The name that its framework gives it, such as `stage2.0.branch1.0.weight`.
+    pub name: String,
+    /// The shape that it must have.
+    pub shape: Vec<usize>,
+}
+
+/// One operator applied to values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// The operator.
+    pub op: Op,
+    /// What it reads.
+    pub inputs: Vec<Value>,
+    /// Where it stands in the network, such as `stage2.0.branch1.0`; empty for operators without parameters.
+    pub name: String,
+}
+
+/// Operators in the order in which they run. Node `i` makes value `i + 1`; value 0 is the input.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    parameters: Vec<Parameter>,
+    output: Value,
+}
+
+impl Graph {
+    /// The operators, each after those that it reads.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The parameters, in the order in which the operators use them.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// The value that the network returns.
+    pub fn output(&self) -> Value {
+        self.output
+    }
+
+    /// The nodes with the value that each makes.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = (Value, &Node)> {
+        self.nodes.iter().enumerate().map(|(i, node)| (Value(i + 1), node))
+    }
+}

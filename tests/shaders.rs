@@ -1,0 +1,69 @@
+//! Every shader parses, validates, and translates to SPIR-V, MSL and HLSL; no GPU is needed.
+
+use naga::back::{hlsl, msl, pipeline_constants::process_overrides, spv};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use std::path::Path;
+
+/// Name and text of every file in shaders/.
+fn shaders() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let wgsl = files.filter(|path| path.extension().is_some_and(|e| e == "wgsl"));
+    wgsl.map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap())).collect()
+}
+
+/// Parses and validates with no capability beyond the core of WebGPU, and hands the result on with overrides resolved.
+fn each(check: impl Fn(&str, &naga::Module, &ModuleInfo)) {
+    let shaders = shaders();
+    assert!(shaders.len() >= 7, "found only {} shaders", shaders.len());
+    for (name, source) in shaders {
+        let module = naga::front::wgsl::parse_str(&source)
+            .unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(&source, &name)));
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+        let info =
+            validator.validate(&module).unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(&source, &name)));
+        let (module, info) = process_overrides(&module, &info, None, &Default::default()).unwrap();
+        check(&name, &module, &info);
+    }
+}
+
+#[test]
+fn translate_to_spirv() {
+    each(|name, module, info| {
+        let words = spv::write_vec(module, info, &spv::Options::default(), None).unwrap();
+        assert_eq!(words[0], 0x0723_0203, "{name}");
+    });
+}
+
+#[test]
+fn translate_to_msl() {
+    each(|name, module, info| {
+        let (source, _) = msl::write_string(module, info, &msl_options(), &Default::default()).unwrap();
+        assert!(source.contains("kernel void main_"), "{name}: {source}");
+    });
+}
+
+/// Metal needs to know where the lengths of arrays come from.
+fn msl_options() -> msl::Options {
+    msl::Options { lang_version: (2, 0), fake_missing_bindings: true, ..Default::default() }
+}
+
+#[test]
+fn translate_to_hlsl() {
+    each(|name, module, info| {
+        let mut source = String::new();
+        let options =
+            hlsl::Options { shader_model: hlsl::ShaderModel::V6_0, fake_missing_bindings: true, ..Default::default() };
+        hlsl::Writer::new(&mut source, &options, &Default::default()).write(module, info, None).unwrap();
+        assert!(source.contains("void main("), "{name}: {source}");
+    });
+}
+
+/// A file states its formula and its dispatch before anything else.
+#[test]
+fn every_shader_opens_with_its_formula() {
+    for (name, source) in shaders() {
+        let head: String = source.lines().take_while(|line| line.starts_with("//")).collect();
+        assert!(head.contains("Dispatch:") && (head.contains("y[")), "{name}");
+    }
+}
