@@ -1,6 +1,7 @@
 //! Reads the checkpoint that another framework wrote, matches its parameters by name, and classifies images.
 
 mod bind;
+pub mod catalog;
 pub mod checkpoint;
 pub mod compile;
 mod device;
@@ -20,4 +21,4 @@ pub use device::{Device, DeviceChoice, DeviceInfo, DeviceKind, Session};
 pub use error::{Error, Result};
 pub use model::Model;
 pub use tensor::{DType, Tensor, TensorError};
-pub use vision::{Prediction, Preprocess, Preset};
+pub use vision::{Classifier, ClassifierBuilder, Prediction, Preprocess, Preset};

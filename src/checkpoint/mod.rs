@@ -16,7 +16,8 @@ pub use limits::Limits;
 pub use state_dict::StateDict;
 
 use crate::error::{Error, Result};
-use source::Opening;
+use bytes::Bytes;
+use source::{Opening, Source};
 use std::fmt;
 use std::path::Path;
 
@@ -55,13 +56,29 @@ fn open(path: &Path, limits: &Limits) -> Result<StateDict> {
     } else {
         let opening = Opening::new(path, limits)?;
         match sniff::file(path, &opening.head)? {
-            Format::Safetensors => safetensors::open(&opening.read()?),
             Format::ShardedSafetensors => sharded::open_index(opening, limits),
-            Format::TorchZip => torch::open_zip(&opening.read()?),
-            Format::TorchLegacy => torch::open_legacy(&opening.read()?),
+            format => read(format, &opening.read()?),
         }
     }?;
     // What DataParallel puts before every name.
     dict.strip_prefix("module.");
     Ok(dict)
+}
+
+/// What [`StateDict::from_bytes`] does.
+fn open_bytes(name: &Path, bytes: Bytes, limits: &Limits) -> Result<StateDict> {
+    let head = &bytes[..bytes.len().min(source::HEAD_BYTES)];
+    let format = sniff::file(name, head)?;
+    let mut dict = read(format, &Source::new(name, bytes, limits))?;
+    dict.strip_prefix("module.");
+    Ok(dict)
+}
+
+fn read(format: Format, source: &Source) -> Result<StateDict> {
+    match format {
+        Format::Safetensors => safetensors::open(source),
+        Format::TorchZip => torch::open_zip(source),
+        Format::TorchLegacy => torch::open_legacy(source),
+        Format::ShardedSafetensors => Err(source.fault("is an index of other files, which bytes alone do not lead to")),
+    }
 }

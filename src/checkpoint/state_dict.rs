@@ -3,6 +3,7 @@
 use super::{Format, Limits};
 use crate::error::Result;
 use crate::tensor::Tensor;
+use bytes::Bytes;
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,14 @@ impl StateDict {
     /// As [`open`](Self::open), under `limits`.
     pub fn open_with(path: impl AsRef<Path>, limits: &Limits) -> Result<Self> {
         super::open(path.as_ref(), limits)
+    }
+
+    /// Reads a checkpoint that is in memory; errors call it `name`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_bytes(name: impl AsRef<Path>, bytes: impl Into<Bytes>, limits: &Limits) -> Result<Self> {
+        super::open_bytes(name.as_ref(), bytes.into(), limits)
     }
 
     /// The format of the file; `None` for a state dict that was built in memory.

@@ -12,12 +12,14 @@
 //! # Ok::<(), pretrained::Error>(())
 //! ```
 
+mod classifier;
 mod decode;
 mod labels;
 mod preprocess;
 mod preset;
 mod topk;
 
+pub use classifier::{Classifier, ClassifierBuilder};
 pub use decode::{Limits, decode, decode_file};
 pub use image::RgbImage;
 pub use labels::Labels;

@@ -136,6 +136,16 @@ pub struct Planes {
 }
 
 impl Preprocess {
+    /// Width and height of the input in pixels, where they are the same for every image.
+    pub fn fixed_size(&self) -> Option<(u32, u32)> {
+        match (self.crop, self.resize) {
+            (Crop::Centre { width, height }, _) | (Crop::None, Resize::Exact { width, height }) => {
+                Some((width, height))
+            }
+            (Crop::None, Resize::None | Resize::ShorterSide(_)) => None,
+        }
+    }
+
     /// 3, or 1 where [`grayscale`](Self::grayscale) is set.
     pub fn channels(&self) -> usize {
         if self.grayscale { 1 } else { 3 }

@@ -1,0 +1,180 @@
+//! `predict`: image files in, labelled classes out.
+//!
+//! Results go to standard output in the order of the images, everything else to standard error. Exit codes: 0 all
+//! images were predicted, 1 some were not, 2 nothing could start.
+
+mod args;
+mod inputs;
+mod output;
+#[path = "../common/weights.rs"]
+mod weights;
+
+use args::Args;
+use clap::Parser;
+use indicatif::ProgressBar;
+use inputs::Input;
+use output::{Outcome, Output};
+use pretrained::vision::{Limits, Planes, RgbImage, top_k};
+use pretrained::{Classifier, Device, Error, Result, Strictness, catalog};
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// So many images are worth a progress bar.
+const MANY: usize = 16;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(1),
+        Err(error) => {
+            remark(&error.to_string());
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Does what the arguments ask, and returns how many images failed.
+fn run(args: &Args) -> Result<usize> {
+    if args.list_devices {
+        return list_devices();
+    }
+    if args.list_models {
+        return list_models();
+    }
+    let inputs = inputs::expand(args.images.iter().chain(&args.image_path));
+    if inputs.is_empty() {
+        return Err(Error::Usage("no image is given; name files, folders, globs, or - (see --help)".into()));
+    }
+    let (mut classifier, times) = start(args)?;
+    predict(args, &inputs, &mut classifier, times)
+}
+
+/// Seconds that each part took.
+#[derive(Debug, Clone, Copy, Default)]
+struct Times {
+    init: Duration,
+    load: Duration,
+    preprocess: Duration,
+    infer: Duration,
+}
+
+/// Opens the device and loads the model.
+fn start(args: &Args) -> Result<(Classifier, Times)> {
+    if args.model.is_none() && args.weights.is_none() {
+        remark(&format!(
+            "using {}, which knows ten classes; for ImageNet's thousand add --model shufflenetv2_x1_0",
+            catalog::DEFAULT
+        ));
+    }
+    let began = Instant::now();
+    let device = Device::open(&args.device)?;
+    let init = began.elapsed();
+
+    let strictness = if args.strict { Strictness::Strict } else { Strictness::AllowUnexpected };
+    let mut builder = Classifier::builder().device(device).strictness(strictness);
+    builder = builder.overrides(args.overrides()?).max_batch(args.batch_size);
+    if let Some(preset) = args.preset {
+        builder = builder.preset(preset);
+    }
+    if let Some(labels) = &args.labels {
+        builder = builder.labels(args::read_labels(labels)?);
+    }
+    builder = weights::choose(builder, args.model.as_deref(), args.weights.as_deref(), remark)?;
+    let began = Instant::now();
+    let classifier = builder.build()?;
+    let load = began.elapsed();
+
+    let unexpected = &classifier.model().report().unexpected;
+    if !unexpected.is_empty() {
+        let names = unexpected.join(", ");
+        remark(&format!("{} parameters of the checkpoint are of no use: {names}", unexpected.len()));
+    }
+    Ok((classifier, Times { init, load, ..Times::default() }))
+}
+
+/// Predicts all images, batch by batch, and returns how many failed.
+fn predict(args: &Args, inputs: &[Input], classifier: &mut Classifier, mut times: Times) -> Result<usize> {
+    let name = args.model.clone().unwrap_or_else(|| classifier.name().to_owned());
+    let mut output = Output::new(args.format, classifier.name().to_owned(), classifier.device().name());
+    output.begin(&name, times.init, times.load)?;
+    let bar = if inputs.len() >= MANY && io::stdout().is_terminal() && io::stderr().is_terminal() {
+        ProgressBar::new(inputs.len() as u64)
+    } else {
+        ProgressBar::hidden()
+    };
+    let mut failed = 0;
+    for batch in inputs.chunks(args.batch_size) {
+        let began = Instant::now();
+        let prepared: Vec<Result<Planes>> = batch.iter().map(|input| prepare(input, classifier)).collect();
+        times.preprocess += began.elapsed();
+
+        let began = Instant::now();
+        let logits = infer(classifier, prepared);
+        let took = began.elapsed();
+        times.infer += took;
+        let share = took / logits.iter().filter(|l| l.is_ok()).count().max(1) as u32;
+
+        for (input, logits) in batch.iter().zip(logits) {
+            let predictions = logits.and_then(|logits| top_k(&logits, args.top_k, classifier.labels()));
+            failed += usize::from(predictions.is_err());
+            let outcome = Outcome { image: input.name(), predictions, infer: share };
+            bar.suspend(|| output.write(&outcome))?;
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    output.end()?;
+    if args.timings {
+        report(&times, inputs.len());
+    }
+    Ok(failed)
+}
+
+fn prepare(input: &Input, classifier: &Classifier) -> Result<Planes> {
+    let image: RgbImage = input.decode(&Limits::default())?;
+    classifier.preprocess().apply(&image)
+}
+
+/// The logits of each image. Where a batch fails as a whole, its images run one by one, so that each has its own error.
+fn infer(classifier: &mut Classifier, prepared: Vec<Result<Planes>>) -> Vec<Result<Vec<f32>>> {
+    let (good, errors): (Vec<usize>, Vec<usize>) = (0..prepared.len()).partition(|&i| prepared[i].is_ok());
+    debug_assert_eq!(good.len() + errors.len(), prepared.len());
+    let batch: Vec<Planes> = prepared.iter().flatten().cloned().collect();
+    let classes = classifier.classes();
+    let whole = classifier.run(&batch).ok();
+    let mut rows = whole.as_deref().map(|logits| logits.chunks(classes.max(1)));
+    prepared
+        .into_iter()
+        .map(|input| {
+            let input = input?;
+            match rows.as_mut().and_then(Iterator::next) {
+                Some(row) => Ok(row.to_vec()),
+                None => classifier.run(std::slice::from_ref(&input)),
+            }
+        })
+        .collect()
+}
+
+fn report(times: &Times, images: usize) {
+    let each = |time: Duration| time.as_secs_f64() * 1e3 / images as f64;
+    eprintln!("init       {:9.3} ms", times.init.as_secs_f64() * 1e3);
+    eprintln!("load       {:9.3} ms", times.load.as_secs_f64() * 1e3);
+    eprintln!("preprocess {:9.3} ms an image", each(times.preprocess));
+    eprintln!("infer      {:9.3} ms an image", each(times.infer));
+}
+
+fn list_devices() -> Result<usize> {
+    let lines: Vec<String> = Device::list().iter().enumerate().map(|(i, info)| format!("{i}: {info}")).collect();
+    output::print(&lines.join("\n")).map(|()| 0)
+}
+
+fn list_models() -> Result<usize> {
+    let lines = catalog::MODELS.each_ref().map(|model| format!("{:28} {}", model.name, model.summary));
+    output::print(&lines.join("\n")).map(|()| 0)
+}
+
+fn remark(text: &str) {
+    eprintln!("predict: {text}");
+}

@@ -1,0 +1,309 @@
+//! From image files to labelled classes: preprocessing, a session, and labels behind one door.
+
+use super::{Labels, Limits, Overrides, Planes, Prediction, Preprocess, Preset, Resize, decode_file, top_k};
+use crate::bind::Strictness;
+use crate::catalog;
+use crate::checkpoint::StateDict;
+use crate::device::{Device, DeviceChoice, Session};
+use crate::error::{Error, Result};
+use crate::graph::Shape;
+use crate::model::Model;
+use image::RgbImage;
+use std::path::{Path, PathBuf};
+
+/// A model that turns images into labelled classes.
+///
+/// ```no_run
+/// use pretrained::Classifier;
+///
+/// let mut classifier = Classifier::builder().weights("shufflenetv2_x1-5666bf0f80.pth").build()?;
+/// for prediction in classifier.classify_file("cat.jpg", 5)? {
+///     println!("{:.3} {}", prediction.probability, prediction.label.unwrap_or_default());
+/// }
+/// # Ok::<(), pretrained::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Classifier {
+    name: String,
+    model: Model,
+    device: Device,
+    preprocess: Preprocess,
+    labels: Option<Labels>,
+    limits: Limits,
+    max_batch: usize,
+    session: Option<Session>,
+}
+
+impl Classifier {
+    /// The shipped CIFAR-10 model on the best device, unless told otherwise.
+    pub fn builder() -> ClassifierBuilder {
+        ClassifierBuilder::default()
+    }
+
+    /// The model's name: the catalogue's, or what its network is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The network, its parameters, and the report of their loading.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The device that it runs on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// How images are prepared.
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.preprocess
+    }
+
+    /// The classes' labels, if they are known.
+    pub fn labels(&self) -> Option<&Labels> {
+        self.labels.as_ref()
+    }
+
+    /// The `k` most probable classes of the image file at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Image`] or [`Error::Limit`] where the file is no image that can be read; otherwise as
+    /// [`classify`](Self::classify).
+    pub fn classify_file(&mut self, path: impl AsRef<Path>, k: usize) -> Result<Vec<Prediction>> {
+        let image = decode_file(path, &self.limits)?;
+        self.classify(&image, k)
+    }
+
+    /// The `k` most probable classes of `image`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the network cannot take an image of this size; [`Error::Device`] where the device fails.
+    pub fn classify(&mut self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>> {
+        let input = self.preprocess.apply(image)?;
+        let logits = self.run(&[input])?;
+        top_k(&logits, k, self.labels.as_ref())
+    }
+
+    /// The logits of prepared images, one after the other. Neighbours of one size run as one batch.
+    ///
+    /// # Errors
+    /// As [`classify`](Self::classify).
+    pub fn run(&mut self, inputs: &[Planes]) -> Result<Vec<f32>> {
+        let shape = |input: &Planes| Shape::new(input.channels, input.height, input.width);
+        let mut logits = Vec::new();
+        for alike in inputs.chunk_by(|a, b| shape(a) == shape(b)) {
+            for batch in alike.chunks(self.max_batch) {
+                let values: Vec<f32> = batch.iter().flat_map(|input| &input.values).copied().collect();
+                logits.extend(self.session(shape(&batch[0]))?.run(&values)?);
+            }
+        }
+        Ok(logits)
+    }
+
+    /// How many classes there are.
+    pub fn classes(&self) -> usize {
+        let graph = &self.model.network().graph;
+        graph.shapes(self.model.network().input).map_or(0, |shapes| shapes[graph.output().0].elements())
+    }
+
+    /// The session for inputs of `shape`: the last one, or a new one in its place.
+    fn session(&mut self, shape: Shape) -> Result<&mut Session> {
+        let session = match self.session.take() {
+            Some(session) if session.input() == shape => session,
+            _ => Session::new(&self.device, &self.model, shape, self.max_batch)?,
+        };
+        Ok(self.session.insert(session))
+    }
+}
+
+/// What a [`Classifier`] is made of. Made by [`Classifier::builder`].
+#[derive(Debug, Clone)]
+pub struct ClassifierBuilder {
+    model: Option<String>,
+    weights: Option<PathBuf>,
+    state: Option<StateDict>,
+    strictness: Strictness,
+    choice: DeviceChoice,
+    device: Option<Device>,
+    preset: Option<Preset>,
+    overrides: Overrides,
+    labels: Option<Labels>,
+    max_batch: usize,
+}
+
+impl Default for ClassifierBuilder {
+    fn default() -> Self {
+        Self {
+            model: None,
+            weights: None,
+            state: None,
+            strictness: Strictness::default(),
+            choice: DeviceChoice::Auto,
+            device: None,
+            preset: None,
+            overrides: Overrides::default(),
+            labels: None,
+            max_batch: 8,
+        }
+    }
+}
+
+impl ClassifierBuilder {
+    /// A model of the [catalogue](crate::catalog), whose network and, unless they are given, weights are taken.
+    pub fn model(mut self, name: impl Into<String>) -> Self {
+        self.model = Some(name.into());
+        self
+    }
+
+    /// A checkpoint. Without [`model`](Self::model) the network is recognised from its names and shapes.
+    pub fn weights(mut self, path: impl Into<PathBuf>) -> Self {
+        self.weights = Some(path.into());
+        self
+    }
+
+    /// A checkpoint that is open, in the place of [`weights`](Self::weights).
+    pub fn state_dict(mut self, state: StateDict) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// Whether parameters that the network has no use for are an error. They are not, by default.
+    pub fn strictness(mut self, strictness: Strictness) -> Self {
+        self.strictness = strictness;
+        self
+    }
+
+    /// Which device to open; [`DeviceChoice::Auto`] by default.
+    pub fn device_choice(mut self, choice: DeviceChoice) -> Self {
+        self.choice = choice;
+        self
+    }
+
+    /// A device that is open, in the place of [`device_choice`](Self::device_choice).
+    pub fn device(mut self, device: Device) -> Self {
+        self.device = Some(device);
+        self
+    }
+
+    /// How images are prepared; by default as the checkpoint or the network says.
+    pub fn preset(mut self, preset: Preset) -> Self {
+        self.preset = Some(preset);
+        self
+    }
+
+    /// Parts of the preprocessing that are wanted otherwise.
+    pub fn overrides(mut self, overrides: Overrides) -> Self {
+        self.overrides = overrides;
+        self
+    }
+
+    /// The classes' labels; by default as the checkpoint says, or ImageNet's for a thousand classes.
+    pub fn labels(mut self, labels: Labels) -> Self {
+        self.labels = Some(labels);
+        self
+    }
+
+    /// Images that run at once, at most; 8 by default.
+    pub fn max_batch(mut self, images: usize) -> Self {
+        self.max_batch = images;
+        self
+    }
+
+    /// Loads the weights, compiles the network and makes the device ready.
+    ///
+    /// # Errors
+    /// Whatever the parts report: [`Error::Usage`] for unknown names, labels that are not as many as the classes and
+    /// sizes that do not fit; [`Error::Checkpoint`], [`Error::Limit`] and [`Error::Io`] for the file;
+    /// [`Error::Mismatch`] for its parameters; [`Error::Device`].
+    pub fn build(self) -> Result<Classifier> {
+        if self.max_batch == 0 {
+            return Err(Error::Usage("a batch holds at least one image".into()));
+        }
+        let known = match (&self.model, &self.weights, &self.state) {
+            (Some(name), ..) => Some(catalog::find(name)?),
+            (None, None, None) => Some(catalog::find(catalog::DEFAULT)?),
+            _ => None,
+        };
+        let state = match (self.state, self.weights, known) {
+            (Some(state), ..) => state,
+            (None, Some(path), _) => StateDict::open(path)?,
+            (None, None, Some(known)) => pretrained_weights(known)?,
+            (None, None, None) => return Err(Error::Usage("name a model or give its weights".into())),
+        };
+        let model = match known {
+            Some(known) => Model::load(known.network(&state)?, &state, self.strictness)?,
+            None => Model::from_state_dict(&state, self.strictness)?,
+        };
+        let network = model.network();
+        let preprocess = match self.preset {
+            Some(preset) => preset.preprocess(),
+            None => default_preprocess(&state, network.input)?,
+        };
+        let mut classifier = Classifier {
+            name: known.map_or_else(|| network.name.clone(), |known| known.name.to_owned()),
+            preprocess: self.overrides.apply(preprocess)?,
+            labels: None,
+            limits: Limits::default(),
+            max_batch: self.max_batch,
+            session: None,
+            device: match self.device {
+                Some(device) => device,
+                None => Device::open(&self.choice)?,
+            },
+            model,
+        };
+        classifier.labels = labels(self.labels, &state, classifier.classes())?;
+        if let Some((width, height)) = classifier.preprocess.fixed_size() {
+            classifier.session(Shape::new(classifier.preprocess.channels(), height as usize, width as usize))?;
+        }
+        Ok(classifier)
+    }
+}
+
+/// The weights of a model in the catalogue: shipped, or from the cache, or downloaded.
+fn pretrained_weights(known: &catalog::CatalogModel) -> Result<StateDict> {
+    match known.shipped_weights() {
+        Some(shipped) => shipped,
+        #[cfg(feature = "hub")]
+        None => {
+            let fetched = crate::hub::Hub::from_env()?.fetch(&crate::hub::find(known.name)?, &mut |_| {})?;
+            StateDict::open(fetched.path)
+        }
+        #[cfg(not(feature = "hub"))]
+        None => Err(Error::Usage(format!("{} is not shipped, and this build lacks the feature `hub`", known.name))),
+    }
+}
+
+/// What a checkpoint asks for under `preset` in its metadata, or else what the network's usual input suggests.
+fn default_preprocess(state: &StateDict, input: Shape) -> Result<Preprocess> {
+    if let Some(name) = state.metadata().get("preset") {
+        return Ok(Preset::from_name(name)?.preprocess());
+    }
+    let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
+    let resize = Resize::Exact { width: side(input.width), height: side(input.height) };
+    Ok(match input.channels {
+        1 => Preprocess { resize, ..Preset::Mnist.preprocess() },
+        3 if input.pixels() == 224 * 224 => Preset::Torchvision.preprocess(),
+        3 => Preprocess { resize, mean: vec![0.0; 3], std: vec![1.0; 3], ..Preset::Cifar10.preprocess() },
+        _ => return Err(Error::Usage(format!("{}: its input of {input} is no image", state.origin().display()))),
+    })
+}
+
+/// The caller's labels; else those that the checkpoint asks for under `labels` in its metadata, a built-in list's name
+/// or a JSON array; else ImageNet's, where there are as many classes.
+fn labels(given: Option<Labels>, state: &StateDict, classes: usize) -> Result<Option<Labels>> {
+    let labels = match (given, state.metadata().get("labels")) {
+        (Some(labels), _) => labels,
+        (None, Some(name)) => match Labels::built_in(name) {
+            Some(labels) => labels,
+            None => Labels::parse(state.origin(), name.as_bytes())?,
+        },
+        (None, None) if classes == Labels::imagenet().len() => Labels::imagenet(),
+        (None, None) => return Ok(None),
+    };
+    if labels.len() != classes {
+        return Err(Error::Usage(format!("there are {} labels, and the network has {classes} classes", labels.len())));
+    }
+    Ok(Some(labels))
+}

@@ -1,0 +1,78 @@
+//! Real weights on real photos, against what Pillow with PyTorch, and OneFlow itself, answered.
+
+mod common;
+
+use common::{devices, shared};
+use pretrained::{Classifier, Device, Preset};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const WEIGHTS: &str = "data/weights/shufflenetv2_x0_5_imagenet.pth";
+
+/// What `expected.json` says of a photo: for each preset and each weights, the five most probable classes.
+#[derive(serde::Deserialize)]
+struct Photo {
+    torchvision: BTreeMap<String, Vec<(usize, f32)>>,
+    oneflow: BTreeMap<String, Vec<(usize, f32)>>,
+}
+
+fn classifier(shared: &Path, weights: &str, preset: Preset, device: Device) -> Classifier {
+    Classifier::builder().weights(shared.join(weights)).preset(preset).device(device).build().unwrap()
+}
+
+fn check(preset: Preset, expected: impl Fn(&Photo) -> &Vec<(usize, f32)>) {
+    let Some(shared) = shared() else { return };
+    let folder = shared.join("data/photos");
+    let json = std::fs::read_to_string(folder.join("expected.json")).unwrap();
+    let photos: BTreeMap<String, Photo> = serde_json::from_str(&json).unwrap();
+    for device in devices() {
+        let name = device.name();
+        let mut classifier = classifier(&shared, WEIGHTS, preset, device);
+        let (mut same, mut differences) = (0, Vec::new());
+        for (file, photo) in &photos {
+            let found = classifier.classify_file(folder.join(file), 1000).unwrap();
+            let expected = expected(photo);
+            same += usize::from(found[0].class == expected[0].0);
+            for (class, probability) in expected {
+                let ours = found.iter().find(|p| p.class == *class).unwrap();
+                differences.push((ours.probability - probability).abs());
+            }
+        }
+        let mean = differences.iter().sum::<f32>() / differences.len() as f32;
+        println!("{preset} on {name}: {same} of {} alike, mean difference {mean:.5}", photos.len());
+        assert_eq!(photos.len(), 57 + 2, "the photos are not all there");
+        assert!(same >= 57 && mean <= 0.01, "{preset} on {name}: {same} alike, mean difference {mean}");
+    }
+}
+
+#[test]
+fn torchvision_preset() {
+    check(Preset::Torchvision, |photo| &photo.torchvision["x0_5"]);
+}
+
+#[test]
+fn oneflow_preset() {
+    check(Preset::OneFlow, |photo| &photo.oneflow["x0_5"]);
+}
+
+#[test]
+fn what_oneflow_itself_prints() {
+    let Some(shared) = shared() else { return };
+    let x1_0 = "data/weights/shufflenetv2_x1_0_imagenet_approx.pth";
+    let printed = [
+        (WEIGHTS, "tiger.jpg", 0.966554, "tiger, Panthera tigris"),
+        (WEIGHTS, "fish.jpg", 0.966520, "goldfish, Carassius auratus"),
+        (x1_0, "tiger.jpg", 0.989777, "tiger, Panthera tigris"),
+        (x1_0, "fish.jpg", 0.998668, "goldfish, Carassius auratus"),
+    ];
+    for device in devices() {
+        for (weights, photo, probability, label) in printed {
+            let mut classifier = classifier(&shared, weights, Preset::OneFlow, device.clone());
+            let found = classifier.classify_file(shared.join("data/photos").join(photo), 1).unwrap();
+            assert_eq!(found[0].label.as_deref(), Some(label));
+            let difference = (found[0].probability - probability).abs();
+            println!("{weights}, {photo} on {}: {difference:.5}", device.name());
+            assert!(difference <= 0.01, "{weights}, {photo} on {}: {}", device.name(), found[0].probability);
+        }
+    }
+}
