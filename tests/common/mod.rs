@@ -2,11 +2,18 @@
 #![allow(dead_code)]
 
 use pretrained::{Device, DeviceChoice, DeviceKind, StateDict};
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Whether `PRETRAINED_REQUIRE`, a comma-separated list, contains `what`.
 fn required(what: &str) -> bool {
     std::env::var("PRETRAINED_REQUIRE").is_ok_and(|list| list.split(',').any(|item| item.trim() == what))
+}
+
+/// Says that a test skips. Not by `eprintln`, which the test runner swallows.
+fn skipped(why: &str) {
+    let thread = std::thread::current();
+    let _ = writeln!(std::io::stderr(), "skipped: {} {why}", thread.name().unwrap_or("a test"));
 }
 
 /// The folder of fixtures, or none, and a visible line, where it is absent and not required.
@@ -17,7 +24,7 @@ pub fn shared() -> Option<PathBuf> {
         return Some(folder);
     }
     assert!(!required("shared"), "{} is absent, and PRETRAINED_REQUIRE asks for it", folder.display());
-    eprintln!("skipped: needs the fixtures in {}", folder.display());
+    skipped(&format!("needs the fixtures in {}", folder.display()));
     None
 }
 
@@ -30,7 +37,7 @@ pub fn gpus() -> Vec<Device> {
     };
     if names.is_empty() {
         assert!(!required("gpu"), "there is no adapter, and PRETRAINED_REQUIRE asks for one");
-        eprintln!("skipped: needs a GPU, or a software adapter such as lavapipe");
+        skipped("on no GPU: needs one, or a software adapter such as lavapipe");
     }
     names.into_iter().map(|name| Device::open(&DeviceChoice::Named(name)).unwrap()).collect()
 }

@@ -179,3 +179,108 @@ impl Refused {
         if self.more > 0 { format!("{names} and {} more", self.more) } else { names }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::Limits;
+    use crate::checkpoint::source::Source;
+    use std::path::Path;
+
+    fn pickled(bytes: &[u8]) -> Pickle {
+        let limits = Limits::default();
+        let bytes = Bytes::copy_from_slice(bytes);
+        let source = Source::new(Path::new("x"), bytes.clone(), &limits);
+        read(&source, "the test", &bytes, 0, |module, name| (module, name) == ("torch", "Size")).unwrap()
+    }
+
+    /// The value as Python would print it, for values that do not nest deeply.
+    fn repr(pickle: &Pickle, id: Id) -> String {
+        let list = |items: &[Id]| items.iter().map(|id| repr(pickle, *id)).collect::<Vec<_>>().join(", ");
+        match pickle.get(id) {
+            Value::None => "None".into(),
+            Value::Bool(value) => value.to_string(),
+            Value::Int(value) => value.to_string(),
+            Value::Long(bytes) => format!("Long{:?}", &bytes[..]),
+            Value::Float(value) => format!("{value:?}"),
+            Value::Str(text) => format!("{text:?}"),
+            Value::Bytes(bytes) => format!("b{:?}", bytes.escape_ascii().to_string()),
+            Value::List(items) => format!("[{}]", list(items)),
+            Value::Tuple(items) => format!("({})", list(items)),
+            Value::Set(items) => format!("set({})", list(items)),
+            Value::Dict(items) => {
+                let item = |(key, value): &(Id, Id)| format!("{}: {}", repr(pickle, *key), repr(pickle, *value));
+                format!("{{{}}}", items.iter().map(item).collect::<Vec<_>>().join(", "))
+            }
+            Value::Global { .. } => pickle.global(id).map(|(module, name)| format!("{module}.{name}")).unwrap(),
+            Value::Object { class, args, state } => {
+                let state = state.map(|state| format!("<{}>", repr(pickle, state))).unwrap_or_default();
+                format!("{}{}{state}", repr(pickle, *class), repr(pickle, *args))
+            }
+            Value::Persistent(id) => format!("&{}", repr(pickle, *id)),
+        }
+    }
+
+    fn reads(bytes: &[u8], expected: &str) {
+        let pickle = pickled(bytes);
+        assert_eq!(repr(&pickle, pickle.root()), expected);
+        assert_eq!(pickle.end(), bytes.len());
+        assert!(pickle.refused().is_empty());
+    }
+
+    /// What Python 3.12 dumps of one value under each protocol:
+    /// `{"a": [1, -2, 300, 70000, 2**40, 2**70, 1.5, None, True], "b": ("x", b"\xff", "é")}`.
+    #[test]
+    fn every_protocol_gives_the_same() {
+        let expected = "{\"a\": [1, -2, 300, 70000, 1099511627776, Long[0, 0, 0, 0, 0, 0, 0, 0, 64], 1.5, None, true], \
+                        \"b\": (\"x\", b\"\\\\xff\", \"é\")}";
+        for dump in PYTHON_DUMPS {
+            reads(dump, expected);
+        }
+    }
+
+    const PYTHON_DUMPS: [&[u8]; 6] = [
+        b"(dp0\nVa\np1\n(lp2\nI1\naI-2\naI300\naI70000\naL1099511627776L\naL1180591620717411303424L\naF1.5\naNaI01\nasVb\np3\n(Vx\np4\nc_codecs\nencode\np5\n(V\xff\np6\nVlatin1\np7\ntp8\nRp9\nV\xe9\np10\ntp11\ns.",
+        b"}q\x00(X\x01\x00\x00\x00aq\x01]q\x02(K\x01J\xfe\xff\xff\xffM,\x01Jp\x11\x01\x00L1099511627776L\nL1180591620717411303424L\nG?\xf8\x00\x00\x00\x00\x00\x00NI01\neX\x01\x00\x00\x00bq\x03(X\x01\x00\x00\x00xq\x04c_codecs\nencode\nq\x05(X\x02\x00\x00\x00\xc3\xbfq\x06X\x06\x00\x00\x00latin1q\x07tq\x08Rq\x09X\x02\x00\x00\x00\xc3\xa9q\ntq\x0bu.",
+        b"\x80\x02}q\x00(X\x01\x00\x00\x00aq\x01]q\x02(K\x01J\xfe\xff\xff\xffM,\x01Jp\x11\x01\x00\x8a\x06\x00\x00\x00\x00\x00\x01\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00@G?\xf8\x00\x00\x00\x00\x00\x00N\x88eX\x01\x00\x00\x00bq\x03X\x01\x00\x00\x00xq\x04c_codecs\nencode\nq\x05X\x02\x00\x00\x00\xc3\xbfq\x06X\x06\x00\x00\x00latin1q\x07\x86q\x08Rq\x09X\x02\x00\x00\x00\xc3\xa9q\n\x87q\x0bu.",
+        b"\x80\x03}q\x00(X\x01\x00\x00\x00aq\x01]q\x02(K\x01J\xfe\xff\xff\xffM,\x01Jp\x11\x01\x00\x8a\x06\x00\x00\x00\x00\x00\x01\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00@G?\xf8\x00\x00\x00\x00\x00\x00N\x88eX\x01\x00\x00\x00bq\x03X\x01\x00\x00\x00xq\x04C\x01\xffq\x05X\x02\x00\x00\x00\xc3\xa9q\x06\x87q\x07u.",
+        b"\x80\x04\x95M\x00\x00\x00\x00\x00\x00\x00}\x94(\x8c\x01a\x94]\x94(K\x01J\xfe\xff\xff\xffM,\x01Jp\x11\x01\x00\x8a\x06\x00\x00\x00\x00\x00\x01\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00@G?\xf8\x00\x00\x00\x00\x00\x00N\x88e\x8c\x01b\x94\x8c\x01x\x94C\x01\xff\x94\x8c\x02\xc3\xa9\x94\x87\x94u.",
+        b"\x80\x05\x95M\x00\x00\x00\x00\x00\x00\x00}\x94(\x8c\x01a\x94]\x94(K\x01J\xfe\xff\xff\xffM,\x01Jp\x11\x01\x00\x8a\x06\x00\x00\x00\x00\x00\x01\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x00@G?\xf8\x00\x00\x00\x00\x00\x00N\x88e\x8c\x01b\x94\x8c\x01x\x94C\x01\xff\x94\x8c\x02\xc3\xa9\x94\x87\x94u.",
+    ];
+
+    #[test]
+    fn older_and_rarer_opcodes() {
+        reads(b"(I1\nI01\nL5L\nF0.5\nS'a'\nVb\\u00e9\nt.", "(1, true, 5, 0.5, \"a\", \"b\u{e9}\")");
+        reads(b"(T\x01\0\0\0aU\x01bX\x01\0\0\0ct.", "(\"a\", \"b\", \"c\")");
+        reads(b"(lp0\nI1\nag0\n.", "[1]");
+        reads(b"(NNd.", "{None: None}");
+        reads(b"(K\x01K\x02K\x031K\x04.", "4");
+        reads(b"\x8f(K\x01K\x02\x90.", "set(1, 2)");
+        reads(b"(K\x01\x91.", "set(1)");
+        reads(b"\x96\x02\0\0\0\0\0\0\0ab.", "b\"ab\"");
+        reads(b"P12\n.", "&\"12\"");
+        reads(b"U\x01aQ.", "&\"a\"");
+        reads(b"(N2(t.", "()");
+    }
+
+    #[test]
+    fn containers_are_made_and_others_only_named() {
+        reads(b"ccollections\nOrderedDict\n)RU\x01aK\x01s}U\x09_metadataNsb.", "{\"a\": 1}");
+        reads(b"ccollections\nOrderedDict\n(((U\x01aK\x01lltR.", "{\"a\": 1}");
+        reads(b"ccollections\ndefaultdict\ncbuiltins\nlist\n\x85RK\x01]s.", "{1: []}");
+        reads(b"c__builtin__\nset\n](K\x01K\x02e\x85R.", "set(1, 2)");
+        reads(b"c_codecs\nencode\nX\x03\0\0\0a\xc3\xbfX\x06\0\0\0latin1\x86R.", "b\"a\\\\xff\"");
+        reads(b"ctorch\nSize\n(K\x02K\x03t\x85R.", "torch.Size((2, 3))");
+        reads(b"ctorch\nSize\n)\x81K\x07b.", "torch.Size()<7>");
+        reads(b"ctorch\nSize\n)}\x92.", "torch.Size()");
+        let refused = pickled(b"(cos\nsystem\nU\x02rm\x85RU\x05posixU\x06system\x93ios\nsystem\n.");
+        assert_eq!(refused.refused().list(), "os.system, posix.system");
+    }
+
+    #[test]
+    fn the_last_of_equal_keys_counts() {
+        let pickle = pickled(b"}(U\x01aK\x01U\x01aK\x02u.");
+        assert_eq!(pickle.item(pickle.root(), "a").map(|id| repr(&pickle, id)), Some("2".into()));
+        assert_eq!(pickle.item(pickle.root(), "b"), None);
+    }
+}

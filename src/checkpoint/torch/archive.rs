@@ -8,6 +8,7 @@ use crate::error::Result;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
+use zip::read::{ArchiveOffset, Config};
 use zip::{CompressionMethod, ZipArchive};
 
 /// Reads the checkpoint that `source` is.
@@ -63,7 +64,10 @@ struct Archive<'a> {
 
 impl<'a> Archive<'a> {
     fn open(source: &'a Source) -> Result<Self> {
-        let zip = ZipArchive::new(Cursor::new(source.bytes.clone())).map_err(|error| {
+        // Where the archive begins is not to be guessed: PyTorch puts zip64 records before the end record even where
+        // it needs none, and the guess takes their 76 bytes for the first entry where that is as long.
+        let config = Config { archive_offset: ArchiveOffset::Known(0) };
+        let zip = ZipArchive::with_config(config, Cursor::new(source.bytes.clone())).map_err(|error| {
             source.fault(format!("is a zip archive that cannot be read ({error}); was the download cut short?"))
         })?;
         if zip.has_duplicate_names() {
@@ -136,13 +140,7 @@ impl<'a> Archive<'a> {
                     .map_err(|e| fault(e.to_string()))?;
                 entry.take(declared.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| fault(e.to_string()))?;
                 if bytes.len() as u64 != declared {
-                    return Err(fault(format!(
-                        "it claims {declared} bytes and holds {}",
-                        match bytes.len() as u64 > declared {
-                            true => "more".into(),
-                            false => bytes.len().to_string(),
-                        }
-                    )));
+                    return Err(fault(format!("it claims {declared} bytes and holds {} or more", bytes.len())));
                 }
                 Ok(Some(bytes.into()))
             }
