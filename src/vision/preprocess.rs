@@ -77,7 +77,7 @@ pub enum Crop {
 /// The filter that resizes, by Pillow's names and with Pillow's meaning: the filter widens as the image shrinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
-    /// The pixel below the centre of the new one.
+    /// The pixel below the centre of the new one; where that is an edge between two, Pillow may take the other.
     Nearest,
     /// The mean of the pixels below the new one. One whose centre lies on the very edge may count otherwise than in
     /// Pillow: the last bit of an f64 decides.
