@@ -1,7 +1,8 @@
 //! Turns the bytes of an image file into upright 8-bit RGB, within limits that are checked before memory is taken.
 //!
-//! The format is told by the content; only TGA, which has no signature, may be told by its name. What comes out is what
-//! Pillow's `ImageOps.exif_transpose(image).convert("RGB")` gives:
+//! BMP, DDS, EXR, farbfeld, GIF, HDR, ICO, JPEG, PNG, PNM, QOI, TGA, TIFF and WebP are read. The content tells which;
+//! only TGA, which has no signature, may be told by its name. What comes out is what Pillow's
+//! `ImageOps.exif_transpose(image).convert("RGB")` gives:
 //! - alpha is dropped, not blended: the colour below it stays;
 //! - CMYK and YCCK JPEGs are read as Adobe writes them (inverted), without a colour profile;
 //! - colour profiles are ignored;

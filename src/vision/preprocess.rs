@@ -77,9 +77,10 @@ pub enum Crop {
 /// The filter that resizes, by Pillow's names and with Pillow's meaning: the filter widens as the image shrinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
-    /// The pixel below the centre of the new one.
+    /// The pixel below the centre of the new one; where that is an edge between two, Pillow may take the other.
     Nearest,
-    /// The mean of the pixels below the new one.
+    /// The mean of the pixels below the new one. One whose centre lies on the very edge may count otherwise than in
+    /// Pillow: the last bit of an f64 decides.
     Box,
     /// A triangle.
     Bilinear,
@@ -298,6 +299,7 @@ struct Axis {
 }
 
 impl Axis {
+    /// The offsets of torchvision's `center_crop`, which pads first where the image is smaller than the crop.
     fn new(source: u32, resized: u32, output: u32) -> Self {
         if output > resized {
             return Self { source, resized, start: 0, take: resized, pad: (output - resized) / 2, output };
