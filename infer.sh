@@ -18,4 +18,4 @@ if [ -n "${PRETRAIN_MODEL_PATH:-}" ]; then
 fi
 
 exec cargo run --quiet --release --bin predict -- \
-    --model "$MODEL" "${weights[@]}" --image_path "$IMAGE_PATH" --preset oneflow --device "${DEVICE:-auto}" "$@"
+    --model "$MODEL" ${weights[@]+"${weights[@]}"} --image_path "$IMAGE_PATH" --preset oneflow --device "${DEVICE:-auto}" "$@"

@@ -1,4 +1,21 @@
 //! Reads the checkpoint that another framework wrote, matches its parameters by name, and classifies images.
+//!
+//! ```no_run
+//! use pretrained::Classifier;
+//!
+//! let mut classifier = Classifier::builder().weights("shufflenetv2_x1-5666bf0f80.pth").build()?;
+//! for prediction in classifier.classify_file("cat.jpg", 5)? {
+//!     println!("{:.3} {}", prediction.probability, prediction.label.unwrap_or_default());
+//! }
+//! # Ok::<(), pretrained::Error>(())
+//! ```
+//!
+//! One level down: [`StateDict::open`] reads a checkpoint, [`zoo::detect`] recognises its network, [`Model::load`]
+//! matches the names and reports on each, [`Session::new`] compiles the network for a [`Device`], and [`Session::run`]
+//! turns batches of images into logits.
+//!
+//! Features, all on by default: `gpu` (wgpu; without it the `cpu` device is the only one), `hub` (weights by name,
+//! downloaded), `cli` (the binaries, which no program that uses the library needs).
 
 mod bind;
 pub mod catalog;

@@ -1,6 +1,6 @@
 //! Which device is meant: `auto`, `cpu`, `gpu`, an index, or part of a name.
 
-use super::{Device, Kind};
+use super::Device;
 use crate::error::{Error, Result};
 use std::convert::Infallible;
 use std::fmt;
@@ -94,10 +94,7 @@ pub(super) fn list() -> Vec<DeviceInfo> {
 
 #[cfg(not(feature = "gpu"))]
 pub(super) fn open(choice: &DeviceChoice) -> Result<Device> {
-    match choice {
-        DeviceChoice::Auto | DeviceChoice::Cpu | DeviceChoice::Index(0) => Ok(Device::cpu()),
-        _ => Err(Error::Device("this build has only the device `cpu`: it lacks the feature `gpu`".into())),
-    }
+    pick(choice, None, &[]).map(|_| Device::cpu())
 }
 
 #[cfg(feature = "gpu")]
@@ -115,14 +112,13 @@ pub(super) fn open(choice: &DeviceChoice) -> Result<Device> {
     let kinds: Vec<&DeviceInfo> = adapters.iter().map(|adapter| &adapter.info).collect();
     let wanted = std::env::var("WGPU_ADAPTER_NAME").ok().filter(|name| !name.is_empty());
     match pick(choice, wanted.as_deref(), &kinds)? {
-        Some(index) => Ok(Device(Kind::Gpu(std::sync::Arc::new(super::gpu::Context::open(&adapters[index])?)))),
+        Some(index) => Ok(Device(super::Kind::Gpu(std::sync::Arc::new(super::gpu::Context::open(&adapters[index])?)))),
         None => Ok(Device::cpu()),
     }
 }
 
 /// The index of the adapter that is meant; none for the CPU. `wanted` is part of an adapter's name from the
 /// environment, which decides wherever the choice leaves it open.
-#[cfg_attr(not(feature = "gpu"), allow(dead_code))]
 fn pick(choice: &DeviceChoice, wanted: Option<&str>, adapters: &[&DeviceInfo]) -> Result<Option<usize>> {
     let named = |part: &str| {
         let part = part.to_lowercase();

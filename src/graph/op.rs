@@ -120,12 +120,12 @@ impl Conv2d {
     }
 
     /// Whether each channel is convolved by itself.
-    pub(crate) fn is_depthwise(&self) -> bool {
+    pub fn is_depthwise(&self) -> bool {
         self.groups == self.in_channels && self.groups == self.out_channels
     }
 
     /// Whether it is a matrix product over channels, pixel by pixel.
-    pub(crate) fn is_pointwise(&self) -> bool {
+    pub fn is_pointwise(&self) -> bool {
         self.kernel == 1 && self.stride == 1 && self.padding == 0 && self.groups == 1
     }
 }

@@ -52,8 +52,9 @@ impl Graph {
     /// # Errors
     /// [`Error::Usage`] that names the operator which the shape does not fit.
     pub fn shapes(&self, input: Shape) -> Result<Vec<Shape>> {
-        if input.elements() == 0 || input.height.max(input.width).max(input.channels) > MAX_SIDE {
-            return Err(Error::Usage(format!("an input of {input} is empty or too large")));
+        // The sides first: only then is their product sure not to overflow.
+        if input.height.max(input.width).max(input.channels) > MAX_SIDE || input.elements() == 0 {
+            return Err(Error::Usage(format!("an input of {input} is empty, or has a side of over {MAX_SIDE}")));
         }
         let mut shapes = vec![input];
         for (value, node) in self.steps() {
@@ -79,7 +80,7 @@ fn output_shape(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
         Op::Relu => Ok(x),
         Op::MaxPool2d(pool) => pooled(pool, x),
         Op::Chunk { index, count } => {
-            if *count == 0 || index >= count || x.channels % count != 0 {
+            if *count == 0 || index >= count || !x.channels.is_multiple_of(*count) {
                 return Err(format!("{} channels do not split into {count} equal parts", x.channels));
             }
             Ok(Shape { channels: x.channels / count, ..x })
@@ -91,7 +92,7 @@ fn output_shape(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
             Ok(Shape { channels: inputs.iter().map(|s| s.channels).sum(), ..x })
         }
         Op::ChannelShuffle { groups } => {
-            if *groups == 0 || x.channels % groups != 0 {
+            if *groups == 0 || !x.channels.is_multiple_of(*groups) {
                 return Err(format!("{} channels do not make {groups} groups", x.channels));
             }
             Ok(x)
@@ -113,7 +114,7 @@ fn output_shape(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
 fn convolved(conv: &Conv2d, x: Shape) -> Result<Shape, String> {
     expect_channels(conv.in_channels, x)?;
     let groups = conv.groups;
-    if groups == 0 || conv.in_channels % groups != 0 || conv.out_channels % groups != 0 {
+    if groups == 0 || !conv.in_channels.is_multiple_of(groups) || !conv.out_channels.is_multiple_of(groups) {
         return Err(format!("{} to {} channels do not make {groups} groups", conv.in_channels, conv.out_channels));
     }
     let size = |side| windows(side, conv.kernel, conv.stride, conv.padding);

@@ -1,0 +1,256 @@
+//! `predict` and `pretrained` as a user meets them: formats, exit codes, flags, and what bad input gets.
+#![cfg(feature = "cli")]
+
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/digits");
+const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/images");
+const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/mnist_mlp.safetensors");
+
+fn command(binary: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary);
+    // No cache of the user's, and no network, may have a part in this.
+    let nowhere = std::env::temp_dir().join("pretrained-tests-nowhere");
+    command
+        .args(arguments)
+        .env("PRETRAINED_OFFLINE", "1")
+        .env("PRETRAINED_CACHE", &nowhere)
+        .env("TORCH_HOME", &nowhere);
+    command
+}
+
+fn run(binary: &str, arguments: &[&str]) -> (String, String, i32) {
+    finished(command(binary, arguments).output().unwrap())
+}
+
+fn finished(output: Output) -> (String, String, i32) {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr), output.status.code().unwrap())
+}
+
+/// `predict` on the CPU, with the MNIST model.
+fn digits(arguments: &[&str]) -> (String, String, i32) {
+    let all = [&["--device", "cpu", "--model", "mnist_mlp"], arguments].concat();
+    run(env!("CARGO_BIN_EXE_predict"), &all)
+}
+
+fn digit(n: usize) -> String {
+    format!("{DIGITS}/digit_{n}.png")
+}
+
+fn lines(text: &str) -> Vec<serde_json::Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn json_lines_are_exactly_as_documented() {
+    let (out, _, code) = digits(&["--format", "jsonl", &digit(3)]);
+    let start = format!(
+        r#"{{"image": "{}", "model": "mnist_mlp", "device": "cpu", "predictions": [{{"class": 3, "label": "3", "probability": 0."#,
+        digit(3)
+    );
+    assert!(out.starts_with(&start), "{out}");
+    assert!(out.ends_with("}], \"error\": null}\n"), "{out}");
+    assert_eq!((lines(&out).len(), code), (1, 0));
+}
+
+#[test]
+fn results_come_in_the_order_of_the_images_whatever_the_batch() {
+    let names: Vec<String> = [5, 1, 9, 0, 7, 2, 8].into_iter().map(digit).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for batch in ["1", "3", "100"] {
+        let (out, _, code) = digits(&[&["--format", "jsonl", "--batch-size", batch], &names[..]].concat());
+        let images: Vec<String> = lines(&out).iter().map(|l| l["image"].as_str().unwrap().to_owned()).collect();
+        let classes: Vec<u64> = lines(&out).iter().map(|l| l["predictions"][0]["class"].as_u64().unwrap()).collect();
+        assert_eq!((images, code), (names.iter().map(|n| n.to_string()).collect(), 0));
+        assert_eq!(classes, [5, 1, 9, 0, 7, 2, 8]);
+    }
+}
+
+#[test]
+fn a_bad_image_is_reported_and_the_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty.png");
+    std::fs::write(&empty, b"").unwrap();
+    let text = folder.path().join("text.jpg");
+    std::fs::write(&text, b"this is no picture").unwrap();
+    let path = |p: &Path| p.to_str().unwrap().to_owned();
+    let (out, _, code) =
+        digits(&["--format", "jsonl", &path(&empty), &digit(4), &path(&text), "/no/such/file.png", &digit(6)]);
+    let lines = lines(&out);
+    assert_eq!((lines.len(), code), (5, 1));
+    for (i, reason) in [(0, "empty"), (2, "text.jpg"), (3, "No such file")] {
+        assert_eq!(lines[i]["predictions"], serde_json::json!([]));
+        assert!(lines[i]["error"].as_str().unwrap().contains(reason), "{}", lines[i]);
+    }
+    assert_eq!((&lines[1]["predictions"][0]["class"], &lines[4]["predictions"][0]["class"]), (&4.into(), &6.into()));
+}
+
+#[test]
+fn text_carries_the_lines_of_oneflows_page() {
+    let page = ["--model", "mnist_mlp", "--model_path", MNIST, "--image_path", &digit(7), "--device", "cpu"];
+    let (out, _, code) = run(env!("CARGO_BIN_EXE_predict"), &page);
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!((lines.len(), code), (6, 0), "{out}");
+    assert_eq!(lines[0], "Predicting using mnist_mlp ...");
+    assert!(lines[1].starts_with("init time : ") && lines[2].starts_with("load params time : "), "{out}");
+    assert_eq!(lines[3], digit(7));
+    assert!(lines[4].starts_with("infer time : "), "{out}");
+    assert!(lines[5].starts_with("predict prob: 0.") && lines[5].ends_with(", class name: 7"), "{out}");
+}
+
+#[test]
+fn json_is_one_array_and_csv_has_a_header() {
+    let (out, _, _) = digits(&["--format", "json", "--top-k", "3", &digit(1), &digit(2)]);
+    let array: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(array.as_array().unwrap().len(), 2);
+    assert_eq!(array[1]["predictions"].as_array().unwrap().len(), 3);
+    let (out, _, _) = digits(&["--format", "csv", "--top-k", "2", &digit(1), "missing,\"1\".png"]);
+    let rows: Vec<csv::StringRecord> = csv::Reader::from_reader(out.as_bytes()).records().map(Result::unwrap).collect();
+    assert!(out.starts_with("image,model,device,rank,class,label,probability,error\n"));
+    assert_eq!((rows.len(), &rows[0][3], &rows[1][3], &rows[0][4]), (3, "1", "2", "1"));
+    assert_eq!((&rows[2][0], &rows[2][3]), ("missing,\"1\".png", ""));
+    assert!(!rows[2][7].is_empty());
+}
+
+#[test]
+fn folders_globs_and_standard_input_are_images_too() {
+    let (out, _, code) = digits(&["--format", "jsonl", DIGITS]);
+    assert_eq!((lines(&out).len(), code), (10, 0));
+    let (out, _, code) = digits(&["--format", "jsonl", &format!("{DIGITS}/digit_[1-3].*")]);
+    assert_eq!((lines(&out).len(), code), (3, 0));
+    let (out, _, code) = digits(&["--format", "jsonl", &format!("{DIGITS}/*.nothing")]);
+    assert!(lines(&out)[0]["error"].as_str().unwrap().contains("no file matches") && code == 1, "{out}");
+
+    let mut child =
+        command(env!("CARGO_BIN_EXE_predict"), &["--device", "cpu", "--model", "mnist_mlp", "--format", "jsonl", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+    child.stdin.take().unwrap().write_all(&std::fs::read(digit(8)).unwrap()).unwrap();
+    let (out, _, code) = finished(child.wait_with_output().unwrap());
+    assert_eq!(
+        (&lines(&out)[0]["image"], &lines(&out)[0]["predictions"][0]["class"], code),
+        (&"-".into(), &8.into(), 0)
+    );
+}
+
+#[test]
+fn what_cannot_start_says_why_and_exits_with_2() {
+    let cases: [(&[&str], &str); 9] = [
+        (&[], "no image is given"),
+        (&["--model", "mnist_mpl", "x.png"], "did you mean mnist_mlp?"),
+        (&["--weights", "/no/such/weights.pth", "x.png"], "/no/such/weights.pth"),
+        (&["--weights", &digit(1), "x.png"], "digit_1.png"),
+        (&["--device", "no such device", "x.png"], "cpu [CPU]"),
+        (&["--preset", "imagenet", "x.png"], "torchvision"),
+        (&["--batch-size", "0", "x.png"], "at least 1"),
+        (&["--labels", MNIST, "x.png"], "mnist_mlp.safetensors"),
+        (&["--mean", "123,117,104", "x.png"], "0..1"),
+    ];
+    for (arguments, reason) in cases {
+        let (out, err, code) = run(env!("CARGO_BIN_EXE_predict"), arguments);
+        assert_eq!((out.as_str(), code), ("", 2), "{arguments:?}: {err}");
+        assert!(err.contains(reason), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn a_model_that_cannot_be_had_says_where_it_was_looked_for() {
+    let (_, err, code) = run(env!("CARGO_BIN_EXE_predict"), &["--model", "shufflenetv2_x1.0", "x.png"]);
+    let parts =
+        ["https://download.pytorch.org/models/shufflenetv2_x1-5666bf0f80.pth", "--weights", "pretrained-tests-nowhere"];
+    assert!(code == 2 && parts.iter().all(|part| err.contains(part)), "{err}");
+}
+
+#[test]
+fn without_a_model_the_shipped_one_gets_the_example_images_right() {
+    let (out, err, code) = run(env!("CARGO_BIN_EXE_predict"), &["--device", "cpu", "--format", "jsonl", IMAGES]);
+    assert!(err.contains("ten classes") && err.contains("--model shufflenetv2_x1_0"), "{err}");
+    let lines = lines(&out);
+    assert!(lines.len() >= 6 && code == 0, "{out}");
+    for line in lines {
+        let label = line["predictions"][0]["label"].as_str().unwrap();
+        let file = PathBuf::from(line["image"].as_str().unwrap());
+        assert!(file.file_stem().unwrap().to_str().unwrap().starts_with(label), "{line}");
+    }
+}
+
+#[test]
+fn parts_of_the_preprocessing_can_be_set() {
+    let plain = digits(&["--format", "jsonl", &digit(5)]).0;
+    for change in [
+        &["--invert"][..],
+        &["--mean", "0.5"],
+        &["--std", "0.5"],
+        &["--resize-filter", "nearest", "--size", "14", "--crop", "28"],
+    ] {
+        let (out, err, code) = digits(&[change, &["--format", "jsonl", &digit(5)]].concat());
+        assert_eq!(code, 0, "{change:?}: {err}");
+        assert_ne!(out, plain, "{change:?}");
+    }
+    let (_, err, code) = digits(&["--size", "32", &digit(5)]);
+    assert!(code == 2 && err.contains("784"), "{err}");
+}
+
+#[test]
+fn strict_refuses_and_plain_mentions_parameters_of_no_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("more.safetensors");
+    let state = pretrained::StateDict::open(MNIST).unwrap();
+    let extra = pretrained::Tensor::from_f32(&[2], &[0.0, 0.0]).unwrap();
+    let views = state.iter().chain([("l4.bias", &extra)]).map(|(name, tensor)| {
+        let view = TensorView::new(Dtype::F32, tensor.shape().to_vec(), tensor.bytes()).unwrap();
+        (name.to_owned(), view)
+    });
+    safetensors::serialize_to_file(views, None, &path).unwrap();
+    let path = path.to_str().unwrap();
+    let (_, err, code) = digits(&["--weights", path, &digit(1)]);
+    assert!(err.contains("l4.bias"), "{code} {err}");
+    let (_, err, code) = digits(&["--strict", "--weights", path, &digit(1)]);
+    assert!(code == 2 && err.contains("l4.bias"), "{err}");
+}
+
+#[test]
+fn lists_name_devices_and_models() {
+    let (out, _, code) = run(env!("CARGO_BIN_EXE_predict"), &["--list-devices"]);
+    assert!(out.trim_end().ends_with("cpu [CPU]") && code == 0, "{out}");
+    assert_eq!(out, run(env!("CARGO_BIN_EXE_pretrained"), &["devices"]).0);
+    let (out, _, code) = run(env!("CARGO_BIN_EXE_predict"), &["--list-models"]);
+    assert!(out.contains("mnist_mlp") && out.contains("shufflenetv2_x2_0") && code == 0, "{out}");
+}
+
+#[test]
+fn inspect_lists_parameters_totals_format_and_network() {
+    let (out, _, code) = run(env!("CARGO_BIN_EXE_pretrained"), &["inspect", MNIST]);
+    for part in [
+        "l1.weight  f32  [128, 784]",
+        "6 tensors, 109386 numbers, 437544 bytes",
+        "format: safetensors",
+        "network: mlp_784-128-64-10",
+    ] {
+        assert!(out.contains(part), "{part} is not in {out}");
+    }
+    let (_, err, missing) = run(env!("CARGO_BIN_EXE_pretrained"), &["inspect", "/no/such/file"]);
+    assert_eq!((code, missing), (0, 2), "{err}");
+}
+
+#[test]
+fn bench_prints_one_json_object() {
+    let arguments = ["bench", "--model", "mnist_mlp", "--device", "cpu", "--batch", "3", "--runs", "5", "--json"];
+    let (out, err, code) = run(env!("CARGO_BIN_EXE_pretrained"), &arguments);
+    let object: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
+    let keys: Vec<&String> = object.as_object().unwrap().keys().collect();
+    assert_eq!(keys.len(), 11, "{out}");
+    for key in ["min_ms", "median_ms", "p95_ms", "p99_ms", "load_ms", "first_run_ms"] {
+        assert!(object[key].as_f64().unwrap() > 0.0, "{key}");
+    }
+    assert!(object["min_ms"].as_f64() <= object["median_ms"].as_f64() && code == 0);
+    assert_eq!((&object["batch"], &object["runs"], &object["model"]), (&3.into(), &5.into(), &"mnist_mlp".into()));
+}

@@ -1,0 +1,67 @@
+//! The plan: how many steps a network takes, that none copies, and that no step reads what it writes.
+
+use pretrained::compile::{Kernel, Plan, compile};
+use pretrained::graph::{Graph, Shape};
+use pretrained::zoo::ShuffleNetV2;
+use pretrained::{Model, Weights};
+
+fn plan(graph: &Graph, input: Shape) -> Plan {
+    let values = graph.parameters().iter().map(|p| vec![0.5; p.shape.iter().product()]).collect();
+    compile(graph, &Weights::new(graph, values).unwrap(), input).unwrap()
+}
+
+#[test]
+fn a_shufflenet_takes_59_steps_and_no_copy() {
+    for name in ["shufflenetv2_x0_5", "shufflenetv2_x1_0", "shufflenetv2_x1_5", "shufflenetv2_x2_0"] {
+        let network = ShuffleNetV2::by_name(name, 1000).unwrap().network();
+        let plan = plan(&network.graph, network.input);
+        assert_eq!(plan.steps.len(), 59, "{name}");
+        assert!(plan.steps.iter().all(|step| !matches!(step.kernel, Kernel::Copy { .. })), "{name}");
+        assert!(plan.buffers.len() <= 5, "{name} takes {} buffers", plan.buffers.len());
+    }
+}
+
+#[test]
+fn every_step_stays_within_its_buffers_and_reads_no_buffer_that_it_writes() {
+    let network = ShuffleNetV2::by_name("shufflenetv2_x1_0", 1000).unwrap().network();
+    let plan = plan(&network.graph, network.input);
+    for step in &plan.steps {
+        let (source, target) = (&step.source, &step.target);
+        assert_ne!(source.buffer, target.buffer, "{}", step.name);
+        assert!(target.offset + target.shape.channels * target.plane_stride() <= target.image_stride);
+        assert!(source.planes.iter().all(|plane| plane + source.height * source.width <= source.image_stride));
+        assert!(source.image_stride <= plan.buffers[source.buffer]);
+        assert!(target.image_stride <= plan.buffers[target.buffer]);
+    }
+}
+
+/// DESIGN: unit 7 of stage 3 reads 58 channels of the newest branch, 29 of the one before, then 15, 7, 3, 2, 1, 1.
+#[test]
+fn a_unit_reads_ever_fewer_channels_of_ever_older_branches() {
+    let network = ShuffleNetV2::by_name("shufflenetv2_x1_0", 1000).unwrap().network();
+    let plan = plan(&network.graph, network.input);
+    let unit = plan.steps.iter().find(|step| step.name == "stage3.7.branch2.0").unwrap();
+    let writers: Vec<&pretrained::compile::Target> = plan.steps.iter().map(|step| &step.target).collect();
+    let mut counts: Vec<usize> = writers
+        .iter()
+        .filter(|target| target.buffer == unit.source.buffer && target.image_stride == unit.source.image_stride)
+        .map(|target| {
+            let end = target.offset + target.shape.channels * target.plane_stride();
+            unit.source.planes.iter().filter(|plane| (target.offset..end).contains(plane)).count()
+        })
+        .filter(|count| *count > 0)
+        .collect();
+    counts.reverse();
+    assert_eq!(counts.iter().sum::<usize>(), 116);
+    assert_eq!(counts, [58, 29, 15, 7, 3, 2, 1, 1]);
+}
+
+#[test]
+fn a_shape_that_does_not_fit_is_named() {
+    let network = ShuffleNetV2::by_name("shufflenetv2_x0_5", 10).unwrap().network();
+    let error = network.graph.shapes(Shape::new(1, 224, 224)).unwrap_err().to_string();
+    assert_eq!(error, "an input of 1x224x224 does not fit conv1.0: it takes 3 channels, found 1x224x224");
+    assert!(network.graph.shapes(Shape::new(3, 0, 5)).is_err());
+    assert!(network.graph.shapes(Shape::new(3, usize::MAX, usize::MAX)).is_err());
+    assert!(Model::from_weights(network, Vec::new()).is_err());
+}
