@@ -3,19 +3,18 @@
 //! It fuses nothing, shares nothing with the compiler, and sums in `f64`, so that its error is its inputs' alone.
 
 use crate::bind::Weights;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{Conv2d, Graph, MaxPool2d, Node, Op, Shape};
 
 /// Runs `graph` on one image of `shape`, channels first, and returns its output.
 ///
 /// # Errors
-/// Where the shape does not fit the graph; see [`Graph::shapes`].
-///
-/// # Panics
-/// Where `input` does not hold `shape.elements()` numbers.
+/// [`Error::Usage`] where `input` does not hold `shape.elements()` numbers, or where the shape does not fit the graph.
 pub fn run(graph: &Graph, weights: &Weights, shape: Shape, input: &[f32]) -> Result<Vec<f32>> {
-    assert_eq!(input.len(), shape.elements(), "the input does not have the shape {shape}");
     let shapes = graph.shapes(shape)?;
+    if input.len() != shape.elements() {
+        return Err(Error::Usage(format!("{} numbers are no input of {shape}", input.len())));
+    }
     let mut values: Vec<Vec<f32>> = vec![input.to_vec()];
     for (value, node) in graph.steps() {
         let inputs: Vec<(&[f32], Shape)> = node.inputs.iter().map(|v| (values[v.0].as_slice(), shapes[v.0])).collect();

@@ -67,3 +67,16 @@ fn every_shader_opens_with_its_formula() {
         assert!(head.contains("Dispatch:") && (head.contains("y[")), "{name}");
     }
 }
+
+/// One uniform serves all kernels, so that each must declare it alike, as `Params` in gpu/kernels.rs has it.
+#[test]
+fn every_shader_declares_the_same_parameters() {
+    let params = |source: &str| {
+        let from = source.find("struct Params {").unwrap();
+        source[from..from + source[from..].find('}').unwrap()].to_owned()
+    };
+    let shaders = shaders();
+    for (name, source) in &shaders {
+        assert_eq!(params(source), params(&shaders[0].1), "{name}");
+    }
+}

@@ -51,6 +51,9 @@ impl Device {
     }
 }
 
+/// Bytes that one image's values may take on the CPU, where the reference loops keep them all.
+const CPU_BYTES: usize = 4 << 30;
+
 /// A model made ready on one device for one input size, and any batch up to a maximum.
 #[derive(Debug)]
 pub struct Session {
@@ -79,9 +82,20 @@ impl Session {
             return Err(Error::Usage("a batch holds at least one image".into()));
         }
         let graph = &model.network().graph;
-        let outputs = graph.shapes(input)?[graph.output().0].elements();
+        let shapes = graph.shapes(input)?;
+        let outputs = shapes[graph.output().0].elements();
         let runner = match &device.0 {
-            Kind::Cpu => Runner::Cpu(Box::new(model.clone())),
+            Kind::Cpu => {
+                let bytes = shapes.iter().fold(0usize, |sum, shape| sum.saturating_add(shape.elements()));
+                let bytes = bytes.saturating_mul(size_of::<f32>());
+                if bytes > CPU_BYTES {
+                    return Err(Error::Device(format!(
+                        "{}: an input of {input} takes {bytes} bytes, and {CPU_BYTES} is its limit",
+                        choice::CPU
+                    )));
+                }
+                Runner::Cpu(Box::new(model.clone()))
+            }
             #[cfg(feature = "gpu")]
             Kind::Gpu(context) => {
                 let plan = crate::compile::compile(graph, model.weights(), input)?;

@@ -139,8 +139,6 @@ fn prepare(input: &Input, classifier: &Classifier) -> Result<Planes> {
 
 /// The logits of each image. Where a batch fails as a whole, its images run one by one, so that each has its own error.
 fn infer(classifier: &mut Classifier, prepared: Vec<Result<Planes>>) -> Vec<Result<Vec<f32>>> {
-    let (good, errors): (Vec<usize>, Vec<usize>) = (0..prepared.len()).partition(|&i| prepared[i].is_ok());
-    debug_assert_eq!(good.len() + errors.len(), prepared.len());
     let batch: Vec<Planes> = prepared.iter().flatten().cloned().collect();
     let classes = classifier.classes();
     let whole = classifier.run(&batch).ok();

@@ -42,6 +42,13 @@ struct Class<'a> {
     probability: f32,
 }
 
+impl<'a> From<&'a Prediction> for Class<'a> {
+    fn from(prediction: &'a Prediction) -> Self {
+        let Prediction { class, label, probability } = prediction;
+        Self { class: *class, label: label.as_deref(), probability: *probability }
+    }
+}
+
 const CSV_HEADER: [&str; 8] = ["image", "model", "device", "rank", "class", "label", "probability", "error"];
 
 impl Output {
@@ -86,16 +93,12 @@ impl Output {
     }
 
     fn json(&self, outcome: &Outcome) -> String {
-        let class = |p: &'_ Prediction| (p.class, p.probability);
-        let predictions = outcome.predictions.as_deref().unwrap_or_default().iter().map(|p| {
-            let (class, probability) = class(p);
-            Class { class, label: p.label.as_deref(), probability }
-        });
+        let predictions = outcome.predictions.as_deref().unwrap_or_default();
         let record = Record {
             image: &outcome.image,
             model: &self.model,
             device: &self.device,
-            predictions: predictions.collect(),
+            predictions: predictions.iter().map(Class::from).collect(),
             error: outcome.predictions.as_ref().err().map(Error::to_string),
         };
         let mut json = Vec::new();

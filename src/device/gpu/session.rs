@@ -30,7 +30,7 @@ impl Session {
     /// Uploads the weights of `plan`, and takes memory for batches of up to `max_batch`.
     pub(in crate::device) fn new(context: Arc<Context>, plan: &Plan, max_batch: usize) -> Result<Self> {
         let limits = context.device.limits();
-        let bytes = |elements: usize| (elements * max_batch * size_of::<f32>()) as u64;
+        let bytes = |elements: usize| elements.saturating_mul(max_batch).saturating_mul(size_of::<f32>()) as u64;
         let largest = plan.buffers.iter().copied().max().unwrap_or(0);
         // Shaders count elements in 32 bits.
         let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(u64::from(u32::MAX));

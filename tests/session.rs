@@ -1,0 +1,87 @@
+//! Sessions: any batch up to the maximum, sizes that no device can hold, and several sessions at once.
+
+mod common;
+
+use common::{devices, gpus, relative_error};
+use pretrained::graph::Shape;
+use pretrained::zoo::ShuffleNetV2;
+use pretrained::{Device, Error, Model, Session};
+
+/// A small network with weights that differ from each other.
+fn model() -> Model {
+    let spec = ShuffleNetV2 { stages_repeats: [1, 2, 1], stages_out_channels: [5, 6, 10, 14, 9], num_classes: 4 };
+    let network = spec.network();
+    let weight = |i: usize| ((i * 37 % 101) as f32 / 50.0 - 0.9).abs() * 0.3;
+    let values = network.graph.parameters().iter().map(|p| (0..p.shape.iter().product()).map(weight).collect());
+    let values = values.collect();
+    Model::from_weights(network, values).unwrap()
+}
+
+fn images(shape: Shape, count: usize) -> Vec<f32> {
+    (0..count * shape.elements()).map(|i| (i * 13 % 97) as f32 / 97.0).collect()
+}
+
+const SHAPE: Shape = Shape::new(3, 33, 47);
+
+#[test]
+fn a_batch_gives_what_its_images_give_alone() {
+    let model = model();
+    for device in devices() {
+        let mut session = Session::new(&device, &model, SHAPE, 5).unwrap();
+        assert_eq!((session.input(), session.outputs(), session.max_batch()), (SHAPE, 4, 5));
+        let all = images(SHAPE, 5);
+        let alone: Vec<f32> = all.chunks(SHAPE.elements()).flat_map(|image| session.run(image).unwrap()).collect();
+        for count in [5, 2, 4, 1, 3] {
+            let logits = session.run(&all[..count * SHAPE.elements()]).unwrap();
+            assert!(relative_error(&logits, &alone[..count * 4]) <= 1e-6, "{count} on {}", device.name());
+        }
+    }
+}
+
+#[test]
+fn a_batch_that_is_none_is_refused_and_the_session_goes_on() {
+    let model = model();
+    for device in devices() {
+        let mut session = Session::new(&device, &model, SHAPE, 2).unwrap();
+        for bad in [0, 1, SHAPE.elements() - 1, SHAPE.elements() + 1, 3 * SHAPE.elements()] {
+            let error = session.run(&vec![0.0; bad]).unwrap_err();
+            assert!(matches!(error, Error::Usage(_)), "{bad} on {}: {error}", device.name());
+        }
+        assert_eq!(session.run(&images(SHAPE, 2)).unwrap().len(), 8);
+        assert!(matches!(Session::new(&device, &model, SHAPE, 0), Err(Error::Usage(_))));
+    }
+}
+
+#[test]
+fn what_no_device_can_hold_is_refused_before_memory_is_taken() {
+    let model = model();
+    for device in devices() {
+        let huge = Session::new(&device, &model, Shape::new(3, 1 << 20, 1 << 20), 1).unwrap_err();
+        assert!(matches!(huge, Error::Device(_)), "{huge}");
+    }
+    for device in gpus() {
+        for batch in [1 << 24, usize::MAX] {
+            let error = Session::new(&device, &model, SHAPE, batch).unwrap_err().to_string();
+            assert!(error.contains("is its limit"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn several_sessions_share_a_device_from_several_threads() {
+    let model = model();
+    for device in devices() {
+        let expected = Session::new(&Device::cpu(), &model, SHAPE, 1).unwrap().run(&images(SHAPE, 1)).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let mut session = Session::new(&device, &model, SHAPE, 1).unwrap();
+                    for _ in 0..5 {
+                        let logits = session.run(&images(SHAPE, 1)).unwrap();
+                        assert!(relative_error(&logits, &expected) <= 1e-4, "on {}", device.name());
+                    }
+                });
+            }
+        });
+    }
+}
