@@ -31,6 +31,8 @@ pub enum Format {
     ShardedSafetensors,
     /// The zip archive that `torch.save` writes since PyTorch 1.6.
     TorchZip,
+    /// The zip archive that `torch.jit.save` writes, with code that is not read.
+    TorchScript,
     /// The stream of pickles and raw storages that `torch.save` wrote before.
     TorchLegacy,
 }
@@ -41,6 +43,7 @@ impl fmt::Display for Format {
             Self::Safetensors => "safetensors",
             Self::ShardedSafetensors => "sharded safetensors",
             Self::TorchZip => "PyTorch zip",
+            Self::TorchScript => "TorchScript archive",
             Self::TorchLegacy => "PyTorch legacy stream",
         })
     }
@@ -77,7 +80,7 @@ fn open_bytes(name: &Path, bytes: Bytes, limits: &Limits) -> Result<StateDict> {
 fn read(format: Format, source: &Source) -> Result<StateDict> {
     match format {
         Format::Safetensors => safetensors::open(source),
-        Format::TorchZip => torch::open_zip(source),
+        Format::TorchZip | Format::TorchScript => torch::open_zip(source),
         Format::TorchLegacy => torch::open_legacy(source),
         Format::ShardedSafetensors => Err(source.fault("is an index of other files, which bytes alone do not lead to")),
     }
