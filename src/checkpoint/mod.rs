@@ -1,10 +1,13 @@
 //! Opens checkpoints: tells the format from the content, never the extension, and reads it into a [`StateDict`].
 //!
 //! Formats and their sources: safetensors by its specification (huggingface/safetensors), PyTorch's zip and legacy
-//! stream by what `torch.save` writes, pickles by the opcodes that Python's `pickletools` documents.
+//! stream by what `torch.save` writes, pickles by the opcodes that Python's `pickletools` documents, ONNX and MindIR by
+//! onnx.proto and mind_ir.proto.
 
+mod graph_file;
 mod limits;
 mod pickle;
+mod protobuf;
 mod safetensors;
 mod sharded;
 mod sniff;
@@ -35,6 +38,10 @@ pub enum Format {
     TorchScript,
     /// The stream of pickles and raw storages that `torch.save` wrote before.
     TorchLegacy,
+    /// An exported ONNX model, of which the initializers are read.
+    Onnx,
+    /// A graph that MindSpore exported, of which the parameters are read.
+    MindIr,
 }
 
 impl fmt::Display for Format {
@@ -45,6 +52,8 @@ impl fmt::Display for Format {
             Self::TorchZip => "PyTorch zip",
             Self::TorchScript => "TorchScript archive",
             Self::TorchLegacy => "PyTorch legacy stream",
+            Self::Onnx => "ONNX model",
+            Self::MindIr => "MindIR graph",
         })
     }
 }
@@ -82,6 +91,8 @@ fn read(format: Format, source: &Source) -> Result<StateDict> {
         Format::Safetensors => safetensors::open(source),
         Format::TorchZip | Format::TorchScript => torch::open_zip(source),
         Format::TorchLegacy => torch::open_legacy(source),
+        Format::Onnx => graph_file::open_onnx(source),
+        Format::MindIr => graph_file::open_mindir(source),
         Format::ShardedSafetensors => Err(source.fault("is an index of other files, which bytes alone do not lead to")),
     }
 }
