@@ -89,13 +89,85 @@ fn a_training_checkpoint_gives_the_model_and_its_numbers() {
     assert_eq!(found.names().collect::<Vec<_>>(), MLP.map(|(name, _)| name));
     let metadata: Vec<_> = found.metadata().iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     assert_eq!(metadata, [("epoch", "3"), ("loss", "0.25")]);
-    assert_eq!(found.notes(), ["read from the key `model_state_dict`", "left out: `optimizer_state_dict` (a dict)"]);
+    let kept = "kept the optimizer's state of `optimizer_state_dict` apart: 6 tensors";
+    assert_eq!(found.notes(), ["read from the key `model_state_dict`", kept]);
+    // SGD with momentum: a slot for each parameter, in their order, of their shape.
+    for (index, (slot, (_, shape))) in found.optimizer().iter().zip(MLP).enumerate() {
+        assert_eq!(slot.0, &format!("state.{index}.momentum_buffer"));
+        assert_eq!((slot.1.dtype(), slot.1.shape()), (DType::F32, shape));
+        assert!(slot.1.to_f32_vec().iter().any(|&x| x != 0.0));
+    }
+    assert_eq!(found.optimizer().len(), MLP.len());
     // One step of SGD later: near the others, and not equal.
     for (name, tensor) in found.iter() {
         let before = mlp.get(name).unwrap().to_f32_vec();
         let difference = tensor.to_f32_vec().iter().zip(&before).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(difference > 0.0 && difference < 0.1, "{name}: {difference}");
     }
+}
+
+#[test]
+fn whole_modules_give_what_their_state_dict_would() {
+    let Some(mlp) = mlp() else { return };
+    for (file, format) in
+        [("mlp_whole_module.pth", Format::TorchZip), ("mlp_whole_module_legacy.pth", Format::TorchLegacy)]
+    {
+        let found = open(fixture(file).unwrap());
+        assert_mlp(&found, &mlp, DType::F32, |x| x);
+        assert_eq!(found.format(), Some(format));
+        assert_eq!(found.names().collect::<Vec<_>>(), MLP.map(|(name, _)| name));
+        let note = "named the parameters as the modules within __main__.Net hold them; its code was not run";
+        assert_eq!(found.notes(), [note]);
+    }
+    let whole = open(fixture("tutorial_mlp_whole.pth").unwrap());
+    let state = open(fixture("tutorial_mlp.pth").unwrap());
+    assert_eq!(whole.names().collect::<Vec<_>>(), state.names().collect::<Vec<_>>());
+    assert!(whole.iter().zip(state.iter()).all(|(a, b)| a == b));
+}
+
+#[test]
+fn torchscript_gives_the_parameters_of_its_modules() {
+    let Some(mlp) = mlp() else { return };
+    let found = open(fixture("mlp_torchscript.pt").unwrap());
+    assert_mlp(&found, &mlp, DType::F32, |x| x);
+    assert_eq!(found.format(), Some(Format::TorchScript));
+    assert_eq!(found.names().collect::<Vec<_>>(), MLP.map(|(name, _)| name));
+    assert!(found.notes()[0].contains("__torch__.Net"), "{:?}", found.notes());
+}
+
+#[test]
+fn mindir_gives_its_parameters() {
+    let Some(mlp) = mlp() else { return };
+    let found = open(fixture("mlp.mindir").unwrap());
+    assert_mlp(&found, &mlp, DType::F32, |x| x);
+    assert_eq!(found.format(), Some(Format::MindIr));
+}
+
+#[test]
+fn onnx_gives_its_initializers_and_says_that_the_exporter_folded_them() {
+    let Some(path) = fixture("shufflenetv2_x0_5.onnx") else { return };
+    let found = open(path);
+    let expected = open(fixture("shufflenetv2_x0_5_f16.safetensors").unwrap());
+    assert_eq!(found.format(), Some(Format::Onnx));
+    // Weights and biases of 56 convolutions with their batch normalisation folded in, and the last layer as it was.
+    assert_eq!(found.len(), 114);
+    let kept: Vec<_> = found.names().filter(|name| expected.contains(name)).collect();
+    assert_eq!(kept, ["fc.weight", "fc.bias"]);
+    for name in kept {
+        let (found, expected) = (found.get(name).unwrap(), expected.get(name).unwrap());
+        assert_eq!((found.dtype(), found.shape()), (DType::F32, expected.shape()));
+        assert_eq!(found.to_f32_vec(), expected.to_f32_vec());
+    }
+    assert_eq!(found.get("onnx::Conv_1315").unwrap().shape(), [24, 3, 3, 3]);
+    // conv1 is its weight times gamma / sqrt(variance + epsilon), by channel.
+    let values = |name: &str| expected.get(name).unwrap().to_f32_vec();
+    let (weight, gamma, variance) = (values("conv1.0.weight"), values("conv1.1.weight"), values("conv1.1.running_var"));
+    let folded = found.get("onnx::Conv_1315").unwrap().to_f32_vec();
+    for (at, (found, weight)) in folded.iter().zip(&weight).enumerate() {
+        let expected = weight * gamma[at / 27] / (variance[at / 27] + 1e-5).sqrt();
+        assert!((found - expected).abs() < 1e-5, "{at}: {found} {expected}");
+    }
+    assert!(found.notes()[0].contains("the exporter renamed 112 of 114 tensors (`onnx::Conv_1315`)"));
 }
 
 #[test]
@@ -168,14 +240,8 @@ fn the_other_fixtures_open() {
 fn what_is_not_read_is_refused_for_the_reason_it_has() {
     let Some(shared) = common::shared() else { return };
     let refused = [
-        ("mlp_whole_module.pth", "a whole pickled module of class __main__.Net"),
-        ("mlp_whole_module_legacy.pth", "a whole pickled module of class __main__.Net"),
-        ("tutorial_mlp_whole.pth", "torch.save(model.state_dict(), path)"),
-        ("mlp_torchscript.pt", "is a TorchScript archive"),
         ("mlp.ckpt", "is a MindSpore checkpoint, which is not read yet"),
         ("shufflenetv2_x0_5.ckpt", "is a MindSpore checkpoint, which is not read yet"),
-        ("mlp.mindir", "MindIR"),
-        ("shufflenetv2_x0_5.onnx", "is an ONNX model"),
         ("mlp_oneflow_single_file", "is a OneFlow checkpoint"),
         ("mlp_oneflow08", "is a OneFlow checkpoint"),
         ("mlp_oneflow09", "is a OneFlow checkpoint"),

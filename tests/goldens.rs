@@ -102,6 +102,12 @@ fn mlp_from_a_training_checkpoint() {
 }
 
 #[test]
+fn mlp_from_modules_and_graphs() {
+    let files = ["mlp_whole_module.pth", "mlp_whole_module_legacy.pth", "mlp_torchscript.pt", "mlp.mindir"];
+    check_mlp(&files, "mlp.input", "mlp.logits", TOLERANCE);
+}
+
+#[test]
 fn tutorial_mlp() {
-    check_mlp(&["tutorial_mlp.pth"], "tutorial.input", "tutorial.logits", TOLERANCE);
+    check_mlp(&["tutorial_mlp.pth", "tutorial_mlp_whole.pth"], "tutorial.input", "tutorial.logits", TOLERANCE);
 }

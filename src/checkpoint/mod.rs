@@ -1,10 +1,13 @@
 //! Opens checkpoints: tells the format from the content, never the extension, and reads it into a [`StateDict`].
 //!
 //! Formats and their sources: safetensors by its specification (huggingface/safetensors), PyTorch's zip and legacy
-//! stream by what `torch.save` writes, pickles by the opcodes that Python's `pickletools` documents.
+//! stream by what `torch.save` writes, pickles by the opcodes that Python's `pickletools` documents, ONNX and MindIR by
+//! onnx.proto and mind_ir.proto.
 
+mod graph_file;
 mod limits;
 mod pickle;
+mod protobuf;
 mod safetensors;
 mod sharded;
 mod sniff;
@@ -31,8 +34,14 @@ pub enum Format {
     ShardedSafetensors,
     /// The zip archive that `torch.save` writes since PyTorch 1.6.
     TorchZip,
+    /// The zip archive that `torch.jit.save` writes, with code that is not read.
+    TorchScript,
     /// The stream of pickles and raw storages that `torch.save` wrote before.
     TorchLegacy,
+    /// An exported ONNX model, of which the initializers are read.
+    Onnx,
+    /// A graph that MindSpore exported, of which the parameters are read.
+    MindIr,
 }
 
 impl fmt::Display for Format {
@@ -41,7 +50,10 @@ impl fmt::Display for Format {
             Self::Safetensors => "safetensors",
             Self::ShardedSafetensors => "sharded safetensors",
             Self::TorchZip => "PyTorch zip",
+            Self::TorchScript => "TorchScript archive",
             Self::TorchLegacy => "PyTorch legacy stream",
+            Self::Onnx => "ONNX model",
+            Self::MindIr => "MindIR graph",
         })
     }
 }
@@ -77,8 +89,10 @@ fn open_bytes(name: &Path, bytes: Bytes, limits: &Limits) -> Result<StateDict> {
 fn read(format: Format, source: &Source) -> Result<StateDict> {
     match format {
         Format::Safetensors => safetensors::open(source),
-        Format::TorchZip => torch::open_zip(source),
+        Format::TorchZip | Format::TorchScript => torch::open_zip(source),
         Format::TorchLegacy => torch::open_legacy(source),
+        Format::Onnx => graph_file::open_onnx(source),
+        Format::MindIr => graph_file::open_mindir(source),
         Format::ShardedSafetensors => Err(source.fault("is an index of other files, which bytes alone do not lead to")),
     }
 }

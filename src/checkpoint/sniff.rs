@@ -1,7 +1,9 @@
 //! Tells a checkpoint's format from its first bytes, and names what is not read.
 
 use super::Format;
+use super::protobuf::{Fields, varint};
 use crate::error::{Error, Result};
+use bytes::Bytes;
 use std::path::Path;
 
 /// What a sign in the content means.
@@ -44,12 +46,9 @@ const SIGNS: &[Sign] = &[
              its state_dict with a newer torch.save",
         ),
     ),
-    (
-        |b| b.starts_with(&[0x0a]) && has(b, 64, b"MindSpore"),
-        Refused("is a MindSpore MindIR graph, which is not read yet; give the .ckpt that holds its parameters"),
-    ),
+    (is_mindir, Read(Format::MindIr)),
     (is_mindspore, Refused("is a MindSpore checkpoint, which is not read yet")),
-    (is_onnx, Refused("is an ONNX model, which is not read yet; give the checkpoint that it was exported from")),
+    (is_onnx, Read(Format::Onnx)),
     (
         |b| b.starts_with(b"GGUF"),
         Refused("is a GGUF file, which is not read; give a safetensors or PyTorch checkpoint"),
@@ -74,7 +73,8 @@ pub(super) fn file(path: &Path, head: &[u8]) -> Result<Format> {
     }
 }
 
-const READ: &str = "safetensors (also sharded) and PyTorch checkpoints (torch.save of a state_dict) are read";
+const READ: &str =
+    "safetensors (also sharded), PyTorch checkpoints (torch.save, torch.jit.save), ONNX and MindIR are read";
 
 /// The format of the checkpoint that the folder at `path` is.
 pub(super) fn folder(path: &Path) -> Result<Format> {
@@ -104,9 +104,45 @@ fn is_mindspore(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x0a]) && TYPES.iter().any(|name| has(bytes, 512, name))
 }
 
-/// A protobuf that opens with `ir_version` (field 1, a small number) and goes on with a producer (2, 3) or graph (7).
+/// A protobuf that opens with a version in digits (`ir_version`, 1) and the name of MindSpore (`producer_name`, 2).
+fn is_mindir(bytes: &[u8]) -> bool {
+    let head = Bytes::copy_from_slice(&bytes[..bytes.len().min(256)]);
+    let mut fields = Fields::of(&head).map_while(Result::ok);
+    let version = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    matches!(fields.next(), Some((1, field)) if field.text().is_some_and(version))
+        && matches!(fields.next(), Some((2, field)) if field.text() == Some("MindSpore"))
+}
+
+/// A protobuf that has the fields of ONNX's `ModelProto` from `ir_version` (1, a small number) on, of which the first
+/// ones are small and of the right kind, until the graph (7) or the list of operator sets (8) comes.
 fn is_onnx(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x08, 1..=32, 0x12 | 0x1a | 0x3a, ..])
+    if !matches!(bytes, [0x08, 1..=32, _, ..]) {
+        return false;
+    }
+    let mut rest = &bytes[2..];
+    loop {
+        let (key, value) = match rest {
+            // A graph or an operator set that is not empty, of which the head need hold only the beginning.
+            [0x3a, 1..=255, ..] | [0x42, 2..=64, ..] => return true,
+            [key, value @ ..] => (*key, value),
+            [] => return false,
+        };
+        let Ok((number, len)) = varint(value) else { return false };
+        let value = value.get(len..).unwrap_or_default();
+        rest = match key {
+            // The producer's name and version, the domain, a comment.
+            0x12 | 0x1a | 0x22 | 0x32 => {
+                let text = usize::try_from(number).ok().and_then(|len| value.split_at_checked(len));
+                match text.map(|(text, rest)| (std::str::from_utf8(text), rest)) {
+                    Some((Ok(text), rest)) if !text.contains('\0') => rest,
+                    _ => return false,
+                }
+            }
+            // The model's version.
+            0x28 => value,
+            _ => return false,
+        };
+    }
 }
 
 fn first_bytes(head: &[u8]) -> String {
@@ -132,6 +168,9 @@ mod tests {
         assert_eq!(told(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."), "PyTorch legacy stream");
         assert_eq!(told(b"\x02\0\0\0\0\0\0\0{}"), "safetensors");
         assert_eq!(told(b" \n{\"weight_map\": {}}"), "sharded safetensors");
+        assert_eq!(told(b"\x08\x08\x12\x07pytorch\x1a\x062.15.0\x3a\x81\xbc"), "ONNX model");
+        assert_eq!(told(b"\x08\x03\x42\x04\x0a\x00\x10\x11"), "ONNX model");
+        assert_eq!(told(b"\x0a\x031.1\x12\x09MindSpore\x2a\x052.3.0"), "MindIR graph");
     }
 
     #[test]
@@ -140,10 +179,21 @@ mod tests {
         assert!(told(b"\n<!DOCTYPE HTML><html>").contains("web page"));
         assert!(told(b"version https://git-lfs.github.com/spec/v1\n").contains("git-lfs"));
         assert!(told(b"\x80\x04\x95\x11\0\0\0\0\0\0\0}.").contains("not one that torch.save wrote"));
-        assert!(told(b"\x08\x08\x12\x07pytorch").contains("ONNX"));
         assert!(
             told(b"\x0a\xa2\xc0\x18\x0a\x09l1.weight\x12\x93\xc0\x18\x08\x80\x01\x12\x07Float32").contains("MindSpore")
         );
+        for near in [
+            &b"\x08\x08\x12\x07pytorch"[..],
+            b"\x08\x08\x12\x07pytorc\xff\x3a\x01",
+            b"\x08\x08\x12\x7fpytorch\x3a\x01",
+            b"\x08\x08\x3a\x00",
+            b"\x08\x21\x3a\x01",
+            b"\x08\x08\x08\x08\x3a\x01",
+            b"\x0a\x03abc\x12\x09MindSpore",
+            b"\x0a\x031.1\x12\x09Mindspore",
+        ] {
+            assert!(told(near).contains("no known format"), "{near:?}: {}", told(near));
+        }
         let unknown = told(b"hello");
         assert!(unknown.contains("68 65 6c 6c 6f (\"hello\")") && unknown.contains("safetensors"), "{unknown}");
     }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 pub struct StateDict {
     tensors: IndexMap<String, Tensor>,
     metadata: IndexMap<String, String>,
+    optimizer: IndexMap<String, Tensor>,
     notes: Vec<String>,
     format: Option<Format>,
     path: Option<PathBuf>,
@@ -74,6 +75,12 @@ impl StateDict {
         &self.metadata
     }
 
+    /// The optimizer's tensors of a training checkpoint, by names such as `state.0.exp_avg`, in the file's order. They
+    /// are no parameters: no other method counts or finds them.
+    pub fn optimizer(&self) -> &IndexMap<String, Tensor> {
+        &self.optimizer
+    }
+
     /// Sentences on what reading chose to do: which key the state dict was under, what was left out, which prefix was
     /// taken off.
     pub fn notes(&self) -> &[String] {
@@ -117,6 +124,10 @@ impl StateDict {
 
     pub(super) fn describe(&mut self, key: impl Into<String>, value: impl Into<String>) {
         self.metadata.insert(key.into(), value.into());
+    }
+
+    pub(super) fn insert_optimizer(&mut self, name: impl Into<String>, tensor: Tensor) {
+        self.optimizer.insert(name.into(), tensor);
     }
 
     pub(super) fn note(&mut self, note: impl Into<String>) {

@@ -21,7 +21,10 @@ pub(super) fn known(module: &str, name: &str) -> bool {
                 | "bytes"
                 | "bytearray"
                 | "complex"
+                | "object"
         ),
+        // How protocols below 2 make an object without calling its class.
+        "copyreg" | "copy_reg" => matches!(name, "_reconstructor" | "__newobj__"),
         "_codecs" => name == "encode",
         _ => false,
     }

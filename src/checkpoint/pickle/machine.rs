@@ -5,12 +5,13 @@ use super::{Id, Pickle, Refused, Value, containers, text};
 use crate::checkpoint::source::Source;
 use crate::error::Result;
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Reads the pickle that starts at `start` of `bytes`, a part of `source` that errors call `what`.
 ///
 /// `known` is the closed list of classes and functions that may be named, beside Python's containers; every other
-/// name is collected in [`Pickle::refused`], for the caller to report.
+/// name is foreign. A foreign class may stand for inert objects (`NEWOBJ`, or `copyreg._reconstructor`); the foreign
+/// names that anything else was done with are collected in [`Pickle::refused`], for the caller to report.
 pub(in crate::checkpoint) fn read(
     source: &Source,
     what: &str,
@@ -27,10 +28,13 @@ pub(in crate::checkpoint) fn read(
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
-        refused: Refused::default(),
+        foreign: BTreeMap::new(),
     };
     match machine.run() {
-        Ok(root) => Ok(Pickle { values: machine.values, root, end: machine.input.at(), refused: machine.refused }),
+        Ok(root) => {
+            let (refused, called) = machine.refused();
+            Ok(Pickle { values: machine.values, root, end: machine.input.at(), refused, called })
+        }
         Err(Halt::Fault(reason)) => {
             Err(source
                 .fault(format!("{what} is no sound pickle: {reason}, at its byte {}", machine.input.at() - start)))
@@ -54,6 +58,15 @@ impl From<&'static str> for Halt {
     }
 }
 
+/// The most that was done with a name outside the closed list.
+#[derive(Clone, Copy, PartialEq)]
+enum Use {
+    Named,
+    /// It is the class of inert objects.
+    Made,
+    Called,
+}
+
 type Step<T = ()> = std::result::Result<T, Halt>;
 
 struct Machine<'a> {
@@ -67,7 +80,8 @@ struct Machine<'a> {
     /// Heights of the stack at each open mark.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
-    refused: Refused,
+    /// Every class or function outside the closed list, in the order of their places.
+    foreign: BTreeMap<Id, Use>,
 }
 
 impl Machine<'_> {
@@ -237,7 +251,7 @@ impl Machine<'_> {
                 b'R' | 0x81 => {
                     let args = self.pop()?;
                     let class = self.pop()?;
-                    self.call(class, args)?;
+                    if opcode == b'R' { self.call(class, args)? } else { self.make(class, args)? }
                 }
                 0x92 => {
                     let named = self.pop()?;
@@ -246,7 +260,7 @@ impl Machine<'_> {
                     if !matches!(self.value(named), Value::Dict(items) if items.is_empty()) {
                         return Err("a call with named arguments".into());
                     }
-                    self.call(class, args)?;
+                    self.make(class, args)?;
                 }
                 b'i' => {
                     let class = self.global_lines()?;
@@ -341,7 +355,7 @@ impl Machine<'_> {
         let container = self.top()?;
         match self.value_mut(container) {
             Value::List(list) | Value::Set(list) => list.extend_from_slice(items),
-            // A subclass of list; its class is not in the closed list, which is the error that will be reported.
+            // A subclass of list, of which only the attributes are kept.
             Value::Object { .. } => {}
             _ => return Err("items for what is no list".into()),
         }
@@ -360,18 +374,74 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// What `REDUCE` and its elders ask for: a container is made, `copyreg` makes an object, and any other call becomes
+    /// data, which is refused later where the name is foreign.
     fn call(&mut self, class: Id, args: Id) -> Step {
         let Value::Tuple(items) = self.value(args) else {
             return Err("a call whose arguments are no tuple".into());
         };
-        if let Value::Global { module, name } = self.value(class)
-            && let (Value::Str(module), Value::Str(name)) = (self.value(*module), self.value(*name))
-            && let Some((value, copied)) = containers::call(module, name, items, &|id| self.value(id))
-        {
-            self.charge(copied as u64)?;
-            return self.push(value);
+        if let Some((module, name)) = self.name(class) {
+            if let Some((value, copied)) = containers::call(module, name, items, &|id| self.value(id)) {
+                self.charge(copied as u64)?;
+                return self.push(value);
+            }
+            if let (Some(&class), "copyreg" | "copy_reg") = (items.first(), module) {
+                let args = self.add(Value::Tuple(Vec::new()))?;
+                return self.make(class, args);
+            }
+        }
+        if let Some(used) = self.foreign.get_mut(&self.class(class)) {
+            *used = Use::Called;
         }
         self.push(Value::Object { class, args, state: None })
+    }
+
+    /// What `NEWOBJ` asks for: an object of `class` before anything was done to it.
+    fn make(&mut self, class: Id, args: Id) -> Step {
+        match self.foreign.get_mut(&self.class(class)) {
+            Some(used) => {
+                if *used == Use::Named {
+                    *used = Use::Made;
+                }
+                self.push(Value::Object { class, args, state: None })
+            }
+            None => self.call(class, args),
+        }
+    }
+
+    /// The class that `id` stands for. PyTorch's legacy stream wraps one with its source text, as
+    /// `('module', class, file, text)` outside the pickle.
+    fn class(&self, id: Id) -> Id {
+        match self.value(id) {
+            Value::Persistent(parts) => match self.value(*parts) {
+                Value::Tuple(parts) => parts.get(1).copied().unwrap_or(id),
+                _ => id,
+            },
+            _ => id,
+        }
+    }
+
+    fn name(&self, id: Id) -> Option<(&str, &str)> {
+        match self.value(id) {
+            Value::Global { module, name } => match (self.value(*module), self.value(*name)) {
+                (Value::Str(module), Value::Str(name)) => Some((module, name)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The foreign names that do more than stand for a class, and those of them that were called.
+    fn refused(&self) -> (Refused, Refused) {
+        let (mut refused, mut called) = (Refused::default(), Refused::default());
+        for (id, used) in self.foreign.iter().filter(|(_, used)| **used != Use::Made) {
+            let Some((module, name)) = self.name(*id) else { continue };
+            refused.add(module, name);
+            if *used == Use::Called {
+                called.add(module, name);
+            }
+        }
+        (refused, called)
     }
 
     fn global_lines(&mut self) -> Step<Id> {
@@ -388,12 +458,12 @@ impl Machine<'_> {
         let (Value::Str(m), Value::Str(n)) = (self.value(module), self.value(name)) else {
             return Err("a class whose name is no string".into());
         };
-        if !containers::known(m, n) && !(self.known)(m, n) {
-            // Not `self.value`, which would borrow all of `self` while `refused` changes.
-            let (m, n) = (m.chars().take(200).collect::<String>(), n.chars().take(200).collect::<String>());
-            self.refused.add(&m, &n);
+        let known = containers::known(m, n) || (self.known)(m, n);
+        let id = self.add(Value::Global { module, name })?;
+        if !known {
+            self.foreign.insert(id, Use::Named);
         }
-        self.add(Value::Global { module, name })
+        Ok(id)
     }
 
     /// A place in the memo: a decimal line, one byte, or four.

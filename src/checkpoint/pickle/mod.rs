@@ -13,7 +13,7 @@ pub(super) use machine::read;
 use bytes::Bytes;
 
 /// A value's place in its [`Pickle`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Id(u32);
 
 /// What a pickle holds. Containers hold the places of their items.
@@ -54,6 +54,7 @@ pub(super) struct Pickle {
     root: Id,
     end: usize,
     refused: Refused,
+    called: Refused,
 }
 
 impl Pickle {
@@ -67,9 +68,33 @@ impl Pickle {
         self.end
     }
 
-    /// Names of classes and functions outside the closed list.
+    /// Names of classes and functions outside the closed list, but for classes of inert objects.
     pub fn refused(&self) -> &Refused {
         &self.refused
+    }
+
+    /// Those of the [`refused`](Self::refused) that the pickle would call.
+    pub fn called(&self) -> &Refused {
+        &self.called
+    }
+
+    /// Module and name of the class of the object at `id`, also where it comes with its source text.
+    pub fn class(&self, id: Id) -> Option<(&str, &str)> {
+        let Value::Object { class, .. } = self.get(id) else { return None };
+        match self.get(*class) {
+            Value::Persistent(parts) => self.global(*self.tuple(*parts)?.get(1)?),
+            _ => self.global(*class),
+        }
+    }
+
+    /// The attributes of the object at `id`, where it was given any.
+    pub fn attributes(&self, id: Id) -> Option<Id> {
+        let Value::Object { state: Some(state), .. } = self.get(id) else { return None };
+        match self.get(*state) {
+            // With `__slots__`: the attributes, and those in slots.
+            Value::Tuple(parts) => parts.first().copied(),
+            _ => Some(*state),
+        }
     }
 
     /// Every value, in the order of making.
@@ -138,8 +163,8 @@ impl Pickle {
             Value::Dict(_) => "a dict",
             Value::Global { .. } => "a class or function",
             Value::Persistent(_) => "a storage",
-            Value::Object { class, .. } => {
-                return match self.global(*class) {
+            Value::Object { .. } => {
+                return match self.class(id) {
                     Some((module, name)) => super::source::short(&format!("a {module}.{name}")),
                     None => "an object".into(),
                 };
@@ -275,6 +300,15 @@ mod tests {
         reads(b"ctorch\nSize\n)}\x92.", "torch.Size()");
         let refused = pickled(b"(cos\nsystem\nU\x02rm\x85RU\x05posixU\x06system\x93ios\nsystem\n.");
         assert_eq!(refused.refused().list(), "os.system, posix.system");
+        assert_eq!(refused.called().list(), "os.system");
+        // A class of objects is data; the same name called is not.
+        reads(b"cm\nNet\n)\x81}b.", "m.Net()<{}>");
+        reads(b"ccopyreg\n_reconstructor\n(cm\nNet\nc__builtin__\nobject\nNtR}b.", "m.Net()<{}>");
+        reads(b"(U\x06modulecm\nNet\nU\x04a.pyU\x06sourcetQ)\x81.", "&(\"module\", m.Net, \"a.py\", \"source\")()");
+        let both = pickled(b"cm\nNet\nq\x00)\x81h\x00)R\x86.");
+        assert_eq!(both.called().list(), "m.Net");
+        let wrapped = pickled(b"(U\x06modulecos\nsystem\nNNtQ)R.");
+        assert_eq!(wrapped.called().list(), "os.system");
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! PyTorch's zip archive: `NAME/data.pkl` describes the tensors, `NAME/data/KEY` are their storages.
+//!
+//! A TorchScript archive is the same with a module tree in data.pkl, and beside it `code/` and constants.pkl, which
+//! hold no parameters and are not read.
 
+use super::module::Tree;
 use super::tensors::Storage;
 use super::{names, select};
 use crate::checkpoint::source::Source;
@@ -27,8 +31,10 @@ pub(in crate::checkpoint) fn open(source: &Source) -> Result<StateDict> {
     let Some(data) = archive.entry(&name)? else {
         return Err(source.fault(format!("has no entry {name}")));
     };
+    let format = if archive.has_code(&folder) { Format::TorchScript } else { Format::TorchZip };
+    let tree = if format == Format::TorchScript { Tree::Script } else { Tree::Pickled };
     let pickle = pickle::read(source, &name, &data, 0, names::known)?;
-    select::refuse(source, &pickle)?;
+    select::refuse(source, &pickle, tree)?;
 
     let mut storages: HashMap<String, Bytes> = HashMap::new();
     let mut fetch = |storage: &Storage| {
@@ -54,7 +60,7 @@ pub(in crate::checkpoint) fn open(source: &Source) -> Result<StateDict> {
             ))),
         }
     };
-    select::state_dict(source, &pickle, Format::TorchZip, &mut fetch)
+    select::state_dict(source, &pickle, format, tree, &mut fetch)
 }
 
 struct Archive<'a> {
@@ -97,15 +103,14 @@ impl<'a> Archive<'a> {
         if folders.next().is_some() {
             return Err(self.source.fault("is a zip archive with several data.pkl, which torch.save never writes"));
         }
-        let code = format!("{folder}code/");
-        let constants = format!("{folder}constants.pkl");
-        if names().any(|name| name == constants || name.starts_with(&code)) {
-            return Err(self.source.fault(
-                "is a TorchScript archive, which is not read; save the parameters instead: \
-                 torch.save(torch.jit.load(path).state_dict(), other_path)",
-            ));
-        }
         Ok(folder.to_owned())
+    }
+
+    /// Whether there is code beside the pickle, as in what `torch.jit.save` writes.
+    fn has_code(&self, folder: &str) -> bool {
+        let (code, constants) = (format!("{folder}code/"), format!("{folder}constants.pkl"));
+        let mut names = self.zip.file_names_raw();
+        names.any(|name| name == constants.as_bytes() || name.starts_with(code.as_bytes()))
     }
 
     /// The content of the entry called `name`; `None` where there is none.

@@ -1,5 +1,6 @@
 //! PyTorch's legacy stream: four pickles, a list of storage keys, then each storage as a count and raw elements.
 
+use super::module::Tree;
 use super::tensors::{self, Storage};
 use super::{names, select};
 use crate::checkpoint::pickle::{self, Pickle, Value};
@@ -37,7 +38,7 @@ pub(in crate::checkpoint) fn open(source: &Source) -> Result<StateDict> {
         return Err(source.fault("was written on a big-endian machine; only little-endian checkpoints are read"));
     }
     let pickle = next("the pickled object")?;
-    select::refuse(source, &pickle)?;
+    select::refuse(source, &pickle, Tree::Pickled)?;
     let keys = next("the list of storages")?;
     let storages = storages(source, &pickle, &keys, at)?;
 
@@ -47,7 +48,7 @@ pub(in crate::checkpoint) fn open(source: &Source) -> Result<StateDict> {
                 .fault(format!("has no storage {}, which its tensors need; the file is incomplete", short(storage.key)))
         })
     };
-    select::state_dict(source, &pickle, Format::TorchLegacy, &mut fetch)
+    select::state_dict(source, &pickle, Format::TorchLegacy, Tree::Pickled, &mut fetch)
 }
 
 /// The storages from `at` on by their keys, with what the pickle says of each.

@@ -2,7 +2,9 @@
 
 mod archive;
 mod legacy;
+mod module;
 mod names;
+mod optimizer;
 mod select;
 mod strided;
 mod tensors;

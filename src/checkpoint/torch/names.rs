@@ -17,6 +17,13 @@ pub(super) fn known(module: &str, name: &str) -> bool {
         "torch.storage" => matches!(name, "TypedStorage" | "UntypedStorage"),
         "torch.nn.parameter" => matches!(name, "Parameter" | "Buffer"),
         "torch.serialization" => name == "_get_layout",
+        // What TorchScript wraps lists and dicts in.
+        "torch.jit._pickle" => matches!(
+            name,
+            "build_intlist" | "build_doublelist" | "build_boollist" | "build_tensorlist" | "restore_type_tag"
+        ),
+        // An attribute of every module before PyTorch 1.2.
+        "torch.nn.backends.thnn" => name == "_get_thnn_function_backend",
         // NumPy numbers among the metadata; arrays are not read.
         "numpy" => name == "dtype",
         "numpy.core.multiarray" | "numpy._core.multiarray" => name == "scalar",

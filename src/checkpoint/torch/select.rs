@@ -1,5 +1,7 @@
 //! Finds the state dict within what was pickled, and says what else there was.
 
+use super::module::{self, Tree};
+use super::optimizer;
 use super::tensors::{self, Fetch, is_tensor};
 use crate::checkpoint::pickle::{Id, Pickle, Value};
 use crate::checkpoint::source::{Source, short};
@@ -11,47 +13,68 @@ use std::collections::HashMap;
 const KEYS: [&str; 4] = ["state_dict", "model_state_dict", "model", "net"];
 
 /// Longest parameter name; nothing honest comes near.
-const MAX_NAME_BYTES: usize = 4096;
+pub(super) const MAX_NAME_BYTES: usize = 4096;
 
-/// Refuses whole modules and names outside the closed list. To be asked before storages are looked at.
-pub(super) fn refuse(source: &Source, pickle: &Pickle) -> Result<()> {
+/// Refuses names outside the closed list. To be asked before storages are looked at.
+///
+/// A module may mention anything, such as the function that it applies: a name is not looked up and harms nobody. What
+/// would be called is refused there too, because its result is not known and might have been a parameter.
+pub(super) fn refuse(source: &Source, pickle: &Pickle, tree: Tree) -> Result<()> {
     let root = pickle.root();
     // The first few only: many objects can share one large state, and each look passes over all of it.
-    let below = pickle.dict(root).unwrap_or_default().iter().map(|(_, value)| *value).take(64);
-    if let Some(class) = std::iter::once(root).chain(below).find_map(|id| module_class(pickle, id)) {
-        return Err(source.fault(format!(
-            "holds a whole pickled module of class {class}, which is code as much as data; save its parameters \
-             instead: torch.save(model.state_dict(), path)"
-        )));
-    }
-    if pickle.refused().is_empty() {
+    let mut below = pickle.dict(root).unwrap_or_default().iter().map(|(_, value)| *value).take(64);
+    let is_module = |id| module::class(pickle, id, tree).is_some();
+    let refused = if is_module(root) || below.any(is_module) { pickle.called() } else { pickle.refused() };
+    if refused.is_empty() {
         return Ok(());
     }
     Err(source.fault(format!(
-        "refused {}: a checkpoint may only hold tensors, numbers, strings and containers; save the state_dict alone",
-        pickle.refused().list()
+        "refused {}: a checkpoint may only hold tensors, numbers, strings and containers; save the state_dict alone: \
+         torch.save(model.state_dict(), path)",
+        refused.list()
     )))
 }
 
-/// The class of the module at `id`, where there is one: an object whose state has parameters and submodules.
-fn module_class(pickle: &Pickle, id: Id) -> Option<String> {
-    let Value::Object { class, state: Some(state), .. } = pickle.get(id) else { return None };
-    pickle.item(*state, "_parameters")?;
-    pickle.item(*state, "_modules")?;
-    // The legacy stream stores a class with its source text: ('module', class, file, text).
-    let class = match pickle.get(*class) {
-        Value::Persistent(parts) => *pickle.tuple(*parts)?.get(1)?,
-        _ => *class,
-    };
-    let (module, name) = pickle.global(class)?;
-    Some(short(&format!("{module}.{name}")))
-}
-
 /// Makes the state dict that `pickle` holds, with bytes from `fetch`.
-pub(super) fn state_dict(source: &Source, pickle: &Pickle, format: Format, fetch: &mut Fetch) -> Result<StateDict> {
+pub(super) fn state_dict(
+    source: &Source,
+    pickle: &Pickle,
+    format: Format,
+    tree: Tree,
+    fetch: &mut Fetch,
+) -> Result<StateDict> {
     let root = pickle.root();
     let mut dict = StateDict::of(format, source.path);
-    let chosen = choose(source, pickle, &mut dict)?;
+    let chosen = choose(source, pickle, tree, &mut dict)?;
+    if let Some(class) = module::class(pickle, chosen, tree) {
+        dict.note(format!("named the parameters as the modules within {class} hold them; its code was not run"));
+        module::read(source, pickle, chosen, tree, &mut dict, fetch)?;
+        if dict.is_empty() {
+            return Err(source.fault(format!(
+                "holds a module of class {class} without parameters; was it frozen? Save the module before that"
+            )));
+        }
+    } else {
+        flat(source, pickle, chosen, &mut dict, fetch)?;
+    }
+    if chosen != root {
+        let optimizer = optimizer::read(source, pickle, root, &mut dict, fetch)?;
+        let mut ignored = Left::default();
+        let others = pickle.dict(root).unwrap_or_default().iter();
+        for &(key, value) in others.filter(|(_, value)| *value != chosen && Some(*value) != optimizer) {
+            let name = name(source, pickle, key)?;
+            match tensors::scalar(source, pickle, value, &name, fetch) {
+                Some(text) => dict.describe(name, text),
+                None => ignored.add(pickle, &name, value),
+            }
+        }
+        ignored.note(&mut dict, "left out");
+    }
+    Ok(dict)
+}
+
+/// Puts the tensors of the dict at `chosen` into `dict`.
+fn flat(source: &Source, pickle: &Pickle, chosen: Id, dict: &mut StateDict, fetch: &mut Fetch) -> Result<()> {
     let mut skipped = Left::default();
     for &(key, value) in pickle.dict(chosen).unwrap_or_default() {
         let name = name(source, pickle, key)?;
@@ -64,24 +87,16 @@ pub(super) fn state_dict(source: &Source, pickle: &Pickle, format: Format, fetch
             skipped.add(pickle, &name, value);
         }
     }
-    skipped.note(&mut dict, "left out what is no tensor");
-    if chosen != root {
-        let mut ignored = Left::default();
-        for &(key, value) in pickle.dict(root).unwrap_or_default().iter().filter(|(_, value)| *value != chosen) {
-            let name = name(source, pickle, key)?;
-            match tensors::scalar(source, pickle, value, &name, fetch) {
-                Some(text) => dict.describe(name, text),
-                None => ignored.add(pickle, &name, value),
-            }
-        }
-        ignored.note(&mut dict, "left out");
-    }
-    Ok(dict)
+    skipped.note(dict, "left out what is no tensor");
+    Ok(())
 }
 
-/// The place of the dict that holds the parameters.
-fn choose(source: &Source, pickle: &Pickle, dict: &mut StateDict) -> Result<Id> {
+/// The place of the dict or module that holds the parameters.
+fn choose(source: &Source, pickle: &Pickle, tree: Tree, dict: &mut StateDict) -> Result<Id> {
     let root = pickle.root();
+    if module::class(pickle, root, tree).is_some() {
+        return Ok(root);
+    }
     let Some(items) = pickle.dict(root) else {
         let what = if is_tensor(pickle, root) { "a single tensor".into() } else { pickle.kind(root) };
         return Err(
@@ -91,8 +106,11 @@ fn choose(source: &Source, pickle: &Pickle, dict: &mut StateDict) -> Result<Id> 
     // Each place counted once: a pickle can mention one large dict a million times.
     let mut counted: HashMap<Id, usize> = HashMap::new();
     let mut tensors = |id: Id| {
-        let count =
-            || pickle.dict(id).unwrap_or_default().iter().filter(|(_, value)| is_tensor(pickle, *value)).count();
+        let count = || match module::class(pickle, id, tree) {
+            // How many a module holds shows only when it is walked; it goes before any loose tensors.
+            Some(_) => usize::MAX,
+            None => pickle.dict(id).unwrap_or_default().iter().filter(|(_, value)| is_tensor(pickle, *value)).count(),
+        };
         *counted.entry(id).or_insert_with(count)
     };
     let under: Vec<(&str, Id)> = KEYS.iter().filter_map(|key| Some((*key, pickle.item(root, key)?))).collect();
@@ -138,7 +156,7 @@ fn names(pickle: &Pickle, items: &[(Id, Id)]) -> String {
     shown.join(", ")
 }
 
-fn name(source: &Source, pickle: &Pickle, key: Id) -> Result<String> {
+pub(super) fn name(source: &Source, pickle: &Pickle, key: Id) -> Result<String> {
     match pickle.get(key) {
         Value::Str(text) if text.len() <= MAX_NAME_BYTES => Ok(text.clone()),
         Value::Str(text) => Err(source.over("the length of a name in bytes", text.len() as u64, MAX_NAME_BYTES as u64)),
@@ -149,13 +167,13 @@ fn name(source: &Source, pickle: &Pickle, key: Id) -> Result<String> {
 
 /// Entries that were left out; the first few, and how many more.
 #[derive(Default)]
-struct Left {
+pub(super) struct Left {
     names: Vec<String>,
     more: usize,
 }
 
 impl Left {
-    fn add(&mut self, pickle: &Pickle, name: &str, value: Id) {
+    pub fn add(&mut self, pickle: &Pickle, name: &str, value: Id) {
         const SHOWN: usize = 8;
         if self.names.len() < SHOWN {
             self.names.push(format!("`{}` ({})", short(name), pickle.kind(value)));
@@ -164,7 +182,7 @@ impl Left {
         }
     }
 
-    fn note(self, dict: &mut StateDict, what: &str) {
+    pub fn note(self, dict: &mut StateDict, what: &str) {
         let names = self.names.join(", ");
         match (self.names.is_empty(), self.more) {
             (true, _) => {}

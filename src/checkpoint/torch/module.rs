@@ -1,0 +1,185 @@
+//! Names the parameters of a pickled module tree as its `state_dict()` would; no class of the tree is ever looked up.
+//!
+//! A module's attributes hold `_parameters`, `_buffers` and `_modules` (torch/nn/modules/module.py); in a TorchScript
+//! archive, tensors and submodules are attributes of their own.
+
+use super::select::{Left, MAX_NAME_BYTES, name};
+use super::tensors::{self, Fetch, is_tensor};
+use crate::checkpoint::StateDict;
+use crate::checkpoint::pickle::{Id, Pickle, Value};
+use crate::checkpoint::source::{Source, short};
+use crate::error::Result;
+use std::collections::HashSet;
+use std::rc::Rc;
+
+/// How modules hold their parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tree {
+    /// As `torch.save(model)` pickles them.
+    Pickled,
+    /// As `torch.jit.save` does.
+    Script,
+}
+
+/// Attributes among which `_parameters` and `_modules` must be: `Module.__init__` makes them before others. Not all are
+/// asked, because a million objects can share one large dict of attributes.
+const FIRST: usize = 256;
+
+/// The class of the module at `id`; `None` where there is no module.
+pub(super) fn class(pickle: &Pickle, id: Id, tree: Tree) -> Option<String> {
+    let (module, name) = pickle.class(id)?;
+    let attributes = pickle.attributes(id)?;
+    match tree {
+        Tree::Pickled => {
+            let first = pickle.dict(attributes)?.iter().take(FIRST);
+            let is = |name: &str| first.clone().any(|(key, _)| pickle.str(*key) == Some(name));
+            if !is("_parameters") || !is("_modules") {
+                return None;
+            }
+        }
+        Tree::Script => {
+            pickle.dict(attributes)?;
+            if module != "__torch__" && !module.starts_with("__torch__.") {
+                return None;
+            }
+        }
+    }
+    Some(short(&format!("{module}.{name}")))
+}
+
+/// What one module holds, in the order of its `state_dict()`.
+#[derive(Default)]
+struct Members {
+    tensors: Vec<(Id, Id)>,
+    modules: Vec<(Id, Id)>,
+}
+
+impl Members {
+    fn of(pickle: &Pickle, id: Id, tree: Tree) -> Option<Self> {
+        class(pickle, id, tree)?;
+        let attributes = pickle.attributes(id)?;
+        let part = |name: &str| pickle.item(attributes, name).and_then(|id| pickle.dict(id)).unwrap_or_default();
+        if tree == Tree::Script {
+            let of = |keep: &dyn Fn(Id) -> bool| -> Vec<(Id, Id)> {
+                let all = pickle.dict(attributes).unwrap_or_default();
+                all.iter().copied().filter(|(_, id)| keep(*id)).collect()
+            };
+            return Some(Self {
+                tensors: of(&|id| is_tensor(pickle, id)),
+                modules: of(&|id| class(pickle, id, tree).is_some()),
+            });
+        }
+        let passing: HashSet<&str> =
+            match pickle.item(attributes, "_non_persistent_buffers_set").map(|id| pickle.get(id)) {
+                Some(Value::Set(names) | Value::List(names)) => names.iter().filter_map(|id| pickle.str(*id)).collect(),
+                // Modules from before PyTorch 1.5 have none.
+                _ => HashSet::new(),
+            };
+        let buffers =
+            part("_buffers").iter().filter(|(key, _)| pickle.str(*key).is_none_or(|key| !passing.contains(key)));
+        let there = |(_, id): &&(Id, Id)| *pickle.get(*id) != Value::None;
+        Some(Self {
+            tensors: part("_parameters").iter().chain(buffers).filter(there).copied().collect(),
+            modules: part("_modules").iter().filter(there).copied().collect(),
+        })
+    }
+
+    /// How many values [`of`](Self::of) looks at.
+    fn cost(pickle: &Pickle, id: Id) -> usize {
+        let Some(attributes) = pickle.attributes(id) else { return 0 };
+        let len = |id: Id| match pickle.get(id) {
+            Value::Dict(items) => items.len(),
+            Value::Set(items) | Value::List(items) => items.len(),
+            _ => 0,
+        };
+        let parts = ["_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"];
+        let parts: usize = parts.iter().filter_map(|name| pickle.item(attributes, name)).map(len).sum();
+        len(attributes) + parts
+    }
+}
+
+/// What is left to do in the walk over a tree, the next last.
+enum Step {
+    /// Look at the module or whatever else is at `id`, which its parent calls `key`.
+    Enter { id: Id, parent: Rc<str>, key: Option<Id> },
+    /// All below the module was seen.
+    Leave(Id),
+}
+
+/// Puts every parameter and persistent buffer of the module at `root` into `dict`.
+pub(super) fn read(
+    source: &Source,
+    pickle: &Pickle,
+    root: Id,
+    tree: Tree,
+    dict: &mut StateDict,
+    fetch: &mut Fetch,
+) -> Result<()> {
+    let limit = source.limits.pickle_opcodes;
+    let mut work = 0u64;
+    let mut left = Left::default();
+    // Modules that the walk is inside of: one below itself would have no end. One under two names is honest.
+    let mut open: HashSet<Id> = HashSet::new();
+    let mut steps = vec![Step::Enter { id: root, parent: "".into(), key: None }];
+    while let Some(step) = steps.pop() {
+        let (id, parent, key) = match step {
+            Step::Enter { id, parent, key } => (id, parent, key),
+            Step::Leave(id) => {
+                open.remove(&id);
+                continue;
+            }
+        };
+        let path = match key {
+            Some(key) => join(source, pickle, &parent, key)?,
+            None => String::new(),
+        };
+        work = work.saturating_add((1 + path.len() / 64 + Members::cost(pickle, id)) as u64);
+        if work > limit {
+            let what = "the number of modules and members of its module tree (Limits::pickle_opcodes)";
+            return Err(source.over(what, work, limit));
+        }
+        let Some(members) = Members::of(pickle, id, tree) else {
+            left.add(pickle, &path, id);
+            continue;
+        };
+        if !open.insert(id) {
+            return Err(
+                source.fault(format!("its module `{}` contains itself; no such module can be run", short(&path)))
+            );
+        }
+        let prefix: Rc<str> = if key.is_some() { format!("{path}.").into() } else { "".into() };
+        for (key, value) in members.tensors {
+            let name = join(source, pickle, &prefix, key)?;
+            if !is_tensor(pickle, value) {
+                left.add(pickle, &name, value);
+                continue;
+            }
+            // Names are made here and not in the file: one long path can stand before a million of them.
+            source.expand(|| format!("the name `{}`", short(&name)), name.len() as u64)?;
+            let tensor = tensors::tensor(source, pickle, value, &name, fetch)?;
+            let told = short(&name);
+            if dict.insert(name, tensor).is_some() {
+                return Err(
+                    source.fault(format!("its modules give two parameters the name `{told}`; the file is damaged"))
+                );
+            }
+        }
+        steps.push(Step::Leave(id));
+        let below = members.modules.into_iter().rev();
+        steps.extend(below.map(|(key, id)| Step::Enter { id, parent: prefix.clone(), key: Some(key) }));
+    }
+    left.note(dict, "left out what is no tensor and no module");
+    Ok(())
+}
+
+fn join(source: &Source, pickle: &Pickle, prefix: &str, key: Id) -> Result<String> {
+    let full = format!("{prefix}{}", name(source, pickle, key)?);
+    match full.len() <= MAX_NAME_BYTES {
+        true => Ok(full),
+        false => Err(source.over(
+            "the length in bytes of a parameter's name, that of all modules around it included,",
+            full.len() as u64,
+            MAX_NAME_BYTES as u64,
+        )),
+    }
+}

@@ -1,0 +1,45 @@
+//! Keeps an optimizer's tensors apart from the weights, under names such as `state.0.exp_avg`.
+
+use super::select::name;
+use super::tensors::{self, Fetch, is_tensor};
+use crate::checkpoint::StateDict;
+use crate::checkpoint::pickle::{Id, Pickle};
+use crate::checkpoint::source::Source;
+use crate::error::Result;
+
+/// Keys under which training checkpoints keep `optimizer.state_dict()`.
+const KEYS: [&str; 5] = ["optimizer_state_dict", "optimizer", "optimizer_state", "optim_state_dict", "optim"];
+
+/// Reads `{'state': {0: {'exp_avg': tensor, ...}, ...}, 'param_groups': [...]}` (torch/optim/optimizer.py) from the
+/// first of the usual keys of `root` that has one, and gives its place. Numbers beside the tensors are left out.
+pub(super) fn read(
+    source: &Source,
+    pickle: &Pickle,
+    root: Id,
+    dict: &mut StateDict,
+    fetch: &mut Fetch,
+) -> Result<Option<Id>> {
+    let limit = source.limits.pickle_opcodes;
+    let mut work = 0u64;
+    let found = KEYS.iter().filter_map(|key| Some((*key, pickle.item(root, key)?)));
+    let mut found = found.filter_map(|(key, id)| Some((key, id, pickle.dict(pickle.item(id, "state")?)?)));
+    let Some((key, id, state)) = found.next() else { return Ok(None) };
+    let mut count = 0usize;
+    for &(parameter, slots) in state {
+        let slots = pickle.dict(slots).unwrap_or_default();
+        work = work.saturating_add(1 + slots.len() as u64);
+        if work > limit {
+            // One dict can stand for the slots of a million parameters.
+            return Err(source.over("the number of its optimizer's slots (Limits::pickle_opcodes)", work, limit));
+        }
+        for &(slot, value) in slots.iter().filter(|(_, value)| is_tensor(pickle, *value)) {
+            let name = format!("state.{}.{}", name(source, pickle, parameter)?, name(source, pickle, slot)?);
+            source.expand(|| "the names of its optimizer's slots".into(), name.len() as u64)?;
+            let tensor = tensors::tensor(source, pickle, value, &name, fetch)?;
+            dict.insert_optimizer(name, tensor);
+            count += 1;
+        }
+    }
+    dict.note(format!("kept the optimizer's state of `{key}` apart: {count} tensors"));
+    Ok(Some(id))
+}
