@@ -11,7 +11,7 @@ use crate::error::Result;
 const KEYS: [&str; 5] = ["optimizer_state_dict", "optimizer", "optimizer_state", "optim_state_dict", "optim"];
 
 /// Reads `{'state': {0: {'exp_avg': tensor, ...}, ...}, 'param_groups': [...]}` (torch/optim/optimizer.py) from the
-/// first of the usual keys of `root` that has one, and gives its place. Numbers beside the tensors are left out.
+/// first of the usual keys of `root` that has one, and gives its place where there was any tensor. Numbers beside the tensors are left out.
 pub(super) fn read(
     source: &Source,
     pickle: &Pickle,
@@ -39,6 +39,9 @@ pub(super) fn read(
             dict.insert_optimizer(name, tensor);
             count += 1;
         }
+    }
+    if count == 0 {
+        return Ok(None);
     }
     dict.note(format!("kept the optimizer's state of `{key}` apart: {count} tensors"));
     Ok(Some(id))
