@@ -240,13 +240,8 @@ fn the_other_fixtures_open() {
 fn what_is_not_read_is_refused_for_the_reason_it_has() {
     let Some(shared) = common::shared() else { return };
     let refused = [
-        ("mlp.ckpt", "is a MindSpore checkpoint, which is not read yet"),
-        ("shufflenetv2_x0_5.ckpt", "is a MindSpore checkpoint, which is not read yet"),
-        ("mlp_oneflow_single_file", "is a OneFlow checkpoint"),
-        ("mlp_oneflow08", "is a OneFlow checkpoint"),
-        ("mlp_oneflow09", "is a OneFlow checkpoint"),
-        ("mlp_snapshot", "is a OneFlow checkpoint"),
-        ("mlp_legacy_snapshot", "is a OneFlow checkpoint"),
+        ("mlp_encrypted.ckpt", "is an encrypted MindSpore checkpoint"),
+        ("mlp_oneflow08/pickled_data", "give the folder that it lies in"),
     ];
     for (name, reason) in refused {
         let path = shared.join("fixtures").join(name);

@@ -1,13 +1,17 @@
 //! Opens checkpoints: tells the format from the content, never the extension, and reads it into a [`StateDict`].
 //!
 //! Formats and their sources: safetensors by its specification (huggingface/safetensors), PyTorch's zip and legacy
-//! stream by what `torch.save` writes, pickles by the opcodes that Python's `pickletools` documents, ONNX and MindIR by
-//! onnx.proto and mind_ir.proto.
+//! stream by what `torch.save` writes, pickles by the opcodes that Python's `pickletools` documents, OneFlow's four layouts
+//! by what its releases 0.1 to 0.9 write, MindSpore's `.ckpt` by its `checkpoint.proto` and `save_checkpoint`, ONNX and
+//! MindIR by onnx.proto and mind_ir.proto.
 
 mod graph_file;
 mod limits;
+mod mindspore;
+mod oneflow;
 mod pickle;
 mod protobuf;
+pub mod remap;
 mod safetensors;
 mod sharded;
 mod sniff;
@@ -42,6 +46,16 @@ pub enum Format {
     Onnx,
     /// A graph that MindSpore exported, of which the parameters are read.
     MindIr,
+    /// OneFlow's oldest: a folder per parameter with the raw `f32` values, without shapes.
+    OneFlowLegacy,
+    /// A folder per parameter with `meta` (shape and element type) and the raw values, by OneFlow.
+    OneFlowSnapshot,
+    /// A folder with `pickled_data` and a folder per tensor, by `oneflow.save`.
+    OneFlowPickledData,
+    /// One pickle file with NumPy arrays, by `oneflow.save` of recent versions.
+    OneFlowSingleFile,
+    /// The protobuf file that MindSpore's `save_checkpoint` writes.
+    MindSpore,
 }
 
 impl fmt::Display for Format {
@@ -54,6 +68,11 @@ impl fmt::Display for Format {
             Self::TorchLegacy => "PyTorch legacy stream",
             Self::Onnx => "ONNX model",
             Self::MindIr => "MindIR graph",
+            Self::OneFlowLegacy => "OneFlow folders without shapes",
+            Self::OneFlowSnapshot => "OneFlow snapshot",
+            Self::OneFlowPickledData => "OneFlow pickled_data",
+            Self::OneFlowSingleFile => "OneFlow single file",
+            Self::MindSpore => "MindSpore",
         })
     }
 }
@@ -63,6 +82,8 @@ fn open(path: &Path, limits: &Limits) -> Result<StateDict> {
     let mut dict = if std::fs::metadata(path).map_err(|e| Error::io(path, e))?.is_dir() {
         match sniff::folder(path)? {
             Format::ShardedSafetensors => sharded::open_folder(path, limits),
+            Format::OneFlowPickledData => oneflow::open_pickled(path, limits),
+            format @ (Format::OneFlowLegacy | Format::OneFlowSnapshot) => oneflow::open_snapshot(path, format, limits),
             format => Err(Error::checkpoint(path, format!("is a folder, and {format} is a file"))),
         }
     } else {
@@ -93,6 +114,11 @@ fn read(format: Format, source: &Source) -> Result<StateDict> {
         Format::TorchLegacy => torch::open_legacy(source),
         Format::Onnx => graph_file::open_onnx(source),
         Format::MindIr => graph_file::open_mindir(source),
+        Format::OneFlowSingleFile => oneflow::open_file(source),
+        Format::MindSpore => mindspore::open(source),
+        Format::OneFlowLegacy | Format::OneFlowSnapshot | Format::OneFlowPickledData => {
+            Err(source.fault(format!("is a file, and {format} is a folder")))
+        }
         Format::ShardedSafetensors => Err(source.fault("is an index of other files, which bytes alone do not lead to")),
     }
 }

@@ -18,6 +18,7 @@ pub struct StateDict {
     notes: Vec<String>,
     format: Option<Format>,
     path: Option<PathBuf>,
+    shapes_unknown: bool,
 }
 
 impl StateDict {
@@ -75,8 +76,8 @@ impl StateDict {
         &self.metadata
     }
 
-    /// The optimizer's tensors of a training checkpoint, by names such as `state.0.exp_avg`, in the file's order. They
-    /// are no parameters: no other method counts or finds them.
+    /// What the optimizer kept beside the parameters (moments, accumulators), under the file's names, such as
+    /// `state.0.exp_avg`, and in its order. They are no parameters: no other method counts or finds them.
     pub fn optimizer(&self) -> &IndexMap<String, Tensor> {
         &self.optimizer
     }
@@ -85,6 +86,12 @@ impl StateDict {
     /// taken off.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Whether the tensors have the shapes that they were saved with. OneFlow's oldest layout keeps none: there every
+    /// tensor is flat, `[n]`, and matching takes the shape of the network's parameter of as many elements.
+    pub fn shapes_known(&self) -> bool {
+        !self.shapes_unknown
     }
 
     /// How many tensors there are.
@@ -120,6 +127,16 @@ impl StateDict {
     /// Adds `tensor` at the end, or puts it in the place of the one called `name`, which is returned.
     pub fn insert(&mut self, name: impl Into<String>, tensor: Tensor) -> Option<Tensor> {
         self.tensors.insert(name.into(), tensor)
+    }
+
+    pub(super) fn forget_shapes(&mut self) {
+        self.shapes_unknown = true;
+    }
+
+    /// The same with other names: `rename` gives a tensor's name for its old one.
+    pub(super) fn renamed(&self, mut rename: impl FnMut(&str) -> String) -> Self {
+        let tensors = self.iter().map(|(name, tensor)| (rename(name), tensor.clone())).collect();
+        Self { tensors, ..self.clone() }
     }
 
     pub(super) fn describe(&mut self, key: impl Into<String>, value: impl Into<String>) {
