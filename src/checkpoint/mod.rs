@@ -6,6 +6,7 @@
 mod limits;
 mod pickle;
 mod safetensors;
+mod save;
 mod sharded;
 mod sniff;
 mod source;
@@ -13,6 +14,7 @@ mod state_dict;
 mod torch;
 
 pub use limits::Limits;
+pub use save::{SaveFormat, SaveOptions};
 pub use state_dict::StateDict;
 
 use crate::error::{Error, Result};
