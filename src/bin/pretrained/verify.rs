@@ -65,7 +65,10 @@ fn checksums(path: &Path) -> io::Result<Option<(usize, Vec<String>)>> {
     };
     let mut wrong = Vec::new();
     for index in 0..archive.len() {
-        let name = archive.name_for_index(index).map_or_else(|| format!("number {index}"), str::to_owned);
+        let name = match archive.name_for_index(index) {
+            Some(Ok(name)) => name.into_owned(),
+            _ => format!("number {index}"),
+        };
         // The reader compares the checksum when it comes to the end.
         let read = archive.by_index(index).map_err(io::Error::from).and_then(|mut entry| {
             let declared = entry.size();

@@ -28,12 +28,13 @@ pub(super) fn convert(path: &Path, name: &str, tensor: &Tensor, options: &SaveOp
         )
     };
     let mut bytes = Vec::with_capacity(tensor.element_count().saturating_mul(wanted.size()));
-    // Through f64, which holds each of the others exactly: f64 to f32 to f16 would round twice.
+    // Through f64, which holds each of the others exactly.
     for value in floats(tensor) {
+        let single = if wanted == DType::F32 { value as f32 } else { to_odd(value) };
         let finite = match wanted {
-            DType::F16 => push(&mut bytes, f16::from_f64(value).to_le_bytes(), f16::from_f64(value).is_finite()),
-            DType::BF16 => push(&mut bytes, bf16::from_f64(value).to_le_bytes(), bf16::from_f64(value).is_finite()),
-            _ => push(&mut bytes, (value as f32).to_le_bytes(), (value as f32).is_finite()),
+            DType::F16 => push(&mut bytes, f16::from_f32(single).to_le_bytes(), f16::from_f32(single).is_finite()),
+            DType::BF16 => push(&mut bytes, bf16::from_f32(single).to_le_bytes(), bf16::from_f32(single).is_finite()),
+            _ => push(&mut bytes, single.to_le_bytes(), single.is_finite()),
         };
         if value.is_finite() && !finite {
             return Err(overflow(value));
@@ -45,6 +46,17 @@ pub(super) fn convert(path: &Path, name: &str, tensor: &Tensor, options: &SaveOp
 fn push<const N: usize>(bytes: &mut Vec<u8>, element: [u8; N], finite: bool) -> bool {
     bytes.extend_from_slice(&element);
     finite
+}
+
+/// `value` as an `f32` whose last bit is 1 where it is not exact, so that rounding once more comes out as if it were done
+/// once. `half`'s own `from_f64` rounds twice to f16 on processors that convert in hardware, and drops low bits for bf16.
+fn to_odd(value: f64) -> f32 {
+    let nearest = value as f32;
+    if !nearest.is_finite() || f64::from(nearest) == value {
+        return nearest;
+    }
+    let beyond = f64::from(nearest).abs() > value.abs();
+    f32::from_bits((nearest.to_bits() - u32::from(beyond)) | 1)
 }
 
 fn is_float(dtype: DType) -> bool {
