@@ -193,7 +193,7 @@ fn batch_normalisation_goes_under_mindspores_names() {
     }
 }
 
-/// The values of a protobuf `Checkpoint` by tag, as bytes. It is the test's own, so that a reader's mistake is not shared.
+/// The values of a protobuf `Checkpoint` by tag, as bytes; apart from the crate's reader, so as not to share its mistakes.
 fn values(mut bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
     fn varint(bytes: &mut &[u8]) -> usize {
         let mut n = 0;

@@ -48,8 +48,9 @@ fn push<const N: usize>(bytes: &mut Vec<u8>, element: [u8; N], finite: bool) -> 
     finite
 }
 
-/// `value` as an `f32` whose last bit is 1 where it is not exact, so that rounding once more comes out as if it were done
-/// once. `half`'s own `from_f64` rounds twice to f16 on processors that convert in hardware, and drops low bits for bf16.
+/// `value` as an `f32` whose last bit is 1 where it is not exact, so that rounding once more comes out as if it were
+/// done once. `half`'s own `from_f64` rounds twice to f16 on processors that convert in hardware, and drops low bits
+/// for bf16.
 fn to_odd(value: f64) -> f32 {
     let nearest = value as f32;
     if !nearest.is_finite() || f64::from(nearest) == value {

@@ -94,8 +94,8 @@ impl StateDict {
     /// replaces a file, and only a folder that is empty or a OneFlow snapshot is ever replaced.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] where `path` exists and `overwrite` is not set, or where a tensor has a name or a value that
-    /// the format or the element type cannot hold; [`Error::Usage`] for an element type that is no `F32`, `F16` or
+    /// [`Error::Checkpoint`] where `path` exists and `overwrite` is not set, or where a tensor has a name or a value
+    /// that the format or the element type cannot hold; [`Error::Usage`] for an element type that is no `F32`, `F16` or
     /// `BF16`; [`Error::Io`] where the system does not let the file be written.
     pub fn save(&self, path: impl AsRef<Path>, options: &SaveOptions) -> Result<()> {
         let (path, overwrite) = (path.as_ref(), options.overwrite);
