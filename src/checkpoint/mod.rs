@@ -13,6 +13,7 @@ mod pickle;
 mod protobuf;
 pub mod remap;
 mod safetensors;
+mod save;
 mod sharded;
 mod sniff;
 mod source;
@@ -20,6 +21,7 @@ mod state_dict;
 mod torch;
 
 pub use limits::Limits;
+pub use save::{SaveFormat, SaveOptions};
 pub use state_dict::StateDict;
 
 use crate::error::{Error, Result};

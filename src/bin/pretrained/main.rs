@@ -1,7 +1,12 @@
-//! `pretrained`: the toolbox around `predict`: which devices there are, what a checkpoint holds, how fast a model runs.
+//! `pretrained`: the toolbox around `predict`: which devices there are, what a checkpoint holds, whether it is sound,
+//! how it differs from another, writing it in other formats, how fast a model runs.
 
 mod bench;
+mod convert;
+mod diff;
 mod inspect;
+mod numbers;
+mod verify;
 #[path = "../common/weights.rs"]
 mod weights;
 
@@ -13,18 +18,33 @@ use std::process::ExitCode;
 
 /// The toolbox around `predict`.
 #[derive(Debug, Parser)]
-#[command(name = "pretrained", version, max_term_width = 100)]
+#[command(name = "pretrained", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Args {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXIT_CODES: &str = "Exit codes: 0 all is well; 1 diff found a difference, or verify something wrong; 2 an error.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List the devices
     Devices,
     /// List what a checkpoint holds, and the network that it is of
-    Inspect {
+    Inspect(inspect::Inspect),
+    /// Write a checkpoint in another format or precision
+    ///
+    /// The output appears whole or not at all; an error leaves what was there before.
+    #[command(after_help = "Exit codes: 0 written; 2 an error.")]
+    Convert(convert::Convert),
+    /// Compare two checkpoints name by name, in whatever formats they are
+    #[command(
+        after_help = "Exit codes: 0 the same names, element types, shapes and numbers; 1 a difference; 2 an error."
+    )]
+    Diff(diff::Diff),
+    /// Read every byte of a checkpoint: does it open, do checksums match, is any number NaN or infinite
+    #[command(after_help = "Exit codes: 0 nothing is wrong; 1 something is; 2 the checkpoint could not be looked at.")]
+    Verify {
         /// The checkpoint
         file: PathBuf,
     },
@@ -32,14 +52,29 @@ enum Command {
     Bench(bench::Bench),
 }
 
+/// What a command prints, and whether it found what it looks for, which makes the exit code 1.
+struct Outcome {
+    text: String,
+    found: bool,
+}
+
+impl Outcome {
+    fn good(text: String) -> Self {
+        Self { text, found: false }
+    }
+}
+
 fn main() -> ExitCode {
     let result = match Args::parse().command {
-        Command::Devices => Ok(devices()),
-        Command::Inspect { file } => inspect::inspect(&file),
-        Command::Bench(bench) => bench.run(),
+        Command::Devices => Ok(Outcome::good(devices())),
+        Command::Inspect(inspect) => inspect.run(),
+        Command::Convert(convert) => convert.run(),
+        Command::Diff(diff) => diff.run(),
+        Command::Verify { file } => verify::verify(&file),
+        Command::Bench(bench) => bench.run().map(Outcome::good),
     };
-    match result.and_then(|text| print(&text)) {
-        Ok(()) => ExitCode::SUCCESS,
+    match result.and_then(|outcome| print(&outcome.text).map(|()| outcome.found)) {
+        Ok(found) => ExitCode::from(u8::from(found)),
         Err(error) => {
             eprintln!("pretrained: {error}");
             ExitCode::from(2)

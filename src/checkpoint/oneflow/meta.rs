@@ -67,9 +67,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Meta, String> {
                     }
                     ([], "data_type") => {
                         let known = TYPES.iter().find(|(name, number, _)| value == *name || value == *number);
-                        let (_, _, known) = known.ok_or_else(|| {
-                            format!("has the element type {}, which is not read", cut(value))
-                        })?;
+                        let (_, _, known) =
+                            known.ok_or_else(|| format!("has the element type {}, which is not read", cut(value)))?;
                         dtype = Some(*known);
                     }
                     (_, "") => return Err(format!("has `{}` where a field's name should be", cut(value))),

@@ -1,0 +1,88 @@
+//! `pretrained convert`: writes a checkpoint again, in another format or precision.
+
+use crate::Outcome;
+use clap::{Args, ValueEnum};
+use pretrained::{DType, Error, Result, SaveFormat, SaveOptions, StateDict};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Convert {
+    /// The checkpoint
+    input: PathBuf,
+
+    /// The file or folder to write
+    output: PathBuf,
+
+    /// The format; by default told from the output's extension: .safetensors, .pth or .pt or .bin (torch), .ckpt
+    /// (mindspore), none (a oneflow folder)
+    #[arg(long, value_name = "FORMAT")]
+    to: Option<To>,
+
+    /// Round floats to this type; statistics of batch normalisation become f32
+    #[arg(long, value_name = "TYPE")]
+    dtype: Option<Precision>,
+
+    /// Round the statistics of batch normalisation to --dtype too
+    #[arg(long, requires = "dtype")]
+    force_dtype: bool,
+
+    /// Replace the output where it exists
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum To {
+    Safetensors,
+    Torch,
+    Oneflow,
+    Mindspore,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Precision {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Convert {
+    pub fn run(&self) -> Result<Outcome> {
+        let format = match self.to {
+            Some(To::Safetensors) => SaveFormat::Safetensors,
+            Some(To::Torch) => SaveFormat::Torch,
+            Some(To::Oneflow) => SaveFormat::OneFlow,
+            Some(To::Mindspore) => SaveFormat::MindSpore,
+            None => SaveFormat::of_path(&self.output).ok_or_else(|| {
+                Error::Usage(format!(
+                    "{}: the extension names no format; use .safetensors, .pth, .pt, .ckpt or none, or give --to",
+                    self.output.display()
+                ))
+            })?,
+        };
+        let dtype = self.dtype.map(|precision| match precision {
+            Precision::F32 => DType::F32,
+            Precision::F16 => DType::F16,
+            Precision::Bf16 => DType::BF16,
+        });
+        // Before the input is read, which may take long.
+        if !self.force && self.output.symlink_metadata().is_ok() {
+            let output = self.output.display();
+            return Err(Error::Usage(format!("{output}: exists already; choose another name, or give --force")));
+        }
+        let state = StateDict::open(&self.input)?;
+        for note in state.notes() {
+            eprintln!("pretrained: {}: {note}", self.input.display());
+        }
+        if format != SaveFormat::Safetensors && !state.metadata().is_empty() {
+            eprintln!(
+                "pretrained: {}: the {format} has no place for its metadata, which is left out: {}",
+                self.input.display(),
+                state.metadata().keys().cloned().collect::<Vec<_>>().join(", ")
+            );
+        }
+        let options = SaveOptions { format, dtype, force_dtype: self.force_dtype, overwrite: self.force };
+        state.save(&self.output, &options)?;
+        Ok(Outcome::good(format!("wrote {} tensors as {format} to {}\n", state.len(), self.output.display())))
+    }
+}

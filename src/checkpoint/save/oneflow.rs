@@ -1,0 +1,66 @@
+//! Writes OneFlow's snapshot: `NAME/out` (the raw elements) and `NAME/meta` (a text protobuf), then `snapshot_done`.
+
+use super::atomic::{sync_folder, synced};
+use super::{Named, fault};
+use crate::error::Result;
+use crate::tensor::{DType, Tensor};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// Its presence says that the snapshot is complete.
+const DONE: &str = "snapshot_done";
+
+/// Refuses names that are no plain name of a folder.
+pub(super) fn check(path: &Path, tensors: &[Named]) -> Result<()> {
+    for (name, _) in tensors {
+        let why = match *name {
+            "" => "is empty",
+            "." | ".." => "is the folder itself, or the one above it",
+            DONE => "is what OneFlow marks a complete snapshot with",
+            // Backslash and colon lead out of the folder on Windows.
+            _ if name.contains(['/', '\\', ':', '\0']) => "has a slash, backslash, colon or zero byte",
+            _ => continue,
+        };
+        let advice = "a OneFlow snapshot has a folder of that name for it; rename it, or write another format";
+        return Err(fault(path, name, format!("its name {why}, and {advice}")));
+    }
+    Ok(())
+}
+
+/// Writes `tensors` into the folder at `path`. Errors name the parameter.
+pub(super) fn write(path: &Path, tensors: &[Named]) -> io::Result<()> {
+    for (name, tensor) in tensors {
+        let folder = path.join(name);
+        let written = fs::create_dir(&folder)
+            .and_then(|()| synced(&folder.join("meta"), meta(tensor).as_bytes()))
+            .and_then(|()| synced(&folder.join("out"), tensor.bytes()))
+            .and_then(|()| sync_folder(&folder));
+        written.map_err(|error| io::Error::new(error.kind(), format!("tensor `{}`: {error}", super::short(name))))?;
+    }
+    synced(&path.join(DONE), b"")
+}
+
+fn meta(tensor: &Tensor) -> String {
+    let dims: String = tensor.shape().iter().map(|dim| format!("  dim: {dim}\n")).collect();
+    format!("shape {{\n{dims}}}\ndata_type: {}\n", data_type(tensor.dtype()))
+}
+
+/// The name in OneFlow's `data_type.proto`.
+fn data_type(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F64 => "kDouble",
+        DType::F32 => "kFloat",
+        DType::F16 => "kFloat16",
+        DType::BF16 => "kBFloat16",
+        DType::I64 => "kInt64",
+        DType::I32 => "kInt32",
+        DType::I16 => "kInt16",
+        DType::I8 => "kInt8",
+        DType::U64 => "kUInt64",
+        DType::U32 => "kUInt32",
+        DType::U16 => "kUInt16",
+        DType::U8 => "kUInt8",
+        DType::Bool => "kBool",
+    }
+}

@@ -1,0 +1,226 @@
+//! `pretrained convert`, `diff`, `verify` and `inspect --json` as a user meets them: output, exit codes, refusals.
+#![cfg(feature = "cli")]
+
+use pretrained::{DType, SaveFormat, SaveOptions, StateDict, Tensor};
+use std::path::Path;
+use std::process::Command;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_pretrained");
+const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/mnist_mlp.safetensors");
+
+fn run(arguments: &[&str]) -> (String, String, i32) {
+    let output = Command::new(BINARY).args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr), output.status.code().unwrap())
+}
+
+fn path(folder: &tempfile::TempDir, name: &str) -> String {
+    folder.path().join(name).to_str().unwrap().to_owned()
+}
+
+/// A checkpoint of one tensor `w` with these numbers.
+fn write(path: &str, values: &[f32]) {
+    let dict: StateDict = [("w", Tensor::from_f32(&[values.len()], values).unwrap())].into_iter().collect();
+    dict.save(path, &SaveOptions { format: SaveFormat::Torch, overwrite: true, ..SaveOptions::default() }).unwrap();
+}
+
+fn small(folder: &tempfile::TempDir) -> String {
+    let file = path(folder, "small.pth");
+    write(&file, &[1.0, -2.0, 0.1]);
+    file
+}
+
+#[test]
+fn convert_there_and_back_differs_in_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, safe, torch) = (small(&folder), path(&folder, "a.safetensors"), path(&folder, "b.pt"));
+    let (out, err, code) = run(&["convert", &source, &safe]);
+    assert!(out.contains("1 tensors as safetensors") && code == 0, "{out}{err}");
+    assert_eq!(run(&["convert", &safe, &torch]).2, 0);
+    let (out, err, code) = run(&["diff", &source, &torch]);
+    assert_eq!((out.as_str(), code), ("1 tensors are equal, 0 differ\n", 0), "{err}");
+    assert!(std::fs::read(&source).unwrap() == std::fs::read(&torch).unwrap());
+}
+
+#[test]
+fn the_format_is_told_from_the_extension_or_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = small(&folder);
+    for (name, arguments, format) in [
+        ("x.ckpt", &[][..], "MindSpore .ckpt"),
+        ("snapshot", &[], "OneFlow snapshot"),
+        ("y.weights", &["--to", "torch"], "PyTorch zip"),
+        ("z", &["--to", "safetensors"], "safetensors"),
+    ] {
+        let (out, err, code) = run(&[&["convert", &source, &path(&folder, name)], arguments].concat());
+        assert!(out.contains(format) && code == 0, "{name}: {out}{err}");
+    }
+    assert!(Path::new(&path(&folder, "snapshot/w/meta")).is_file());
+    let (_, err, code) = run(&["convert", &source, &path(&folder, "x.onnx")]);
+    assert!(code == 2 && err.contains("--to"), "{err}");
+}
+
+#[test]
+fn convert_overwrites_only_by_force_and_says_what_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, target) = (small(&folder), path(&folder, "t.safetensors"));
+    std::fs::write(&target, "precious").unwrap();
+    let (_, err, code) = run(&["convert", &source, &target]);
+    assert!(code == 2 && err.contains("--force"), "{err}");
+    assert_eq!(std::fs::read(&target).unwrap(), b"precious");
+    assert_eq!(run(&["convert", &source, &target, "--force", "--dtype", "f16"]).2, 0);
+    assert_eq!(StateDict::open(&target).unwrap().get("w").unwrap().dtype(), DType::F16);
+    assert_eq!(run(&["convert", &source, &target, "--force-dtype"]).2, 2);
+    let (_, err, code) = run(&["convert", "/no/such/file", &path(&folder, "n.pth")]);
+    assert!(code == 2 && err.contains("/no/such/file"), "{err}");
+}
+
+#[test]
+fn shipped_weights_convert_and_their_metadata_is_mentioned() {
+    let folder = tempfile::tempdir().unwrap();
+    if !Path::new(MNIST).exists() {
+        return;
+    }
+    let (torch, safe) = (path(&folder, "m.pth"), path(&folder, "m.safetensors"));
+    let (_, err, code) = run(&["convert", MNIST, &torch]);
+    assert!(code == 0 && err.contains("preset"), "{err}");
+    assert_eq!(run(&["diff", MNIST, &torch]).2, 0);
+    let (_, err, code) = run(&["convert", MNIST, &safe]);
+    assert_eq!((err.as_str(), code), ("", 0));
+    assert_eq!(StateDict::open(&safe).unwrap().metadata(), StateDict::open(MNIST).unwrap().metadata());
+}
+
+/// A limit on the size of files stands in for a disk that is full.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_the_old_file_and_no_temporary() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = path(&folder, "big.pth");
+    write(&source, &vec![0.5; 100_000]);
+    for (name, format) in [("t.safetensors", "safetensors"), ("t.pth", "torch"), ("t.ckpt", "mindspore")] {
+        let target = path(&folder, name);
+        std::fs::write(&target, "old").unwrap();
+        let script = r#"trap "" XFSZ; ulimit -f 8; exec "$0" convert "$1" "$2" --to "$3" --force"#;
+        let output = Command::new("sh").args(["-c", script, BINARY, &source, &target, format]).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && err.contains(name), "{err}");
+        assert_eq!(std::fs::read(&target).unwrap(), b"old");
+    }
+    // And a folder.
+    let target = path(&folder, "snapshot");
+    assert_eq!(run(&["convert", &small(&folder), &target]).2, 0);
+    let script = r#"trap "" XFSZ; ulimit -f 8; exec "$0" convert "$1" "$2" --force"#;
+    let output = Command::new("sh").args(["-c", script, BINARY, &source, &target]).output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && err.contains("`w`"), "{err}");
+    assert_eq!(std::fs::read(folder.path().join("snapshot/w/out")).unwrap().len(), 12);
+    assert!(!std::fs::read_dir(&folder).unwrap().any(|e| e.unwrap().file_name().to_str().unwrap().starts_with('.')));
+}
+
+#[test]
+fn diff_says_what_differs_and_by_how_much() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (path(&folder, "a.safetensors"), path(&folder, "b.safetensors"));
+    let tensor = |shape: &[usize], values: &[f32]| Tensor::from_f32(shape, values).unwrap();
+    let big = |n: u64| Tensor::new(DType::U64, &[1], n.to_le_bytes().to_vec()).unwrap();
+    let nan = tensor(&[1], &[f32::NAN]);
+    let left = [("near", tensor(&[2], &[1.0, 4.0])), ("shape", tensor(&[2], &[1.0, 2.0])), ("left", nan.clone())];
+    let right =
+        [("near", tensor(&[2], &[1.0, 4.5])), ("shape", tensor(&[1, 2], &[1.0, 2.0])), ("right", tensor(&[], &[1.0]))];
+    // Differ in the last bit, which f64 does not hold.
+    let (left, right) = (
+        left.into_iter().chain([("big", big(u64::MAX)), ("nan", nan.clone())]),
+        right.into_iter().chain([("big", big(u64::MAX - 1)), ("nan", nan)]),
+    );
+    StateDict::from_iter(left).save(&a, &SaveOptions::default()).unwrap();
+    StateDict::from_iter(right).save(&b, &SaveOptions::default()).unwrap();
+    let (out, err, code) = run(&["diff", &a, &b]);
+    for part in [
+        "near: 1 of 2 numbers differ, by at most 5.000e-1 absolute, 1.111e-1 relative\n",
+        "shape: shape [2] and [1, 2]\n",
+        "big: 1 of 1 numbers differ, by at most 1.000e0 absolute",
+        &format!("left: only in {a}"),
+        &format!("right: only in {b}"),
+        "1 tensors are equal, 5 differ\n",
+    ] {
+        assert!(out.contains(part), "{part} is not in {out}{err}");
+    }
+    assert_eq!((code, run(&["diff", &a, &a]).2, run(&["diff", &a, "/no/such/file"]).2), (1, 0, 2));
+}
+
+#[test]
+fn a_tolerance_forgives_rounding() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, half) = (small(&folder), path(&folder, "half.pth"));
+    assert_eq!(run(&["convert", &source, &half, "--dtype", "f16"]).2, 0);
+    let (out, _, code) = run(&["diff", &source, &half]);
+    assert!(code == 1 && out.contains("w: dtype f32 and f16; 1 of 3 numbers differ"), "{out}");
+    assert_eq!(run(&["diff", &source, &half, "--tolerance", "1e-3"]).2, 0);
+    assert_eq!(run(&["diff", &source, &half, "--tolerance", "1e-5"]).2, 1);
+    assert_eq!(run(&["diff", &source, &half, "--tolerance", "nan"]).2, 2);
+    assert_eq!(run(&["diff", &source, &half, "--tolerance=-1"]).2, 2);
+}
+
+#[test]
+fn verify_finds_flipped_bits_and_numbers_that_are_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = small(&folder);
+    let (out, err, code) = run(&["verify", &file]);
+    assert!(code == 0 && out.contains("nothing is wrong: 6 checksums are right, 1 tensors read"), "{out}{err}");
+
+    let mut bytes = std::fs::read(&file).unwrap();
+    let needle = (-2.0f32).to_le_bytes();
+    let at = bytes.windows(4).position(|window| window == needle).unwrap();
+    bytes[at] ^= 1;
+    let flipped = path(&folder, "flipped.pth");
+    std::fs::write(&flipped, &bytes).unwrap();
+    let (out, err, code) = run(&["verify", &flipped]);
+    assert!(code == 1 && out.contains("archive/data/0"), "{out}{err}");
+
+    let cut = path(&folder, "cut.pth");
+    std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+    let (out, _, code) = run(&["verify", &cut]);
+    assert!(code == 1 && out.contains("does not open"), "{out}");
+
+    let bad = path(&folder, "bad.pth");
+    write(&bad, &[1.0, f32::NAN, f32::NAN, f32::NEG_INFINITY]);
+    let (out, _, code) = run(&["verify", &bad]);
+    assert!(code == 1 && out.contains("w: 2 NaN and 1 infinite of 4 numbers"), "{out}");
+    assert_eq!(run(&["verify", "/no/such/file"]).2, 2);
+}
+
+#[test]
+fn inspect_gives_statistics_in_text_and_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = path(&folder, "x.safetensors");
+    let mut dict = StateDict::new();
+    dict.insert("w", Tensor::from_f32(&[2, 2], &[1.0, 3.0, f32::NAN, f32::INFINITY]).unwrap());
+    dict.insert("empty", Tensor::from_f32(&[0], &[]).unwrap());
+    dict.insert("n", Tensor::new(DType::I64, &[], 7i64.to_le_bytes().to_vec()).unwrap());
+    dict.save(&file, &SaveOptions::default()).unwrap();
+    let (out, err, code) = run(&["inspect", &file, "--json"]);
+    let object: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
+    let row =
+        |name: &str| object["tensors"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap().clone();
+    let w = serde_json::json!({"min": 1.0, "max": 3.0, "mean": 2.0, "std": 1.0, "nan": 1, "inf": 1});
+    assert_eq!((&row("w")["statistics"], &row("w")["shape"], code), (&w, &serde_json::json!([2, 2]), 0));
+    assert_eq!(row("empty")["statistics"]["mean"], serde_json::Value::Null);
+    assert_eq!((&row("n")["statistics"], &row("n")["dtype"]), (&serde_json::Value::Null, &"i64".into()));
+    assert_eq!(
+        (&object["format"], &object["elements"], &object["bytes"]),
+        (&"safetensors".into(), &5.into(), &24.into())
+    );
+    assert!(object["network"].is_null() && object["network_error"].is_string());
+    let (out, _, _) = run(&["inspect", &file]);
+    assert!(out.contains("min 1.0000e0 max 3.0000e0 mean 2.0000e0 std 1.0000e0 NaN 1 infinite 1"), "{out}");
+    // What has no statistics ends with its shape.
+    assert!(out.contains("[]\n") && out.contains("[0]\n"), "{out}");
+}
+
+#[test]
+fn help_states_the_exit_codes() {
+    for command in ["convert", "diff", "verify"] {
+        let (out, _, code) = run(&[command, "--help"]);
+        assert!(out.contains("Exit codes:") && code == 0, "{out}");
+    }
+}
