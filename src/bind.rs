@@ -1,8 +1,11 @@
 //! Matches a checkpoint's parameters to a graph's by name, and reports on each.
 
 use crate::checkpoint::StateDict;
+use crate::checkpoint::remap::{self, Renamed};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ParameterId};
+use crate::tensor::Tensor;
+use std::collections::HashSet;
 use std::fmt;
 
 /// Parameters that training keeps beside the weights and that no inference reads.
@@ -34,6 +37,8 @@ pub struct Missing {
 pub struct Mismatched {
     /// Its name.
     pub name: String,
+    /// What the checkpoint calls it, which differs where a rule renamed it.
+    pub file_name: String,
     /// The network's shape.
     pub expected: Vec<usize>,
     /// The checkpoint's shape.
@@ -47,12 +52,14 @@ pub struct LoadReport {
     pub loaded: Vec<String>,
     /// Needed and absent.
     pub missing: Vec<Missing>,
-    /// Present and of no use.
+    /// Present and of no use; the checkpoint's names.
     pub unexpected: Vec<String>,
     /// Present with another shape.
     pub mismatched: Vec<Mismatched>,
-    /// Passed over by rule, such as `num_batches_tracked`.
+    /// Passed over by rule, such as `num_batches_tracked`; the checkpoint's names.
     pub ignored: Vec<String>,
+    /// The rules by which names became PyTorch's, each once; none where the checkpoint has PyTorch's names.
+    pub renamed: Vec<String>,
 }
 
 impl LoadReport {
@@ -79,11 +86,17 @@ impl fmt::Display for LoadReport {
                 write!(f, " (the nearest names found: {})", nearest.join(", "))?;
             }
         }
-        for Mismatched { name, expected, found } in &self.mismatched {
+        for Mismatched { name, file_name, expected, found } in &self.mismatched {
             write!(f, "\n  {name}: expected {expected:?}, found {found:?}")?;
+            if file_name != name {
+                write!(f, " (in the file: {file_name})")?;
+            }
         }
         for name in &self.unexpected {
             write!(f, "\n  unexpected {name}")?;
+        }
+        for rule in &self.renamed {
+            write!(f, "\n  names were matched by a rule: {rule}")?;
         }
         Ok(())
     }
@@ -117,27 +130,34 @@ impl Weights {
 
 /// Takes every parameter of `graph` from `state`, by name.
 ///
+/// Names that the graph does not know are tried under PyTorch's names by the rules of [`remap`]. Where the state dict
+/// has no shapes ([`StateDict::shapes_known`]), a parameter takes the graph's shape if it has as many elements.
+///
 /// # Errors
 /// [`Error::Mismatch`] with the whole report where parameters are missing or have another shape (and, under
 /// [`Strictness::Strict`], where some are unexpected); [`Error::Checkpoint`] where one holds NaN or infinity.
 pub fn bind(graph: &Graph, state: &StateDict, strictness: Strictness) -> Result<(Weights, LoadReport)> {
-    let mut report = LoadReport::default();
+    let known: HashSet<&str> = graph.parameters().iter().map(|p| p.name.as_str()).collect();
+    let named = remap::to_pytorch(state, |name| known.contains(name));
+    let mut report =
+        LoadReport { renamed: named.rules.iter().map(ToString::to_string).collect(), ..Default::default() };
     let mut values = Vec::with_capacity(graph.parameters().len());
     let mut not_finite = Vec::new();
     for parameter in graph.parameters() {
         let name = &parameter.name;
-        match state.get(name) {
-            Some(tensor) if tensor.shape() == parameter.shape => {
+        match named.state.get(name) {
+            Some(tensor) if fits(tensor, &parameter.shape, state.shapes_known()) => {
                 let tensor = tensor.to_f32_vec();
                 let bad = tensor.iter().filter(|v| !v.is_finite()).count();
                 if bad > 0 {
-                    not_finite.push(format!("{name} ({bad} of {})", tensor.len()));
+                    not_finite.push(format!("{} ({bad} of {})", named.original(name), tensor.len()));
                 }
                 values.push(tensor);
                 report.loaded.push(name.clone());
             }
             Some(tensor) => report.mismatched.push(Mismatched {
                 name: name.clone(),
+                file_name: named.original(name).to_owned(),
                 expected: parameter.shape.clone(),
                 found: tensor.shape().to_vec(),
             }),
@@ -146,7 +166,7 @@ pub fn bind(graph: &Graph, state: &StateDict, strictness: Strictness) -> Result<
             }
         }
     }
-    sort_out_the_rest(graph, state, &mut report);
+    sort_out_the_rest(&known, &named, &mut report);
     if !report.is_complete() || (strictness == Strictness::Strict && !report.unexpected.is_empty()) {
         return Err(Error::Mismatch { path: state.origin().to_owned(), report: Box::new(report) });
     }
@@ -157,16 +177,24 @@ pub fn bind(graph: &Graph, state: &StateDict, strictness: Strictness) -> Result<
     Ok((Weights(values), report))
 }
 
+/// Whether a tensor can be the parameter of `shape`.
+fn fits(tensor: &Tensor, shape: &[usize], shapes_known: bool) -> bool {
+    tensor.shape() == shape || (!shapes_known && Some(tensor.element_count()) == count(shape))
+}
+
+fn count(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
+}
+
 /// Names that are not the graph's become unexpected or ignored, and suggestions for what is missing.
-fn sort_out_the_rest(graph: &Graph, state: &StateDict, report: &mut LoadReport) {
-    let known: std::collections::HashSet<&str> = graph.parameters().iter().map(|p| p.name.as_str()).collect();
-    for name in state.names().filter(|name| !known.contains(name)) {
+fn sort_out_the_rest(known: &HashSet<&str>, named: &Renamed, report: &mut LoadReport) {
+    for name in named.state.names().filter(|name| !known.contains(name)) {
         let list = if IGNORED_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
             &mut report.ignored
         } else {
             &mut report.unexpected
         };
-        list.push(name.to_owned());
+        list.push(named.original(name).to_owned());
     }
     for missing in &mut report.missing {
         missing.nearest = nearest(&missing.name, &report.unexpected);

@@ -172,15 +172,10 @@ fn what_is_not_read_is_refused_for_the_reason_it_has() {
         ("mlp_whole_module_legacy.pth", "a whole pickled module of class __main__.Net"),
         ("tutorial_mlp_whole.pth", "torch.save(model.state_dict(), path)"),
         ("mlp_torchscript.pt", "is a TorchScript archive"),
-        ("mlp.ckpt", "is a MindSpore checkpoint, which is not read yet"),
-        ("shufflenetv2_x0_5.ckpt", "is a MindSpore checkpoint, which is not read yet"),
+        ("mlp_encrypted.ckpt", "is an encrypted MindSpore checkpoint"),
+        ("mlp_oneflow08/pickled_data", "give the folder that it lies in"),
         ("mlp.mindir", "MindIR"),
         ("shufflenetv2_x0_5.onnx", "is an ONNX model"),
-        ("mlp_oneflow_single_file", "is a OneFlow checkpoint"),
-        ("mlp_oneflow08", "is a OneFlow checkpoint"),
-        ("mlp_oneflow09", "is a OneFlow checkpoint"),
-        ("mlp_snapshot", "is a OneFlow checkpoint"),
-        ("mlp_legacy_snapshot", "is a OneFlow checkpoint"),
     ];
     for (name, reason) in refused {
         let path = shared.join("fixtures").join(name);

@@ -55,6 +55,16 @@ fn shufflenetv2_x0_5_legacy() {
 }
 
 #[test]
+fn shufflenetv2_x0_5_from_mindspore() {
+    check_shufflenet("shufflenetv2_x0_5", "shufflenetv2_x0_5.ckpt");
+}
+
+#[test]
+fn shufflenetv2_x0_5_from_oneflow() {
+    check_shufflenet("shufflenetv2_x0_5", "shufflenetv2_x0_5_oneflow");
+}
+
+#[test]
 fn shufflenetv2_x1_0() {
     check_shufflenet("shufflenetv2_x1_0", "shufflenetv2_x1_0_f16.safetensors");
 }
@@ -86,6 +96,22 @@ fn check_mlp(weights: &[&str], input: &str, logits: &str, tolerance: f32) {
 #[test]
 fn mlp() {
     let files = ["mlp.safetensors", "mlp_zip.pth", "mlp_legacy.pth", "mlp_dataparallel.pth", "mlp_f64.pth"];
+    check_mlp(&files, "mlp.input", "mlp.logits", TOLERANCE);
+}
+
+#[test]
+fn mlp_from_oneflow_and_mindspore() {
+    let files = [
+        "mlp_legacy_snapshot",
+        "mlp_snapshot",
+        "mlp_oneflow08",
+        "mlp_oneflow08_training",
+        "mlp_oneflow09",
+        "mlp_oneflow09_training",
+        "mlp_oneflow_single_file",
+        "mlp.ckpt",
+        "mlp-3_600.ckpt",
+    ];
     check_mlp(&files, "mlp.input", "mlp.logits", TOLERANCE);
 }
 

@@ -1,10 +1,15 @@
 //! Opens checkpoints: tells the format from the content, never the extension, and reads it into a [`StateDict`].
 //!
 //! Formats and their sources: safetensors by its specification (huggingface/safetensors), PyTorch's zip and legacy
-//! stream by what `torch.save` writes, pickles by the opcodes that Python's `pickletools` documents.
+//! stream by what `torch.save` writes, pickles by the opcodes that Python's `pickletools` documents, OneFlow's four layouts
+//! by what its releases 0.1 to 0.9 write, MindSpore's `.ckpt` by its `checkpoint.proto` and `save_checkpoint`.
 
 mod limits;
+mod mindspore;
+mod oneflow;
 mod pickle;
+mod protobuf;
+pub mod remap;
 mod safetensors;
 mod sharded;
 mod sniff;
@@ -33,6 +38,16 @@ pub enum Format {
     TorchZip,
     /// The stream of pickles and raw storages that `torch.save` wrote before.
     TorchLegacy,
+    /// OneFlow's oldest: a folder per parameter with the raw `f32` values, without shapes.
+    OneFlowLegacy,
+    /// A folder per parameter with `meta` (shape and element type) and the raw values, by OneFlow.
+    OneFlowSnapshot,
+    /// A folder with `pickled_data` and a folder per tensor, by `oneflow.save`.
+    OneFlowPickledData,
+    /// One pickle file with NumPy arrays, by `oneflow.save` of recent versions.
+    OneFlowSingleFile,
+    /// The protobuf file that MindSpore's `save_checkpoint` writes.
+    MindSpore,
 }
 
 impl fmt::Display for Format {
@@ -42,6 +57,11 @@ impl fmt::Display for Format {
             Self::ShardedSafetensors => "sharded safetensors",
             Self::TorchZip => "PyTorch zip",
             Self::TorchLegacy => "PyTorch legacy stream",
+            Self::OneFlowLegacy => "OneFlow folders without shapes",
+            Self::OneFlowSnapshot => "OneFlow snapshot",
+            Self::OneFlowPickledData => "OneFlow pickled_data",
+            Self::OneFlowSingleFile => "OneFlow single file",
+            Self::MindSpore => "MindSpore",
         })
     }
 }
@@ -51,6 +71,8 @@ fn open(path: &Path, limits: &Limits) -> Result<StateDict> {
     let mut dict = if std::fs::metadata(path).map_err(|e| Error::io(path, e))?.is_dir() {
         match sniff::folder(path)? {
             Format::ShardedSafetensors => sharded::open_folder(path, limits),
+            Format::OneFlowPickledData => oneflow::open_pickled(path, limits),
+            format @ (Format::OneFlowLegacy | Format::OneFlowSnapshot) => oneflow::open_snapshot(path, format, limits),
             format => Err(Error::checkpoint(path, format!("is a folder, and {format} is a file"))),
         }
     } else {
@@ -79,6 +101,11 @@ fn read(format: Format, source: &Source) -> Result<StateDict> {
         Format::Safetensors => safetensors::open(source),
         Format::TorchZip => torch::open_zip(source),
         Format::TorchLegacy => torch::open_legacy(source),
+        Format::OneFlowSingleFile => oneflow::open_file(source),
+        Format::MindSpore => mindspore::open(source),
+        Format::OneFlowLegacy | Format::OneFlowSnapshot | Format::OneFlowPickledData => {
+            Err(source.fault(format!("is a file, and {format} is a folder")))
+        }
         Format::ShardedSafetensors => Err(source.fault("is an index of other files, which bytes alone do not lead to")),
     }
 }

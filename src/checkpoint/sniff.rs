@@ -32,7 +32,11 @@ const SIGNS: &[Sign] = &[
         |b| b.starts_with(b"version https://git-lfs"),
         Refused("is a git-lfs pointer, not the file itself; run `git lfs pull` where it came from"),
     ),
-    (|b| b.starts_with(&[0x80]) && has(b, 256, b"oneflow"), Refused("is a OneFlow checkpoint, which is not read yet")),
+    (|b| b.starts_with(&[0x80]) && has(b, 256, b"__oneflow__"), Read(Format::OneFlowSingleFile)),
+    (
+        |b| b.starts_with(&[0x80]) && has(b, 4096, b"oneflow"),
+        Refused("is the pickled_data of a OneFlow checkpoint; give the folder that it lies in"),
+    ),
     (
         |b| b.starts_with(&[0x80]),
         Refused("is a Python pickle, but not one that torch.save wrote; save the state_dict with torch.save"),
@@ -48,7 +52,15 @@ const SIGNS: &[Sign] = &[
         |b| b.starts_with(&[0x0a]) && has(b, 64, b"MindSpore"),
         Refused("is a MindSpore MindIR graph, which is not read yet; give the .ckpt that holds its parameters"),
     ),
-    (is_mindspore, Refused("is a MindSpore checkpoint, which is not read yet")),
+    (super::mindspore::is_one, Read(Format::MindSpore)),
+    (
+        // The magic numbers of AES-GCM, AES-CBC and SM4-CBC, before each encrypted block.
+        |b| matches!(b, [0xd8..=0xda, 0x5e, 0x3a, 0x7f, ..]),
+        Refused(
+            "is an encrypted MindSpore checkpoint, which is not read; load it with \
+             mindspore.load_checkpoint(path, dec_key=...) and save it without enc_key",
+        ),
+    ),
     (is_onnx, Refused("is an ONNX model, which is not read yet; give the checkpoint that it was exported from")),
     (
         |b| b.starts_with(b"GGUF"),
@@ -74,15 +86,12 @@ pub(super) fn file(path: &Path, head: &[u8]) -> Result<Format> {
     }
 }
 
-const READ: &str = "safetensors (also sharded) and PyTorch checkpoints (torch.save of a state_dict) are read";
+const READ: &str =
+    "safetensors (also sharded), PyTorch (torch.save of a state_dict), OneFlow and MindSpore checkpoints are read";
 
 /// The format of the checkpoint that the folder at `path` is.
 pub(super) fn folder(path: &Path) -> Result<Format> {
-    let has = |name: &str| path.join(name).exists();
-    if has("snapshot_done") || has("pickled_data") || has("System-Train-TrainStep-train_job") {
-        return Err(Error::checkpoint(path, "is a OneFlow checkpoint, which is not read yet"));
-    }
-    Ok(Format::ShardedSafetensors)
+    Ok(super::oneflow::layout(path)?.unwrap_or(Format::ShardedSafetensors))
 }
 
 fn has(bytes: &[u8], within: usize, sign: &[u8]) -> bool {
@@ -96,12 +105,6 @@ fn trimmed(bytes: &[u8]) -> &[u8] {
 fn is_html(bytes: &[u8]) -> bool {
     let start: Vec<u8> = trimmed(bytes).iter().take(14).map(u8::to_ascii_lowercase).collect();
     start.starts_with(b"<!doctype") || start.starts_with(b"<html") || start.starts_with(b"<head")
-}
-
-/// A protobuf whose first field is the first `Value`, which names its type in text.
-fn is_mindspore(bytes: &[u8]) -> bool {
-    const TYPES: [&[u8]; 6] = [b"\x07Float32", b"\x07Float16", b"\x07Float64", b"\x05Int32", b"\x05Int64", b"\x04Bool"];
-    bytes.starts_with(&[0x0a]) && TYPES.iter().any(|name| has(bytes, 512, name))
 }
 
 /// A protobuf that opens with `ir_version` (field 1, a small number) and goes on with a producer (2, 3) or graph (7).
@@ -131,6 +134,8 @@ mod tests {
         assert_eq!(told(b"PK\x03\x04...."), "PyTorch zip");
         assert_eq!(told(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."), "PyTorch legacy stream");
         assert_eq!(told(b"\x02\0\0\0\0\0\0\0{}"), "safetensors");
+        assert_eq!(told(b"\x0a\xa2\xc0\x18\x0a\x09l1.weight\x12\x93\xc0\x18\x08\x80\x01\x12\x07Float32"), "MindSpore");
+        assert_eq!(told(b"\x80\x04\x95\xfd\0\0\0\0\0\0\0}(\x8c\x0b__oneflow__"), "OneFlow single file");
         assert_eq!(told(b" \n{\"weight_map\": {}}"), "sharded safetensors");
     }
 
@@ -141,9 +146,8 @@ mod tests {
         assert!(told(b"version https://git-lfs.github.com/spec/v1\n").contains("git-lfs"));
         assert!(told(b"\x80\x04\x95\x11\0\0\0\0\0\0\0}.").contains("not one that torch.save wrote"));
         assert!(told(b"\x08\x08\x12\x07pytorch").contains("ONNX"));
-        assert!(
-            told(b"\x0a\xa2\xc0\x18\x0a\x09l1.weight\x12\x93\xc0\x18\x08\x80\x01\x12\x07Float32").contains("MindSpore")
-        );
+        assert!(told(b"\xd8^:\x7f#\xb4\x0fW").contains("encrypted MindSpore"));
+        assert!(told(b"\x80\x04\x95\x11\0\0\0\0\0\0\0}\x8c\x07oneflow").contains("give the folder"));
         let unknown = told(b"hello");
         assert!(unknown.contains("68 65 6c 6c 6f (\"hello\")") && unknown.contains("safetensors"), "{unknown}");
     }

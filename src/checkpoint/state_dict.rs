@@ -14,9 +14,11 @@ use std::path::{Path, PathBuf};
 pub struct StateDict {
     tensors: IndexMap<String, Tensor>,
     metadata: IndexMap<String, String>,
+    optimizer: IndexMap<String, Tensor>,
     notes: Vec<String>,
     format: Option<Format>,
     path: Option<PathBuf>,
+    shapes_unknown: bool,
 }
 
 impl StateDict {
@@ -74,10 +76,22 @@ impl StateDict {
         &self.metadata
     }
 
+    /// What the optimizer kept beside the parameters (moments, accumulators), under the file's names and in its order.
+    /// They are no parameters: no other method counts or finds them.
+    pub fn optimizer(&self) -> &IndexMap<String, Tensor> {
+        &self.optimizer
+    }
+
     /// Sentences on what reading chose to do: which key the state dict was under, what was left out, which prefix was
     /// taken off.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Whether the tensors have the shapes that they were saved with. OneFlow's oldest layout keeps none: there every
+    /// tensor is flat, `[n]`, and matching takes the shape of the network's parameter of as many elements.
+    pub fn shapes_known(&self) -> bool {
+        !self.shapes_unknown
     }
 
     /// How many tensors there are.
@@ -115,8 +129,22 @@ impl StateDict {
         self.tensors.insert(name.into(), tensor)
     }
 
+    pub(super) fn forget_shapes(&mut self) {
+        self.shapes_unknown = true;
+    }
+
+    /// The same with other names: `rename` gives a tensor's name for its old one.
+    pub(super) fn renamed(&self, mut rename: impl FnMut(&str) -> String) -> Self {
+        let tensors = self.iter().map(|(name, tensor)| (rename(name), tensor.clone())).collect();
+        Self { tensors, ..self.clone() }
+    }
+
     pub(super) fn describe(&mut self, key: impl Into<String>, value: impl Into<String>) {
         self.metadata.insert(key.into(), value.into());
+    }
+
+    pub(super) fn insert_optimizer(&mut self, name: impl Into<String>, tensor: Tensor) {
+        self.optimizer.insert(name.into(), tensor);
     }
 
     pub(super) fn note(&mut self, note: impl Into<String>) {

@@ -42,8 +42,16 @@ impl Mlp {
         let mut layers = Vec::new();
         let mut foreign = Vec::new();
         for (name, tensor) in state.iter() {
-            match (name.rsplit_once('.'), tensor.shape()) {
-                (Some((layer, "weight")), &[out_features, in_features]) if out_features * in_features > 0 => {
+            let flat;
+            let shape = match (tensor.shape(), name.strip_suffix(".weight")) {
+                (&[weights], Some(layer)) if !state.shapes_known() => {
+                    flat = matrix(state, layer, weights);
+                    flat.as_ref().map_or(tensor.shape(), |shape| &shape[..])
+                }
+                (shape, _) => shape,
+            };
+            match (name.rsplit_once('.'), shape) {
+                (Some((layer, "weight")), &[out_features, in_features]) if out_features > 0 && in_features > 0 => {
                     let bias = state.get(&format!("{layer}.bias")).is_some();
                     layers.push((layer.to_owned(), Linear { in_features, out_features, bias }));
                 }
@@ -68,6 +76,13 @@ impl Mlp {
             )),
         }
     }
+}
+
+/// The matrix that so many weights in a row are, where the layer's bias tells how many features come out.
+fn matrix(state: &StateDict, layer: &str, weights: usize) -> Option<[usize; 2]> {
+    let out_features = state.get(&format!("{layer}.bias"))?.element_count();
+    let in_features = weights.checked_div(out_features)?;
+    (in_features * out_features == weights).then_some([out_features, in_features])
 }
 
 fn chains(layers: &[(String, Linear)]) -> bool {

@@ -6,7 +6,7 @@ mod shufflenet_v2;
 pub use mlp::Mlp;
 pub use shufflenet_v2::ShuffleNetV2;
 
-use crate::checkpoint::StateDict;
+use crate::checkpoint::{StateDict, remap};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Shape};
 
@@ -27,14 +27,16 @@ type Recognise = fn(&StateDict) -> Result<Network, NotThis>;
 /// Every family. The first that recognises a checkpoint gets it.
 const FAMILIES: [Recognise; 2] = [ShuffleNetV2::recognise, Mlp::recognise];
 
-/// The network that a checkpoint was saved from, told by parameter names and shapes alone.
+/// The network that a checkpoint was saved from, told by parameter names and shapes alone. Names that the rules of
+/// [`remap`] know are taken for PyTorch's.
 ///
 /// # Errors
 /// [`Error::Checkpoint`] that says which family came closest and what spoke against it.
 pub fn detect(state: &StateDict) -> Result<Network> {
+    let named = remap::to_pytorch(state, |_| false).state;
     let mut closest: Option<NotThis> = None;
     for recognise in FAMILIES {
-        match recognise(state) {
+        match recognise(&named) {
             Ok(network) => return Ok(network),
             Err(not) if closest.as_ref().is_none_or(|c| not.closeness > c.closeness) => closest = Some(not),
             Err(_) => {}

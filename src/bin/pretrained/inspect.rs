@@ -20,6 +20,9 @@ pub fn inspect(path: &Path) -> Result<String> {
     let elements: usize = state.iter().map(|(_, tensor)| tensor.element_count()).sum();
     let bytes: usize = state.iter().map(|(_, tensor)| tensor.bytes().len()).sum();
     line(&mut text, format_args!("\n{} tensors, {elements} numbers, {bytes} bytes", state.len()));
+    if !state.optimizer().is_empty() {
+        line(&mut text, format_args!("{} optimizer tensors beside them", state.optimizer().len()));
+    }
     if let Some(format) = state.format() {
         line(&mut text, format_args!("format: {format}"));
     }

@@ -9,3 +9,4 @@ mod tensors;
 
 pub(super) use archive::open as open_zip;
 pub(super) use legacy::open as open_legacy;
+pub(super) use tensors::number;

@@ -212,7 +212,8 @@ pub(super) fn scalar(source: &Source, pickle: &Pickle, id: Id, name: &str, fetch
     }
 }
 
-fn number(tensor: &Tensor) -> Option<String> {
+/// The one element of `tensor` as text.
+pub(in crate::checkpoint) fn number(tensor: &Tensor) -> Option<String> {
     let bytes = &tensor.bytes()[..];
     Some(match tensor.dtype() {
         DType::F64 => format!("{:?}", f64::from_le_bytes(bytes.try_into().ok()?)),

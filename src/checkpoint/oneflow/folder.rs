@@ -1,0 +1,154 @@
+//! A checkpoint's folder: what is in it, read within the limits and never out of it.
+
+use super::meta::{self, Meta};
+use crate::checkpoint::source::{Opening, short};
+use crate::checkpoint::{Format, Limits};
+use crate::error::{Error, Result};
+use crate::tensor::{DType, Tensor};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+
+/// The step counter that training keeps beside the parameters.
+pub(super) const TRAIN_STEP: &str = "System-Train-TrainStep";
+
+/// Bytes of a `meta`; a few lines.
+const MAX_META_BYTES: u64 = 64 << 10;
+
+/// Which of OneFlow's layouts the folder at `path` has, if any.
+pub(in crate::checkpoint) fn layout(path: &Path) -> Result<Option<Format>> {
+    if path.join("pickled_data").is_file() {
+        return Ok(Some(Format::OneFlowPickledData));
+    }
+    let io = |e| Error::io(path, e);
+    let mut legacy = path.join("snapshot_done").exists();
+    for entry in std::fs::read_dir(path).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        if entry.file_name().to_string_lossy().starts_with(TRAIN_STEP) {
+            legacy = true;
+        } else if entry.path().join("meta").is_file() {
+            return Ok(Some(Format::OneFlowSnapshot));
+        } else if entry.path().join("out").is_file() {
+            legacy = true;
+        }
+    }
+    Ok(legacy.then_some(Format::OneFlowLegacy))
+}
+
+/// A folder that is read file by file, each once, all together under one limit.
+pub(super) struct Folder<'a> {
+    pub path: &'a Path,
+    root: PathBuf,
+    left: Limits,
+    read: HashMap<PathBuf, Bytes>,
+}
+
+impl<'a> Folder<'a> {
+    pub fn open(path: &'a Path, limits: &Limits) -> Result<Self> {
+        let root = path.canonicalize().map_err(|e| Error::io(path, e))?;
+        Ok(Self { path, root, left: limits.clone(), read: HashMap::new() })
+    }
+
+    pub fn fault(&self, reason: impl Into<String>) -> Error {
+        Error::checkpoint(self.path, reason)
+    }
+
+    /// The names of the folders in it, sorted, because a folder has no order; and how many others there are, whose
+    /// names are no text.
+    pub fn folders(&self) -> Result<(Vec<String>, usize)> {
+        let io = |e| Error::io(self.path, e);
+        let mut names = Vec::new();
+        let mut unnamed = 0;
+        for entry in std::fs::read_dir(self.path).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            if !entry.path().is_dir() {
+                continue;
+            }
+            match entry.file_name().into_string() {
+                Ok(name) => names.push(name),
+                Err(_) => unnamed += 1,
+            }
+        }
+        names.sort_unstable();
+        Ok((names, unnamed))
+    }
+
+    /// Where `file` of the folder `of` is; `None` where there is no such file. Both may come from the checkpoint, so
+    /// neither leads out of it.
+    pub fn locate(&self, of: &str, file: &str) -> Result<Option<PathBuf>> {
+        let inside = Path::new(of).components().all(|part| matches!(part, Component::Normal(_)));
+        if !inside || of.contains(['\\', ':', '\0']) {
+            return Err(self.fault(format!("its part `{}` is refused: it must lie in the folder itself", short(of))));
+        }
+        let path = self.root.join(of).join(file);
+        let found = match path.canonicalize() {
+            Ok(found) => found,
+            Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
+            Err(e) => return Err(Error::io(path, e)),
+        };
+        if !found.starts_with(&self.root) {
+            let reason = format!(
+                "its part `{}` is refused: {file} is a link out of the folder; put the file itself there",
+                short(of)
+            );
+            return Err(self.fault(reason));
+        }
+        Ok(Some(found))
+    }
+
+    /// The content of the file at `path`, which `locate` gave, provided that `fits` accepts its size in bytes.
+    pub fn read(&mut self, path: &Path, fits: impl FnOnce(u64) -> Result<()>) -> Result<Bytes> {
+        if let Some(bytes) = self.read.get(path) {
+            fits(bytes.len() as u64)?;
+            return Ok(bytes.clone());
+        }
+        let opening = Opening::new(path, &self.left)?;
+        fits(opening.len())?;
+        let bytes = opening.read()?.bytes;
+        self.left.file_bytes = self.left.file_bytes.saturating_sub(bytes.len() as u64);
+        self.read.insert(path.to_owned(), bytes.clone());
+        Ok(bytes)
+    }
+
+    /// What the `meta` of the folder `of` says of the parameter `name`; `None` where there is none.
+    pub fn meta(&mut self, of: &str, name: &str) -> Result<Option<Meta>> {
+        let Some(path) = self.locate(of, "meta")? else { return Ok(None) };
+        let over = |found| Error::Limit {
+            path: path.clone(),
+            what: "the size in bytes of a parameter's description".into(),
+            found,
+            limit: MAX_META_BYTES,
+        };
+        let bytes = self.read(&path, |len| if len > MAX_META_BYTES { Err(over(len)) } else { Ok(()) })?;
+        let meta = meta::parse(&bytes);
+        meta.map(Some).map_err(|reason| self.fault(format!("parameter `{}`: its meta {reason}", short(name))))
+    }
+
+    /// The tensor whose values are the `out` of the folder `of`, as `dtype` and `shape`, which errors call `name`.
+    /// Without a shape it is flat.
+    pub fn tensor(&mut self, of: &str, name: &str, dtype: DType, shape: Option<&[usize]>) -> Result<Tensor> {
+        let path = self.path;
+        let fault = |reason: String| Error::checkpoint(path, format!("parameter `{}`: {reason}", short(name)));
+        let expected = match shape {
+            Some(shape) => Some(Tensor::byte_count(dtype, shape).map_err(|error| fault(error.to_string()))?),
+            None => None,
+        };
+        let Some(out) = self.locate(of, "out")? else {
+            return Err(fault("its file out is missing; copy the whole folder again".into()));
+        };
+        let fits = |len: u64| match (shape, expected) {
+            (Some(shape), Some(expected)) if expected as u64 != len => Err(fault(format!(
+                "{dtype} of shape {shape:?} takes {expected} bytes, and its file out has {len}; was the copy cut short?"
+            ))),
+            (None, _) if len % dtype.size() as u64 != 0 => Err(fault(format!(
+                "its file out has {len} bytes, which is no whole number of {dtype}; was the copy cut short?"
+            ))),
+            _ => Ok(()),
+        };
+        let bytes = self.read(&out, fits)?;
+        let flat = [bytes.len() / dtype.size()];
+        Tensor::new(dtype, shape.unwrap_or(&flat), bytes).map_err(|error| fault(error.to_string()))
+    }
+}

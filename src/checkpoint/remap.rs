@@ -1,0 +1,169 @@
+//! Exact rules that give parameters the names that PyTorch has for them, and back.
+//!
+//! [`StateDict::open`] keeps the names of the file. Rules are applied where names are matched, each to a whole last
+//! part, and never where the new name is already taken.
+
+use super::StateDict;
+use indexmap::IndexSet;
+use std::collections::HashMap;
+
+/// One ending of a name and the ending that PyTorch has for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// The ending in the file, with the sign before it.
+    pub from: &'static str,
+    /// PyTorch's.
+    pub to: &'static str,
+    /// Whose names these are.
+    pub of: &'static str,
+}
+
+const fn rule(from: &'static str, to: &'static str, of: &'static str) -> Rule {
+    Rule { from, to, of }
+}
+
+/// Every rule. No ending is the end of another, so their order says nothing.
+pub const RULES: [Rule; 10] = [
+    rule("-weight", ".weight", "OneFlow"),
+    rule("-bias", ".bias", "OneFlow"),
+    rule("-gamma", ".weight", "OneFlow"),
+    rule("-beta", ".bias", "OneFlow"),
+    rule("-moving_mean", ".running_mean", "OneFlow"),
+    rule("-moving_variance", ".running_var", "OneFlow"),
+    rule(".gamma", ".weight", "MindSpore"),
+    rule(".beta", ".bias", "MindSpore"),
+    rule(".moving_mean", ".running_mean", "MindSpore"),
+    rule(".moving_variance", ".running_var", "MindSpore"),
+];
+
+impl Rule {
+    /// `name` under PyTorch's ending; `None` where the rule does not fit or nothing would stand before the ending.
+    pub fn apply(&self, name: &str) -> Option<String> {
+        let module = name.strip_suffix(self.from).filter(|module| !module.is_empty())?;
+        Some(format!("{module}{}", self.to))
+    }
+}
+
+impl std::fmt::Display for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}'s `{}` is `{}`", self.of, self.from, self.to)
+    }
+}
+
+/// A state dict under PyTorch's names, and what its file calls them.
+#[derive(Debug, Clone, Default)]
+pub struct Renamed {
+    /// The tensors of the file, in its order, under the new names.
+    pub state: StateDict,
+    /// The rules that were used, in the order of [`RULES`].
+    pub rules: Vec<Rule>,
+    originals: HashMap<String, String>,
+}
+
+impl Renamed {
+    /// The file's name for the tensor that is called `name` now.
+    pub fn original<'n>(&'n self, name: &'n str) -> &'n str {
+        self.originals.get(name).map_or(name, String::as_str)
+    }
+}
+
+/// `state` under PyTorch's names. Names for which `keep` is true stay as they are.
+pub fn to_pytorch(state: &StateDict, keep: impl Fn(&str) -> bool) -> Renamed {
+    let mut taken: IndexSet<String> = state.names().map(str::to_owned).collect();
+    let mut used = [false; RULES.len()];
+    let mut originals = HashMap::new();
+    let state = state.renamed(|name| {
+        let fits = RULES.iter().enumerate().find_map(|(i, rule)| Some((i, rule.apply(name)?)));
+        match fits {
+            Some((i, new)) if !keep(name) && taken.insert(new.clone()) => {
+                used[i] = true;
+                originals.insert(new.clone(), name.to_owned());
+                new
+            }
+            _ => name.to_owned(),
+        }
+    });
+    let rules = RULES.iter().zip(used).filter(|(_, used)| *used).map(|(rule, _)| *rule).collect();
+    Renamed { state, rules, originals }
+}
+
+/// The names, in order, that MindSpore has for PyTorch's `names`: those of batch normalisation, which is told by its
+/// `running_mean`, become gamma, beta, moving_mean and moving_variance.
+///
+/// MindSpore keeps no `num_batches_tracked`; its name stays, and whoever writes leaves it out.
+pub fn to_mindspore<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
+    let names: Vec<&str> = names.into_iter().collect();
+    let norms: std::collections::HashSet<&str> =
+        names.iter().filter_map(|name| name.strip_suffix(".running_mean")).collect();
+    let rename = |name: &&str| match name.rsplit_once('.') {
+        Some((module, last)) if norms.contains(module) => {
+            let dotted = |rule: &&Rule| rule.of == "MindSpore" && rule.to.strip_prefix('.') == Some(last);
+            RULES.iter().find(dotted).map_or_else(|| (*name).to_owned(), |rule| format!("{module}{}", rule.from))
+        }
+        _ => (*name).to_owned(),
+    };
+    names.iter().map(rename).collect()
+}
+
+/// The name that OneFlow's oldest layout has for PyTorch's `name`: `dense1-weight` for `dense1.weight`.
+pub fn to_oneflow_legacy(name: &str) -> String {
+    match name.rsplit_once('.') {
+        Some((module, last @ ("weight" | "bias"))) => format!("{module}-{last}"),
+        _ => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::Tensor;
+
+    fn named(names: &[&str]) -> StateDict {
+        names.iter().map(|&name| (name, Tensor::from_f32(&[1], &[1.0]).unwrap())).collect()
+    }
+
+    fn renamed(names: &[&str]) -> Vec<String> {
+        to_pytorch(&named(names), |_| false).state.names().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn only_a_whole_last_part_is_renamed() {
+        assert_eq!(renamed(&["dense1-weight", "dense1-bias"]), ["dense1.weight", "dense1.bias"]);
+        assert_eq!(
+            renamed(&["a.gamma", "a.beta", "a.moving_mean", "a.moving_variance"]),
+            ["a.weight", "a.bias", "a.running_mean", "a.running_var"]
+        );
+        let others =
+            ["gamma", "gamma.weight", "a.gamma_1", "a.mygamma", "-weight", ".beta", "dense-weight-m", "a.weight"];
+        assert_eq!(renamed(&others), others);
+    }
+
+    #[test]
+    fn no_name_is_taken_twice() {
+        assert_eq!(renamed(&["a.gamma", "a.weight"]), ["a.gamma", "a.weight"]);
+        assert_eq!(renamed(&["a.gamma", "a-weight"]), ["a.weight", "a-weight"]);
+    }
+
+    #[test]
+    fn rules_and_the_names_of_the_file_are_remembered() {
+        let found = to_pytorch(&named(&["a-weight", "b.gamma", "c-bias"]), |name| name == "c-bias");
+        assert_eq!(found.state.names().collect::<Vec<_>>(), ["a.weight", "b.weight", "c-bias"]);
+        assert_eq!((found.original("a.weight"), found.original("c-bias")), ("a-weight", "c-bias"));
+        let rules: Vec<String> = found.rules.iter().map(Rule::to_string).collect();
+        assert_eq!(rules, ["OneFlow's `-weight` is `.weight`", "MindSpore's `.gamma` is `.weight`"]);
+    }
+
+    #[test]
+    fn the_way_back() {
+        let names =
+            ["bn.weight", "bn.bias", "bn.running_mean", "bn.running_var", "bn.num_batches_tracked", "fc.weight"];
+        let mindspore = to_mindspore(names);
+        assert_eq!(
+            mindspore,
+            ["bn.gamma", "bn.beta", "bn.moving_mean", "bn.moving_variance", "bn.num_batches_tracked", "fc.weight"]
+        );
+        assert_eq!(renamed(&mindspore.iter().map(String::as_str).collect::<Vec<_>>()), names);
+        assert_eq!(to_oneflow_legacy("stack.0.weight"), "stack.0-weight");
+        assert_eq!(to_oneflow_legacy("weight"), "weight");
+    }
+}
