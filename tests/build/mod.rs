@@ -1,4 +1,5 @@
 //! Writes small checkpoints byte by byte, so that tests can bend each part.
+#![allow(dead_code)]
 
 use pretrained::{Limits, Result, StateDict};
 use std::io::Write;
