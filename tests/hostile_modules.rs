@@ -1,6 +1,5 @@
 //! Opens whole modules, TorchScript archives and exported graphs that are damaged or made to harm.
 
-#[allow(dead_code, reason = "shared with the tests of other formats, which use the rest")]
 mod build;
 
 use build::{legacy_with, open_bytes, open_bytes_with, zip_with};

@@ -92,13 +92,11 @@ fn open(source: &Source, format: Format, schema: &Schema) -> Result<StateDict> {
     let unsound = |what: &str| source.fault(format!("is no sound {format}: it has {what}"));
     let mut graph = None;
     for field in Fields::of(&source.bytes) {
-        match field.map_err(unsound)? {
-            (tag, Field::Bytes(bytes)) if tag == schema.graph => {
-                if graph.replace(bytes).is_some() {
-                    return Err(unsound("two graphs"));
-                }
-            }
-            _ => {}
+        if let (tag, Field::Bytes(bytes)) = field.map_err(unsound)?
+            && tag == schema.graph
+            && graph.replace(bytes).is_some()
+        {
+            return Err(unsound("two graphs"));
         }
     }
     let graph = graph.ok_or_else(|| unsound("no graph; was the download cut short?"))?;

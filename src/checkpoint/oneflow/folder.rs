@@ -142,7 +142,7 @@ impl<'a> Folder<'a> {
             (Some(shape), Some(expected)) if expected as u64 != len => Err(fault(format!(
                 "{dtype} of shape {shape:?} takes {expected} bytes, and its file out has {len}; was the copy cut short?"
             ))),
-            (None, _) if len % dtype.size() as u64 != 0 => Err(fault(format!(
+            (None, _) if !len.is_multiple_of(dtype.size() as u64) => Err(fault(format!(
                 "its file out has {len} bytes, which is no whole number of {dtype}; was the copy cut short?"
             ))),
             _ => Ok(()),
