@@ -19,7 +19,7 @@ from torch import nn
 LABELS = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2470, 0.2435, 0.2616)
-SIZE = 96
+SIZE = 112
 
 
 def interleave(x1, x2):
@@ -177,7 +177,7 @@ def worker(rank, args, images, labels, test_images, test_labels, gradients, prog
                 group["lr"] = rate
             index = batch[rank :: args.processes]
             # The first part runs on smaller inputs, which is faster; the last part sees images nearly as they are.
-            x = augment(images[index].float() / 255, 64 if done < 0.4 else SIZE, 1 if done < 0.75 else 0.3)
+            x = augment(images[index].float() / 255, 64 if done < 0.4 else SIZE, 1 if done < 0.75 else 0.6)
             if args.freeze_stem:
                 logits = model.after_stem(frozen_stem(model, normalise(x)))
             else:

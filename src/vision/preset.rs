@@ -7,7 +7,7 @@ use super::preprocess::{Crop, Filter, Preprocess, Resize};
 use crate::{Error, Result};
 
 /// The side in pixels to which `cifar10` resizes: the shipped CIFAR-10 model was trained on it.
-const CIFAR10_SIDE: u32 = 96;
+const CIFAR10_SIDE: u32 = 112;
 
 /// A named preprocessing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Preset {
     /// MNIST: grey, straight to 28 x 28 (bilinear), values in 0..1. Its digits are white on black; for dark ink on
     /// white paper set [`Preprocess::invert`].
     Mnist,
-    /// The shipped CIFAR-10 model's own: straight to 96 x 96 (bilinear), the mean and deviation of CIFAR-10.
+    /// The shipped CIFAR-10 model's own: straight to 112 x 112 (bilinear), the mean and deviation of CIFAR-10.
     Cifar10,
 }
 

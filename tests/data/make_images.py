@@ -244,7 +244,7 @@ def presets(image):
     values = (levels - [123.68, 116.779, 103.939]) / [58.393, 57.12, 57.375]
     yield "oneflow", values.transpose(2, 0, 1).astype(np.float32)
     yield "mnist", normalise(resize(image.convert("L"), (28, 28), Image.Resampling.BILINEAR), [0], [1])
-    small = resize(image, (96, 96), Image.Resampling.BILINEAR)
+    small = resize(image, (112, 112), Image.Resampling.BILINEAR)
     yield "cifar10", normalise(small, [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616])
 
 
