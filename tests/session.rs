@@ -73,10 +73,10 @@ fn several_sessions_share_a_device_from_several_threads() {
     for device in devices() {
         let expected = Session::new(&Device::cpu(), &model, SHAPE, 1).unwrap().run(&images(SHAPE, 1)).unwrap();
         std::thread::scope(|scope| {
-            for _ in 0..3 {
+            for _ in 0..4 {
                 scope.spawn(|| {
                     let mut session = Session::new(&device, &model, SHAPE, 1).unwrap();
-                    for _ in 0..5 {
+                    for _ in 0..50 {
                         let logits = session.run(&images(SHAPE, 1)).unwrap();
                         assert!(relative_error(&logits, &expected) <= 1e-4, "on {}", device.name());
                     }

@@ -4,7 +4,12 @@ use super::context::Context;
 use super::kernels::{self, Dispatch};
 use crate::compile::{Plan, Target};
 use crate::error::Result;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+/// How long a finished run waits for its callback before it polls again.
+const CALLBACK_WAIT: Duration = Duration::from_millis(10);
 
 /// A compiled network in GPU memory.
 #[derive(Debug)]
@@ -121,11 +126,18 @@ impl Session {
         let waited = context.device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None });
         context.check()?;
         waited.map_err(|error| context.error(error))?;
-        match mapped.try_recv() {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(context.error(error)),
-            Err(_) => return Err(context.error("the results were not mapped")),
-        }
+        // Another thread that polls the same device may have taken the callback on, and not have called it yet.
+        let mapping = loop {
+            match mapped.recv_timeout(CALLBACK_WAIT) {
+                Ok(mapping) => break mapping,
+                Err(RecvTimeoutError::Timeout) => {
+                    context.device.poll(wgpu::PollType::Poll).map_err(|error| context.error(error))?;
+                    context.check()?;
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(context.error("the results were not mapped")),
+            }
+        };
+        mapping.map_err(|error| context.error(error))?;
         let view = self.readback.get_mapped_range(0..size).map_err(|error| context.error(error))?;
         let results = self.collect(bytemuck::cast_slice(&view));
         drop(view);
