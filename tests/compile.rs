@@ -5,33 +5,43 @@ use pretrained::graph::{Graph, Shape};
 use pretrained::zoo::ShuffleNetV2;
 use pretrained::{Model, Weights};
 
-fn plan(graph: &Graph, input: Shape) -> Plan {
+/// Channels side by side, as devices ask for them: planes, and vectors of several widths.
+const LANES: [usize; 4] = [1, 4, 8, 16];
+
+fn plan(graph: &Graph, input: Shape, lanes: usize) -> Plan {
     let values = graph.parameters().iter().map(|p| vec![0.5; p.shape.iter().product()]).collect();
-    compile(graph, &Weights::new(graph, values).unwrap(), input).unwrap()
+    compile(graph, &Weights::new(graph, values).unwrap(), input, lanes).unwrap()
 }
 
 #[test]
 fn a_shufflenet_takes_59_steps_and_no_copy() {
     for name in ["shufflenetv2_x0_5", "shufflenetv2_x1_0", "shufflenetv2_x1_5", "shufflenetv2_x2_0"] {
         let network = ShuffleNetV2::by_name(name, 1000).unwrap().network();
-        let plan = plan(&network.graph, network.input);
-        assert_eq!(plan.steps.len(), 59, "{name}");
-        assert!(plan.steps.iter().all(|step| !matches!(step.kernel, Kernel::Copy { .. })), "{name}");
-        assert!(plan.buffers.len() <= 5, "{name} takes {} buffers", plan.buffers.len());
+        for lanes in LANES {
+            let plan = plan(&network.graph, network.input, lanes);
+            assert_eq!(plan.steps.len(), 59, "{name}");
+            assert!(plan.steps.iter().all(|step| !matches!(step.kernel, Kernel::Copy { .. })), "{name}");
+            assert!(plan.buffers.len() <= 5, "{name} takes {} buffers", plan.buffers.len());
+        }
     }
 }
 
 #[test]
 fn every_step_stays_within_its_buffers_and_reads_no_buffer_that_it_writes() {
     let network = ShuffleNetV2::by_name("shufflenetv2_x1_0", 1000).unwrap().network();
-    let plan = plan(&network.graph, network.input);
-    for step in &plan.steps {
-        let (source, target) = (&step.source, &step.target);
-        assert_ne!(source.buffer, target.buffer, "{}", step.name);
-        assert!(target.offset + target.shape.channels * target.plane_stride() <= target.image_stride);
-        assert!(source.planes.iter().all(|plane| plane + source.height * source.width <= source.image_stride));
-        assert!(source.image_stride <= plan.buffers[source.buffer]);
-        assert!(target.image_stride <= plan.buffers[target.buffer]);
+    for lanes in LANES {
+        let plan = plan(&network.graph, network.input, lanes);
+        for step in &plan.steps {
+            let (source, target) = (&step.source, &step.target);
+            assert_ne!(source.buffer, target.buffer, "{}", step.name);
+            let groups = target.shape.channels.div_ceil(lanes);
+            assert!(target.offset + groups * target.group_stride() <= target.image_stride);
+            assert!(target.offset.is_multiple_of(lanes));
+            let last = (source.height * source.width - 1) * source.lanes;
+            assert!(source.planes.iter().all(|plane| plane + last < source.image_stride));
+            assert!(source.image_stride <= plan.buffers[source.buffer]);
+            assert!(target.image_stride <= plan.buffers[target.buffer]);
+        }
     }
 }
 
@@ -39,14 +49,14 @@ fn every_step_stays_within_its_buffers_and_reads_no_buffer_that_it_writes() {
 #[test]
 fn a_unit_reads_ever_fewer_channels_of_ever_older_branches() {
     let network = ShuffleNetV2::by_name("shufflenetv2_x1_0", 1000).unwrap().network();
-    let plan = plan(&network.graph, network.input);
+    let plan = plan(&network.graph, network.input, 1);
     let unit = plan.steps.iter().find(|step| step.name == "stage3.7.branch2.0").unwrap();
     let writers: Vec<&pretrained::compile::Target> = plan.steps.iter().map(|step| &step.target).collect();
     let mut counts: Vec<usize> = writers
         .iter()
         .filter(|target| target.buffer == unit.source.buffer && target.image_stride == unit.source.image_stride)
         .map(|target| {
-            let end = target.offset + target.shape.channels * target.plane_stride();
+            let end = target.offset + target.shape.channels * target.group_stride();
             unit.source.planes.iter().filter(|plane| (target.offset..end).contains(plane)).count()
         })
         .filter(|count| *count > 0)

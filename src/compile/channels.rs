@@ -16,6 +16,13 @@ pub(super) struct Plane {
     pub channel: usize,
 }
 
+impl Plane {
+    /// Whether it is the graph's input, which nobody computes.
+    fn is_input(&self) -> bool {
+        self.producer == 0
+    }
+}
+
 /// The planes that a value stands for, all of one size.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct View {
@@ -47,7 +54,8 @@ impl Placed {
     }
 }
 
-pub(super) fn place(operations: Vec<Operation>, shapes: &[Shape], output: Value) -> Result<Placed> {
+/// Follows the channels through all operations, for a device that keeps `lanes` of them side by side.
+pub(super) fn place(operations: Vec<Operation>, shapes: &[Shape], output: Value, lanes: usize) -> Result<Placed> {
     let input = shapes[0];
     let mut views: Vec<Option<View>> = vec![None; shapes.len()];
     views[0] = Some(whole(0, input));
@@ -76,7 +84,7 @@ pub(super) fn place(operations: Vec<Operation>, shapes: &[Shape], output: Value)
         views[output.0] = Some(result);
     }
     let output = views[output.0].take().unwrap_or_else(|| whole(0, input));
-    Ok(settle(Placed { input, steps, storages: Vec::new() }, output))
+    Ok(settle(Placed { input, steps, storages: Vec::new() }, output, lanes))
 }
 
 /// All planes of one producer, in order.
@@ -109,14 +117,18 @@ fn produced(kernel: &Kernel, view: &View, shape: Shape) -> Result<Shape> {
     }
 }
 
-/// Decides on storages, with a copy wherever a step would otherwise read the buffer that it writes.
-fn settle(mut placed: Placed, output: View) -> Placed {
+/// Decides on storages, with a copy wherever a step would otherwise read the buffer that it writes, or the input's
+/// planes where it reads channels side by side.
+fn settle(mut placed: Placed, output: View, lanes: usize) -> Placed {
     // The output must be planes of their own, in order: what the last step writes, which no other step reads.
     let last = placed.steps.len();
     if last == 0 || output != whole(last, placed.shape(last)) {
         let shape = Shape::new(output.planes.len(), output.height, output.width);
         let copy = Kernel::Copy { relu: false };
         placed.steps.push(PlacedStep { name: String::new(), kernel: copy, view: output, shape });
+    }
+    while let Some(step) = placed.steps.iter().position(|step| misreads_planes(step, lanes)) {
+        insert_copy(&mut placed.steps, step, &Plane::is_input);
     }
     loop {
         placed.storages = storages(&placed);
@@ -125,22 +137,40 @@ fn settle(mut placed: Placed, output: View) -> Placed {
             planes.iter().any(|plane| placed.storages[plane.producer] == placed.storages[i + 1])
         });
         match clash {
-            Some(step) => insert_copy(&mut placed.steps, step),
+            Some(step) => insert_copy(&mut placed.steps, step, &|_| true),
             None => return placed,
         }
     }
 }
 
-/// Lets step `index` read a copy of its planes instead of the planes themselves.
-fn insert_copy(steps: &mut Vec<PlacedStep>, index: usize) {
-    let view = steps[index].view.clone();
-    let shape = Shape::new(view.planes.len(), view.height, view.width);
+/// Whether a step reads the input, which lies in planes, with a kernel that reads `lanes` channels side by side or
+/// together with channels that lie so.
+fn misreads_planes(step: &PlacedStep, lanes: usize) -> bool {
+    let input = step.view.planes.iter().filter(|plane| plane.is_input()).count();
+    let reads_planes = match &step.kernel {
+        // With fewer channels than lanes, going by planes costs less than a copy.
+        Kernel::Conv2d { conv, .. } => conv.groups == 1 && conv.in_channels < lanes,
+        Kernel::Linear { .. } | Kernel::Copy { .. } => true,
+        Kernel::MaxPool2d(_) | Kernel::Mean => false,
+    };
+    lanes > 1 && input > 0 && (!reads_planes || input < step.view.planes.len())
+}
+
+/// Lets step `index` read a copy of the planes that `copied` tells instead of the planes themselves.
+fn insert_copy(steps: &mut Vec<PlacedStep>, index: usize, copied: &dyn Fn(&Plane) -> bool) {
     // All producers from here on move up by one; those before stay.
     let own = index + 1;
     for plane in steps[index..].iter_mut().flat_map(|step| &mut step.view.planes) {
         plane.producer += usize::from(plane.producer >= own);
     }
-    steps[index].view = whole(own, shape);
+    let View { planes, height, width } = &mut steps[index].view;
+    let mut moved = Vec::new();
+    for plane in planes.iter_mut().filter(|plane| copied(plane)) {
+        moved.push(*plane);
+        *plane = Plane { producer: own, channel: moved.len() - 1 };
+    }
+    let shape = Shape::new(moved.len(), *height, *width);
+    let view = View { planes: moved, ..steps[index].view };
     steps.insert(index, PlacedStep { name: String::new(), kernel: Kernel::Copy { relu: false }, view, shape });
 }
 

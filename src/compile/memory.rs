@@ -3,9 +3,8 @@
 //! Greedy by first use: a storage takes the free buffer that fits it best, or a new one. Buffers stay apart, rather
 //! than being ranges of one, because wgpu orders dispatches by whole buffer.
 
-use super::channels::{Placed, View};
-use super::plan::{Plan, Source, Step, Target, plane_stride};
-use crate::graph::Shape;
+use super::channels::{Placed, Plane, View};
+use super::plan::{Plan, Source, Step, Target, group_stride, plane};
 
 /// A storage's place: a buffer, its size there, and from which moment to which it must hold.
 #[derive(Clone, Copy)]
@@ -17,18 +16,21 @@ struct Storage {
 }
 
 /// Gives every storage a buffer, and every plane an offset in it.
-pub(super) fn assign(placed: Placed) -> Plan {
+pub(super) fn assign(placed: Placed, lanes: usize) -> Plan {
     let producers = placed.storages.len();
     let output = producers - 1;
     // Producer `p` writes at moment `p`: the input at 0, step `i` at `i + 1`. Only a set's first producer has a storage.
     let unused = |producer| Storage { elements: 0, first: producer, last: producer, buffer: 0 };
     let mut storages: Vec<Storage> = (0..producers).map(unused).collect();
+    // The input lies in planes, as callers have it.
+    let lanes_of = |producer| if producer == 0 { 1 } else { lanes };
     let mut offsets = vec![0; producers];
     for producer in 0..producers {
         let shape = placed.shape(producer);
         let storage = &mut storages[placed.storages[producer]];
         offsets[producer] = storage.elements;
-        storage.elements += shape.channels * plane_stride(shape);
+        let groups = shape.channels.div_ceil(lanes_of(producer));
+        storage.elements += groups * group_stride(shape, lanes_of(producer));
         storage.last = producer;
     }
     for (i, step) in placed.steps.iter().enumerate() {
@@ -47,16 +49,20 @@ pub(super) fn assign(placed: Placed) -> Plan {
             buffer: storage.buffer,
             image_stride: storage.elements,
             offset: offsets[producer],
+            lanes: lanes_of(producer),
             shape: placed.shape(producer),
         }
     };
     let source = |view: &View| {
-        let storage = storage_of(view.planes.first().map_or(0, |plane| plane.producer));
-        let stride = plane_stride(Shape::new(1, view.height, view.width));
+        let first = view.planes.first().map_or(0, |plane| plane.producer);
+        let storage = storage_of(first);
+        let start =
+            |at: &Plane| offsets[at.producer] + plane(placed.shape(at.producer), lanes_of(at.producer), at.channel);
         Source {
             buffer: storage.buffer,
             image_stride: storage.elements,
-            planes: view.planes.iter().map(|plane| offsets[plane.producer] + plane.channel * stride).collect(),
+            planes: view.planes.iter().map(start).collect(),
+            lanes: lanes_of(first),
             height: view.height,
             width: view.width,
         }

@@ -15,13 +15,13 @@ use crate::bind::Weights;
 use crate::error::Result;
 use crate::graph::{Graph, Shape};
 
-/// Compiles `graph` for images of shape `input`.
+/// Compiles `graph` for images of shape `input`, and a device that keeps `lanes` channels side by side.
 ///
 /// # Errors
 /// [`Error::Usage`](crate::Error::Usage) where the shape does not fit the graph.
-pub fn compile(graph: &Graph, weights: &Weights, input: Shape) -> Result<Plan> {
+pub fn compile(graph: &Graph, weights: &Weights, input: Shape, lanes: usize) -> Result<Plan> {
     let shapes = graph.shapes(input)?;
     let operations = fuse::fuse(graph, weights);
-    let placed = channels::place(operations, &shapes, graph.output())?;
-    Ok(memory::assign(placed))
+    let placed = channels::place(operations, &shapes, graph.output(), lanes)?;
+    Ok(memory::assign(placed, lanes))
 }

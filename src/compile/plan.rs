@@ -5,7 +5,8 @@ use crate::graph::{Conv2d, Linear, MaxPool2d, Shape};
 /// What a device runs, image by image: write the input, run the steps in order, read the output.
 ///
 /// Sizes and offsets count `f32` elements and hold for one image; a device that runs a batch places image `n` at `n`
-/// times the stride of its [`Source`] or [`Target`].
+/// times the stride of its [`Source`] or [`Target`]. Values lie as the device asked for: in groups of so many channels,
+/// pixel after pixel, or, with one channel a group, in planes. The input is always in planes, as callers have it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// Where the input goes.
@@ -74,46 +75,61 @@ pub enum Kernel {
     },
 }
 
-/// Planes that a step reads: channel `c` is the plane that begins at element `planes[c]`.
+/// Planes that a step reads: pixel `p` of channel `c` is at element `planes[c] + p * lanes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// Index into [`Plan::buffers`].
     pub buffer: usize,
     /// Elements from one image to the next.
     pub image_stride: usize,
-    /// Where each channel's plane begins.
+    /// Where each channel's first pixel lies.
     pub planes: Vec<usize>,
+    /// Elements from one pixel to the next.
+    pub lanes: usize,
     /// Height of a plane in pixels.
     pub height: usize,
     /// Width of a plane in pixels.
     pub width: usize,
 }
 
-/// Planes that a step writes, one behind the other.
+/// What a step writes: groups of `lanes` channels, one behind the other, the last filled up with zeros. Pixel `p` of
+/// channel `c` is at element `offset + c / lanes * group_stride() + p * lanes + c % lanes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Index into [`Plan::buffers`].
     pub buffer: usize,
     /// Elements from one image to the next.
     pub image_stride: usize,
-    /// Where the first plane begins.
+    /// Where the first group begins.
     pub offset: usize,
+    /// Channels that lie side by side, pixel by pixel.
+    pub lanes: usize,
     /// Channels, and the size of each plane in pixels.
     pub shape: Shape,
 }
 
 impl Target {
-    /// Elements from one plane to the next.
-    pub fn plane_stride(&self) -> usize {
-        plane_stride(self.shape)
+    /// Elements from one group of channels to the next.
+    pub fn group_stride(&self) -> usize {
+        group_stride(self.shape, self.lanes)
+    }
+
+    /// Where channel `c` begins.
+    pub fn plane(&self, c: usize) -> usize {
+        self.offset + plane(self.shape, self.lanes, c)
     }
 }
 
-/// Elements from one plane to the next: the pixels, rounded up to a multiple of 4 so that a device may read and write
-/// four at a time. The padding's content is unspecified. Vectors are dense.
-pub(super) fn plane_stride(shape: Shape) -> usize {
-    match shape.pixels() {
+/// Elements from one group of channels to the next: the pixels times the lanes, rounded up to a multiple of 4 so that a
+/// device may read and write four at a time. The padding's content is unspecified. Vectors are dense.
+pub(super) fn group_stride(shape: Shape, lanes: usize) -> usize {
+    match shape.pixels() * lanes {
         1 => 1,
-        pixels => pixels.next_multiple_of(4),
+        elements => elements.next_multiple_of(4),
     }
+}
+
+/// Where channel `c` of a value begins, counted from its first element.
+pub(super) fn plane(shape: Shape, lanes: usize, c: usize) -> usize {
+    c / lanes * group_stride(shape, lanes) + c % lanes
 }

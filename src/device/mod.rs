@@ -98,7 +98,7 @@ impl Session {
             }
             #[cfg(feature = "gpu")]
             Kind::Gpu(context) => {
-                let plan = crate::compile::compile(graph, model.weights(), input)?;
+                let plan = crate::compile::compile(graph, model.weights(), input, gpu::LANES)?;
                 Runner::Gpu(Box::new(gpu::Session::new(context.clone(), &plan, max_batch)?))
             }
         };

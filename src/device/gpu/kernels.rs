@@ -109,16 +109,19 @@ pub(super) fn layout(device: &wgpu::Device, weighted: bool) -> wgpu::BindGroupLa
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
 }
 
+/// The plan keeps channels in planes.
+pub(in crate::device) const LANES: usize = 1;
+
 /// Pixels or outputs that one workgroup of the plain kernels covers.
-const LANES: usize = 64;
+const INVOCATIONS: usize = 64;
 
 /// Chooses the shader for `step`, and packs what it needs.
 pub(super) fn dispatch(step: &Step) -> Dispatch {
     let (source, target) = (&step.source, &step.target);
     let image = Shape::new(source.planes.len(), source.height, source.width);
     let out = target.shape;
-    let per_pixel = [out.pixels().div_ceil(LANES), out.channels];
-    let per_channel = [out.channels.div_ceil(LANES), 1];
+    let per_pixel = [out.pixels().div_ceil(INVOCATIONS), out.channels];
+    let per_channel = [out.channels.div_ceil(INVOCATIONS), 1];
     let pipeline = |shader, kernel, relu| Pipeline { shader, kernel, relu };
     let planes = source.planes.clone();
 
@@ -136,7 +139,7 @@ pub(super) fn dispatch(step: &Step) -> Dispatch {
         }
         Kernel::Conv2d { conv, weight, bias, relu } if conv.is_pointwise() => {
             let packed = [tiled::<8>(weight, conv, 1), tiled::<8>(bias, &Conv2d::new(1, conv.out_channels, 1), 1)];
-            let quads = target.plane_stride() / 4;
+            let quads = target.group_stride() / 4;
             let workgroups = [quads.div_ceil(8), conv.out_channels.div_ceil(64)];
             (*conv, pipeline(Shader::Pointwise, None, Some(*relu)), planes, Some(packed), workgroups)
         }
@@ -148,7 +151,7 @@ pub(super) fn dispatch(step: &Step) -> Dispatch {
             let bias_of = Conv2d { in_channels: conv.groups, kernel: 1, ..*conv };
             let packed = [tiled::<4>(weight, conv, conv.groups), tiled::<4>(bias, &bias_of, conv.groups)];
             let tiles = conv.groups * (conv.out_channels / conv.groups).div_ceil(4);
-            let workgroups = [out.pixels().div_ceil(LANES), tiles];
+            let workgroups = [out.pixels().div_ceil(INVOCATIONS), tiles];
             (*conv, pipeline(Shader::Conv, Some(conv.kernel), Some(*relu)), planes, Some(packed), workgroups)
         }
         Kernel::MaxPool2d(pool) => {
@@ -167,7 +170,7 @@ pub(super) fn dispatch(step: &Step) -> Dispatch {
         x_image: n(source.image_stride),
         y_image: n(target.image_stride),
         y_offset: n(target.offset),
-        y_plane: n(target.plane_stride()),
+        y_plane: n(target.group_stride()),
         x_height: n(image.height),
         x_width: n(image.width),
         y_height: n(out.height),

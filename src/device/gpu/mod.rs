@@ -6,4 +6,5 @@ mod session;
 
 pub use context::Context;
 pub(super) use context::adapters;
+pub(super) use kernels::LANES;
 pub use session::Session;

@@ -148,7 +148,7 @@ impl Session {
     /// Lays a batch out as the input buffer has it: planes at their stride, images at theirs.
     fn stage(&mut self, batch: &[f32]) {
         let Target { shape, image_stride, offset, .. } = self.input;
-        let plane_stride = self.input.plane_stride();
+        let plane_stride = self.input.group_stride();
         self.staged.clear();
         for image in batch.chunks_exact(shape.elements()) {
             let start = self.staged.len();
@@ -165,7 +165,7 @@ impl Session {
     fn collect(&self, images: &[f32]) -> Vec<f32> {
         let Target { shape, image_stride, offset, .. } = self.output;
         let planes = |image: &[f32]| -> Vec<f32> {
-            let planes = image[offset..].chunks(self.output.plane_stride()).take(shape.channels);
+            let planes = image[offset..].chunks(self.output.group_stride()).take(shape.channels);
             planes.flat_map(|plane| plane[..shape.pixels()].iter().copied()).collect()
         };
         images.chunks_exact(image_stride).flat_map(planes).collect()
