@@ -114,12 +114,3 @@ fn max_pool2d(pool: &MaxPool2d, x: &[f32], shape: Shape, out: Shape) -> Vec<f32>
 fn inside(padded: usize, padding: usize, side: usize) -> Option<usize> {
     padded.checked_sub(padding).filter(|&i| i < side)
 }
-
-/// The values that `graph` returns for a batch of images, one after the other.
-pub(crate) fn run_batch(graph: &Graph, weights: &Weights, shape: Shape, batch: &[f32]) -> Result<Vec<f32>> {
-    let mut outputs = Vec::new();
-    for image in batch.chunks_exact(shape.elements()) {
-        outputs.extend(run(graph, weights, shape, image)?);
-    }
-    Ok(outputs)
-}

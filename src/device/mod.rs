@@ -1,6 +1,7 @@
 //! Devices: which there are, which one is meant, and sessions that run a model on one.
 
 mod choice;
+pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 
@@ -9,7 +10,8 @@ pub use choice::{DeviceChoice, DeviceInfo, DeviceKind};
 use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::model::Model;
-use crate::reference;
+use cpu::CpuOptions;
+use std::sync::{Arc, OnceLock};
 
 /// A device that is open.
 #[derive(Debug, Clone)]
@@ -17,9 +19,9 @@ pub struct Device(Kind);
 
 #[derive(Debug, Clone)]
 enum Kind {
-    Cpu,
+    Cpu(Arc<cpu::Context>),
     #[cfg(feature = "gpu")]
-    Gpu(std::sync::Arc<gpu::Context>),
+    Gpu(Arc<gpu::Context>),
 }
 
 impl Device {
@@ -36,23 +38,30 @@ impl Device {
         choice::open(choice)
     }
 
-    /// The `cpu` device.
+    /// The `cpu` device, with all threads that the process may use. Every call gives the same one, so that sessions
+    /// share its threads.
     pub fn cpu() -> Self {
-        Self(Kind::Cpu)
+        static CONTEXT: OnceLock<Arc<cpu::Context>> = OnceLock::new();
+        Self(Kind::Cpu(CONTEXT.get_or_init(|| Arc::new(cpu::Context::default())).clone()))
+    }
+
+    /// A `cpu` device of its own, with threads of its own.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where the machine lacks the instruction set.
+    pub fn cpu_with(options: CpuOptions) -> Result<Self> {
+        Ok(Self(Kind::Cpu(Arc::new(cpu::Context::new(options)?))))
     }
 
     /// What people call it, such as `NVIDIA H200 (Vulkan)` or `cpu`.
     pub fn name(&self) -> String {
         match &self.0 {
-            Kind::Cpu => choice::CPU.to_owned(),
+            Kind::Cpu(_) => choice::CPU.to_owned(),
             #[cfg(feature = "gpu")]
             Kind::Gpu(context) => context.name().to_owned(),
         }
     }
 }
-
-/// Bytes that one image's values may take on the CPU, where the reference loops keep them all.
-const CPU_BYTES: usize = 4 << 30;
 
 /// A model made ready on one device for one input size, and any batch up to a maximum.
 #[derive(Debug)]
@@ -65,8 +74,7 @@ pub struct Session {
 
 #[derive(Debug)]
 enum Runner {
-    /// The reference loops, until there is a native device for the CPU.
-    Cpu(Box<Model>),
+    Cpu(Box<cpu::Session>),
     #[cfg(feature = "gpu")]
     Gpu(Box<gpu::Session>),
 }
@@ -85,16 +93,9 @@ impl Session {
         let shapes = graph.shapes(input)?;
         let outputs = shapes[graph.output().0].elements();
         let runner = match &device.0 {
-            Kind::Cpu => {
-                let bytes = shapes.iter().fold(0usize, |sum, shape| sum.saturating_add(shape.elements()));
-                let bytes = bytes.saturating_mul(size_of::<f32>());
-                if bytes > CPU_BYTES {
-                    return Err(Error::Device(format!(
-                        "{}: an input of {input} takes {bytes} bytes, and {CPU_BYTES} is its limit",
-                        choice::CPU
-                    )));
-                }
-                Runner::Cpu(Box::new(model.clone()))
+            Kind::Cpu(context) => {
+                let plan = crate::compile::compile(graph, model.weights(), input, context.lanes())?;
+                Runner::Cpu(Box::new(cpu::Session::new(context.clone(), &plan, max_batch)?))
             }
             #[cfg(feature = "gpu")]
             Kind::Gpu(context) => {
@@ -122,7 +123,7 @@ impl Session {
             )));
         }
         match &mut self.runner {
-            Runner::Cpu(model) => reference::run_batch(&model.network().graph, model.weights(), self.input, batch),
+            Runner::Cpu(session) => session.run(batch),
             #[cfg(feature = "gpu")]
             Runner::Gpu(session) => session.run(batch, count),
         }

@@ -1,0 +1,136 @@
+//! The instruction sets that kernels are compiled for, and which of them this machine has.
+#![allow(unsafe_code)] // Calls code that is compiled for instructions which not every machine has.
+
+use super::kernels::{Places, compute};
+use super::pack::Step;
+use super::simd::{Portable, Vector};
+use std::fmt;
+
+#[cfg(target_arch = "aarch64")]
+use super::simd::Neon;
+#[cfg(target_arch = "x86_64")]
+use super::simd::{Avx2, Avx512};
+
+/// An instruction set that the CPU device's kernels are compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InstructionSet {
+    /// Vectors of 16 numbers.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// Vectors of 8 numbers, with fused multiplication and addition.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// Vectors of 4 numbers.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// Whatever vectors the compiler may use on every machine of this architecture.
+    Portable,
+}
+
+impl InstructionSet {
+    /// Those that this machine has, the fastest first. The portable one is always there, and is the last.
+    pub fn available() -> Vec<Self> {
+        let mut found = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f") {
+                found.push(Self::Avx512);
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                found.push(Self::Avx2);
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            found.push(Self::Neon);
+        }
+        found.push(Self::Portable);
+        found
+    }
+
+    /// The fastest that this machine has.
+    pub fn widest() -> Self {
+        Self::available().first().copied().unwrap_or(Self::Portable)
+    }
+
+    /// Numbers in a vector.
+    pub(super) fn lanes(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Avx512::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Avx2::LANES,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => Neon::LANES,
+            Self::Portable => Portable::LANES,
+        }
+    }
+
+    /// Pixels, and vectors of outputs, of the largest tile of sums that fits the registers.
+    pub(super) fn tile(self) -> (usize, usize) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Avx512::TILE,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Avx2::TILE,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => Neon::TILE,
+            Self::Portable => Portable::TILE,
+        }
+    }
+
+    /// Computes one unit of a step.
+    ///
+    /// # Safety
+    /// As [`Places`] has it; and this is one of [`InstructionSet::available`].
+    pub(super) unsafe fn compute(self, step: &Step, unit: usize, places: Places) {
+        // SAFETY: the machine has the instruction set, and the caller promises the rest.
+        unsafe {
+            match self {
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512 => avx512(step, unit, places),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => avx2(step, unit, places),
+                #[cfg(target_arch = "aarch64")]
+                Self::Neon => neon(step, unit, places),
+                Self::Portable => compute::<Portable>(step, unit, places),
+            }
+        }
+    }
+}
+
+impl fmt::Display for InstructionSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "NEON",
+            Self::Portable => "portable",
+        })
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512(step: &Step, unit: usize, places: Places) {
+    // SAFETY: handed on.
+    unsafe { compute::<Avx512>(step, unit, places) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2(step: &Step, unit: usize, places: Places) {
+    // SAFETY: handed on.
+    unsafe { compute::<Avx2>(step, unit, places) }
+}
+
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+unsafe fn neon(step: &Step, unit: usize, places: Places) {
+    // SAFETY: handed on.
+    unsafe { compute::<Neon>(step, unit, places) }
+}

@@ -1,0 +1,109 @@
+//! Rows of an image laid out with their padding in a thread's own memory, so that the loops over them know no borders.
+
+use crate::device::cpu::simd::Vector;
+
+/// The size of an image, and of the band of rows that is laid out at once.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::device::cpu) struct Region {
+    pub height: usize,
+    pub width: usize,
+    /// Pixels around the image.
+    pub padding: usize,
+    /// Numbers from one pixel to the next, in the image and in the band.
+    pub lanes: usize,
+    /// Rows of the band.
+    pub rows: usize,
+}
+
+impl Region {
+    /// Numbers in a row of the band.
+    pub fn row(&self) -> usize {
+        (self.width + 2 * self.padding) * self.lanes
+    }
+
+    /// Numbers in the band.
+    pub fn band(&self) -> usize {
+        self.rows * self.row()
+    }
+
+    /// Copies the band that begins `first` rows below the top of the padded image, all lanes of it.
+    ///
+    /// # Safety
+    /// `x` points to an image of this size and `to` to [`Region::band`] numbers.
+    #[inline(always)]
+    pub(super) unsafe fn copy<V: Vector>(&self, x: *const f32, to: *mut f32, first: usize, outside: f32) {
+        let (edge, inner) = (self.padding * self.lanes, self.width * self.lanes);
+        for row in 0..self.rows {
+            // SAFETY: rows and their edges lie within the band, and `source` tells rows within the image.
+            unsafe {
+                let to = to.add(row * self.row());
+                match self.source(first + row) {
+                    Some(source) => {
+                        fill(to, edge, outside);
+                        copy::<V>(x.add(source * inner), to.add(edge), inner);
+                        fill(to.add(edge + inner), edge, outside);
+                    }
+                    None => fill(to, self.row(), outside),
+                }
+            }
+        }
+    }
+
+    /// As [`Region::copy`], but one lane of it, to lane 0 of `to`.
+    ///
+    /// # Safety
+    /// As [`Region::copy`].
+    #[inline(always)]
+    pub(super) unsafe fn copy_lane(&self, x: *const f32, to: *mut f32, first: usize, outside: f32) {
+        let padded = self.width + 2 * self.padding;
+        for row in 0..self.rows {
+            // SAFETY: as in `copy`; pixels are taken from within the row.
+            unsafe {
+                let to = to.add(row * self.row());
+                let source = self.source(first + row);
+                for column in 0..padded {
+                    let pixel = column.checked_sub(self.padding).filter(|&pixel| pixel < self.width);
+                    let value = match (source, pixel) {
+                        (Some(row), Some(pixel)) => *x.add((row * self.width + pixel) * self.lanes),
+                        _ => outside,
+                    };
+                    *to.add(column * self.lanes) = value;
+                }
+            }
+        }
+    }
+
+    /// The image's row that is so many rows below the top of the padded image.
+    #[inline(always)]
+    fn source(&self, padded: usize) -> Option<usize> {
+        padded.checked_sub(self.padding).filter(|&row| row < self.height)
+    }
+}
+
+/// # Safety
+/// `to` points to `n` numbers.
+#[inline(always)]
+unsafe fn fill(to: *mut f32, n: usize, value: f32) {
+    for i in 0..n {
+        // SAFETY: the caller's promise.
+        unsafe { *to.add(i) = value };
+    }
+}
+
+/// Not `copy_nonoverlapping`, which is a call into the C library: rows are short.
+///
+/// # Safety
+/// `x` and `to` point to `n` numbers, which do not overlap.
+#[inline(always)]
+unsafe fn copy<V: Vector>(x: *const f32, to: *mut f32, n: usize) {
+    let whole = n - n % V::LANES;
+    // SAFETY: the caller's promise.
+    unsafe {
+        for i in (0..whole).step_by(V::LANES) {
+            V::load(x.add(i)).store(to.add(i));
+        }
+        for i in whole..n {
+            *to.add(i) = *x.add(i);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Matrix products: 1x1 convolutions and fully connected layers, and the tiles of sums that other convolutions use too.
+
+use super::Places;
+use crate::device::cpu::pack::{Matmul, Step};
+use crate::device::cpu::simd::Vector;
+
+/// A matrix packed for tiles of sums: for each tile of output vectors, `[input][vectors of the tile][lanes]`.
+#[derive(Debug)]
+pub(in crate::device::cpu) struct Matrix {
+    pub tiles: Vec<Tile>,
+    /// What tiles read, as offsets from a pixel's first number.
+    pub inputs: Vec<u32>,
+    pub weights: Vec<f32>,
+    /// Whole vectors, filled up by zeros.
+    pub bias: Vec<f32>,
+    pub relu: bool,
+}
+
+/// Output vectors that are summed together.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::device::cpu) struct Tile {
+    /// The first output vector, and how many there are.
+    pub first: usize,
+    pub vectors: usize,
+    /// The first of [`Matrix::inputs`], and how many there are.
+    pub inputs: usize,
+    pub depth: usize,
+    /// The first of [`Matrix::weights`].
+    pub weights: usize,
+}
+
+/// Pixels in a row, and where their sums go.
+#[derive(Clone, Copy)]
+pub(super) struct Pixels {
+    pub x: *const f32,
+    /// Numbers from one pixel to the next.
+    pub x_stride: usize,
+    pub y: *mut f32,
+    pub y_stride: usize,
+    /// Numbers from one output vector to the next.
+    pub y_group: usize,
+    pub count: usize,
+}
+
+/// Sums of one tile for pixels in a row.
+///
+/// # Safety
+/// `x` plus any of the tile's inputs, and `y` plus any of its vectors, point to that number of every pixel.
+#[inline(always)]
+pub(super) unsafe fn sums<V: Vector>(matrix: &Matrix, tile: Tile, mut pixels: Pixels) {
+    let (rows, columns) = V::TILE;
+    // SAFETY: handed on; `chunk` advances by the pixels that it computes and never past `count`.
+    unsafe {
+        while pixels.count > 0 {
+            let n = pixels.count.min(rows);
+            macro_rules! arms {
+                ($(($r:literal, $c:literal)),*) => {
+                    match (n, tile.vectors) {
+                        $(($r.., $c) if $r <= rows && $c <= columns => chunk::<V, $r, $c>(matrix, tile, &mut pixels),)*
+                        _ => return,
+                    }
+                };
+            }
+            arms!(
+                (7, 4),
+                (7, 3),
+                (7, 2),
+                (7, 1),
+                (4, 4),
+                (4, 3),
+                (4, 2),
+                (4, 1),
+                (2, 4),
+                (2, 3),
+                (2, 2),
+                (2, 1),
+                (1, 4),
+                (1, 3),
+                (1, 2),
+                (1, 1)
+            );
+        }
+    }
+}
+
+/// Sums of `R` pixels by `C` output vectors, all in registers.
+#[inline(always)]
+unsafe fn chunk<V: Vector, const R: usize, const C: usize>(matrix: &Matrix, tile: Tile, pixels: &mut Pixels) {
+    let Pixels { x, x_stride, y, y_stride, y_group, .. } = *pixels;
+    // SAFETY: the tile's ranges lie within the matrix, by the way it is packed; pixels are the caller's promise.
+    unsafe {
+        let bias = matrix.bias.as_ptr().add(tile.first * V::LANES);
+        let mut sums = [[V::splat(0.0); C]; R];
+        for c in 0..C {
+            let bias = V::load(bias.add(c * V::LANES));
+            for row in &mut sums {
+                row[c] = bias;
+            }
+        }
+        let inputs = matrix.inputs.as_ptr().add(tile.inputs);
+        let mut weights = matrix.weights.as_ptr().add(tile.weights);
+        for k in 0..tile.depth {
+            let x = x.add(*inputs.add(k) as usize);
+            let mut w = [V::splat(0.0); C];
+            for (c, w) in w.iter_mut().enumerate() {
+                *w = V::load(weights.add(c * V::LANES));
+            }
+            for (r, row) in sums.iter_mut().enumerate() {
+                let x = V::splat(*x.add(r * x_stride));
+                for c in 0..C {
+                    row[c] = x.mul_add(w[c], row[c]);
+                }
+            }
+            weights = weights.add(C * V::LANES);
+        }
+        let y = y.add(tile.first * y_group);
+        for (r, row) in sums.iter().enumerate() {
+            for (c, sum) in row.iter().enumerate() {
+                let sum = if matrix.relu { sum.max(V::splat(0.0)) } else { *sum };
+                sum.store(y.add(r * y_stride + c * y_group));
+            }
+        }
+        pixels.x = x.add(R * x_stride);
+        pixels.y = y.sub(tile.first * y_group).add(R * y_stride);
+        pixels.count -= R;
+    }
+}
+
+/// A unit is a range of blocks, each some pixels by one tile; the order of blocks keeps in the cache what is larger, a
+/// block's pixels or a tile's weights. Where images have one pixel each, a block's pixels are those of several images.
+///
+/// # Safety
+/// As [`super::compute`].
+#[inline(always)]
+pub(super) unsafe fn compute<V: Vector>(matmul: &Matmul, step: &Step, unit: usize, places: Places) {
+    let (images, count, x_stride, y_stride) = match matmul.pixels {
+        1 => (1, places.count, step.x_image, step.y_image),
+        pixels => (places.count, pixels, step.x_pixel, V::LANES),
+    };
+    let per_image = count.div_ceil(matmul.block);
+    let (rows, tiles) = (images * per_image, matmul.matrix.tiles.len());
+    let (blocks, units) = (rows * tiles, step.units(places.count));
+    for block in blocks * unit / units..blocks * (unit + 1) / units {
+        let (row, tile) =
+            if matmul.tile_by_tile { (block % rows, block / rows) } else { (block / tiles, block % tiles) };
+        let (image, first) = (row / per_image, row % per_image * matmul.block);
+        // SAFETY: the block's pixels lie within the image, and the image within the batch.
+        unsafe {
+            let pixels = Pixels {
+                x: places.x.add(image * step.x_image + first * x_stride),
+                x_stride,
+                y: places.y.add(image * step.y_image + step.y_offset + first * y_stride),
+                y_stride,
+                y_group: step.y_group,
+                count: matmul.block.min(count - first),
+            };
+            sums::<V>(&matmul.matrix, matmul.matrix.tiles[tile], pixels);
+        }
+    }
+}

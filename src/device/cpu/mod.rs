@@ -1,0 +1,73 @@
+//! The CPU device: runs a plan with the machine's own vector instructions, on several threads, with nothing installed.
+
+mod isa;
+mod kernels;
+mod pack;
+mod pool;
+mod session;
+mod simd;
+
+pub use isa::InstructionSet;
+pub use session::Session;
+
+use crate::error::{Error, Result};
+use std::num::NonZeroUsize;
+
+/// How the CPU device runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CpuOptions {
+    /// Threads, the caller's included. By default as many as the process may use: `taskset` and the quotas of
+    /// containers count.
+    pub threads: Option<NonZeroUsize>,
+    /// By default the widest that the machine has.
+    pub instruction_set: Option<InstructionSet>,
+}
+
+/// The threads and the instruction set that sessions share.
+pub struct Context {
+    pool: pool::Pool,
+    set: InstructionSet,
+}
+
+/// All threads, and the widest instruction set.
+impl Default for Context {
+    fn default() -> Self {
+        Self::with(CpuOptions::default().threads, InstructionSet::widest())
+    }
+}
+
+impl Context {
+    fn with(threads: Option<NonZeroUsize>, set: InstructionSet) -> Self {
+        let usable = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self { pool: pool::Pool::new(threads.unwrap_or_else(usable).get()), set }
+    }
+
+    pub(in crate::device) fn new(options: CpuOptions) -> Result<Self> {
+        let set = options.instruction_set.unwrap_or_else(InstructionSet::widest);
+        if !InstructionSet::available().contains(&set) {
+            return Err(Error::Device(format!("cpu: this machine has no {set}")));
+        }
+        Ok(Self::with(options.threads, set))
+    }
+
+    /// Channels that lie side by side in plans for this device.
+    pub(in crate::device) fn lanes(&self) -> usize {
+        self.set.lanes()
+    }
+
+    /// The instruction set in use.
+    pub fn instruction_set(&self) -> InstructionSet {
+        self.set
+    }
+
+    /// Threads that may share a run, the caller's included.
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("set", &self.set).field("threads", &self.threads()).finish()
+    }
+}

@@ -1,0 +1,341 @@
+//! Steps as the kernels take them: weights in tiles, tables of places, and the size of a unit of work.
+
+use super::isa::InstructionSet;
+use super::kernels::{Matrix, Region, Tile};
+use crate::compile::{self, Plan};
+use crate::graph::{Conv2d, MaxPool2d};
+use std::ops::Range;
+
+/// A step of the plan, ready to run.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub kernel: Kernel,
+    /// The buffer that is read; none for the caller's images.
+    pub source: Option<usize>,
+    /// The buffer that is written.
+    pub target: usize,
+    /// Numbers from one image to the next, and from one pixel to the next.
+    pub x_image: usize,
+    pub x_pixel: usize,
+    pub y_image: usize,
+    /// Where the first vector of outputs begins, and numbers from one to the next.
+    pub y_offset: usize,
+    pub y_group: usize,
+    /// Where each vector of outputs finds its channels. Only for kernels that keep channels apart.
+    pub channels: Vec<Channels>,
+    /// Pixels of a channel that is read.
+    pub pixels: usize,
+    /// Numbers of memory that a thread needs beside.
+    pub scratch: usize,
+    /// Units into which a matrix product is divided, at most.
+    units: usize,
+}
+
+/// Where a vector's channels lie.
+#[derive(Debug)]
+pub(super) enum Channels {
+    /// Side by side, the first of them here.
+    Together(usize),
+    /// Each somewhere.
+    Apart(Vec<usize>),
+}
+
+#[derive(Debug)]
+pub(super) enum Kernel {
+    Matmul(Matmul),
+    Convolution(Convolution),
+    Window(Window),
+    Mean,
+    Copy { relu: bool },
+}
+
+/// A 1x1 convolution, or a fully connected layer of images that are one pixel.
+#[derive(Debug)]
+pub(super) struct Matmul {
+    pub matrix: Matrix,
+    /// Pixels of an image.
+    pub pixels: usize,
+    /// Pixels of a block.
+    pub block: usize,
+    /// Whether all pixels meet one tile before the next.
+    pub tile_by_tile: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Convolution {
+    pub matrix: Matrix,
+    /// Where each group of channels that is read begins.
+    pub groups: Vec<usize>,
+    pub region: Region,
+    pub stride: usize,
+    /// The output's size.
+    pub height: usize,
+    pub width: usize,
+    /// Rows of output in a unit, and into how many parts the tiles are divided.
+    pub rows: usize,
+    pub parts: usize,
+}
+
+/// What keeps channels apart.
+#[derive(Debug)]
+pub(super) struct Window {
+    pub op: WindowOp,
+    pub region: Region,
+    pub kernel: usize,
+    pub stride: usize,
+    /// The output's size.
+    pub height: usize,
+    pub width: usize,
+    /// Rows of output in a unit.
+    pub rows: usize,
+}
+
+#[derive(Debug)]
+pub(super) enum WindowOp {
+    /// Weights `[vector][kernel][kernel][lanes]`, bias `[vector][lanes]`.
+    Sum { weights: Vec<f32>, bias: Vec<f32>, relu: bool },
+    /// The largest.
+    Max,
+}
+
+/// Bytes of a matrix from which it stays in no core's own cache together with pixels.
+const LARGE_MATRIX: usize = 128 << 10;
+
+/// Bytes of pixels that a block may have, to stay in the innermost cache.
+const BLOCK_BYTES: usize = 16 << 10;
+
+/// Numbers that a band of rows may have, to stay in a core's own cache.
+const BAND: usize = 64 << 10;
+
+/// Units of work for each thread, in a step that can be divided so far: enough for one thread to take over what another
+/// cannot do in time.
+const UNITS_PER_THREAD: usize = 6;
+
+impl Step {
+    /// Units of work for so many images.
+    pub fn units(&self, count: usize) -> usize {
+        match &self.kernel {
+            Kernel::Matmul(matmul) => {
+                let (images, pixels) = if matmul.pixels == 1 { (1, count) } else { (count, matmul.pixels) };
+                (images * pixels.div_ceil(matmul.block) * matmul.matrix.tiles.len()).min(self.units)
+            }
+            Kernel::Convolution(conv) => count * conv.height.div_ceil(conv.rows) * conv.parts,
+            Kernel::Window(window) => count * self.channels.len() * window.height.div_ceil(window.rows),
+            Kernel::Mean | Kernel::Copy { .. } => count * self.channels.len(),
+        }
+    }
+}
+
+/// Packs every step of a plan that was compiled for the lanes of `set`.
+pub(super) fn pack(plan: &Plan, set: InstructionSet, threads: usize) -> Vec<Step> {
+    let packer = Packer { plan, set, lanes: set.lanes(), units: threads * UNITS_PER_THREAD };
+    plan.steps.iter().map(|step| packer.step(step)).collect()
+}
+
+struct Packer<'p> {
+    plan: &'p Plan,
+    set: InstructionSet,
+    lanes: usize,
+    units: usize,
+}
+
+impl Packer<'_> {
+    fn step(&self, step: &compile::Step) -> Step {
+        let (source, target) = (&step.source, &step.target);
+        // Of all values only the input lies in planes. It is read where the caller has it, without padding.
+        let input = source.lanes == 1;
+        let pixels = source.height * source.width;
+        let planes: Vec<usize> = match input {
+            true => source.planes.iter().map(|plane| plane / self.plan.input.group_stride() * pixels).collect(),
+            false => source.planes.clone(),
+        };
+        let (kernel, scratch) = self.kernel(step, &planes);
+        let apart = matches!(kernel, Kernel::Window(_) | Kernel::Mean | Kernel::Copy { .. });
+        Step {
+            kernel,
+            source: (!input).then_some(source.buffer),
+            target: target.buffer,
+            x_image: if input { self.plan.input.shape.elements() } else { source.image_stride },
+            x_pixel: source.lanes,
+            y_image: target.image_stride,
+            y_offset: target.offset,
+            y_group: target.group_stride(),
+            channels: if apart { self.channels(&planes, source.lanes) } else { Vec::new() },
+            pixels,
+            scratch,
+            units: self.units,
+        }
+    }
+
+    /// The kernel, and numbers of memory that a thread needs beside.
+    fn kernel(&self, step: &compile::Step, planes: &[usize]) -> (Kernel, usize) {
+        let (source, out) = (&step.source, step.target.shape);
+        match &step.kernel {
+            compile::Kernel::Linear { linear, weight, bias, relu } => {
+                let pixels = source.height * source.width;
+                let places = planes.iter().flat_map(|plane| (0..pixels).map(move |p| plane + p * source.lanes));
+                let inputs: Vec<usize> = places.collect();
+                let row = linear.in_features;
+                let matrix =
+                    self.matrix(linear.out_features, bias, *relu, |_| 0..row, &inputs, |o, k| weight[o * row + k]);
+                (Kernel::Matmul(self.matmul(matrix, 1)), 0)
+            }
+            compile::Kernel::Conv2d { conv, weight, bias, relu } if conv.is_pointwise() => {
+                let row = conv.in_channels;
+                let matrix =
+                    self.matrix(conv.out_channels, bias, *relu, |_| 0..row, planes, |o, k| weight[o * row + k]);
+                (Kernel::Matmul(self.matmul(matrix, out.pixels())), 0)
+            }
+            compile::Kernel::Conv2d { conv, weight, bias, relu } if conv.is_depthwise() => {
+                let op = WindowOp::Sum {
+                    weights: self.by_vector(weight, conv.kernel * conv.kernel),
+                    bias: self.by_vector(bias, 1),
+                    relu: *relu,
+                };
+                let pool = MaxPool2d { kernel: conv.kernel, stride: conv.stride, padding: conv.padding };
+                self.window(step, op, pool)
+            }
+            compile::Kernel::Conv2d { conv, weight, bias, relu } => {
+                self.convolution(step, conv, planes, weight, bias, *relu)
+            }
+            compile::Kernel::MaxPool2d(pool) => self.window(step, WindowOp::Max, *pool),
+            compile::Kernel::Mean => (Kernel::Mean, 0),
+            compile::Kernel::Copy { relu } => (Kernel::Copy { relu: *relu }, 0),
+        }
+    }
+
+    fn matmul(&self, matrix: Matrix, pixels: usize) -> Matmul {
+        let (rows, _) = self.set.tile();
+        let depth = matrix.inputs.len().max(1);
+        let block = rows * (BLOCK_BYTES / (size_of::<f32>() * depth * rows)).clamp(1, 8);
+        let tile_by_tile = size_of_val(&matrix.weights[..]) > LARGE_MATRIX;
+        Matmul { matrix, pixels, block, tile_by_tile }
+    }
+
+    fn convolution(
+        &self,
+        step: &compile::Step,
+        conv: &Conv2d,
+        planes: &[usize],
+        weight: &[f32],
+        bias: &[f32],
+        relu: bool,
+    ) -> (Kernel, usize) {
+        let (source, out) = (&step.source, step.target.shape);
+        let lanes = source.lanes;
+        // Channels are laid out in the groups in which they lie; each group once.
+        let mut groups: Vec<usize> = planes.iter().map(|plane| plane - plane % lanes).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        let large = size_of_val(weight) > LARGE_MATRIX;
+        let mut rows = if large { out.height } else { out.height.div_ceil(self.units) };
+        let region = |rows: usize| Region {
+            height: source.height,
+            width: source.width,
+            padding: conv.padding,
+            lanes,
+            rows: (rows - 1) * conv.stride + conv.kernel,
+        };
+        while rows > 1 && groups.len() * region(rows).band() > BAND {
+            rows = rows.div_ceil(2);
+        }
+        let region = region(rows);
+        let place = |plane: usize| {
+            let group = groups.binary_search(&(plane - plane % lanes)).unwrap_or(0);
+            group * region.band() + plane % lanes
+        };
+        let (k, in_group, out_group) = (conv.kernel, conv.in_channels / conv.groups, conv.out_channels / conv.groups);
+        let taps =
+            |place: usize| (0..k).flat_map(move |ky| (0..k).map(move |kx| place + ky * region.row() + kx * lanes));
+        let inputs: Vec<usize> = planes.iter().flat_map(|plane| taps(place(*plane))).collect();
+        let area = k * k;
+        // The groups that a tile's outputs belong to; of another group's inputs the weights are zero.
+        let range = |outputs: Range<usize>| {
+            let (first, last) = (outputs.start / out_group, (outputs.end - 1) / out_group);
+            first * in_group * area..(last + 1) * in_group * area
+        };
+        let value = |o: usize, i: usize| {
+            let own = o / out_group * in_group * area;
+            i.checked_sub(own).filter(|i| *i < in_group * area).map_or(0.0, |i| weight[o * in_group * area + i])
+        };
+        let matrix = self.matrix(conv.out_channels, bias, relu, range, &inputs, value);
+        let bands = out.height.div_ceil(rows);
+        let parts = self.units.div_ceil(bands).min(matrix.tiles.len());
+        let scratch = groups.len() * region.band();
+        let (height, width) = (out.height, out.width);
+        let conv = Convolution { matrix, groups, region, stride: conv.stride, height, width, rows, parts };
+        (Kernel::Convolution(conv), scratch)
+    }
+
+    fn window(&self, step: &compile::Step, op: WindowOp, pool: MaxPool2d) -> (Kernel, usize) {
+        let (source, out) = (&step.source, step.target.shape);
+        let groups = out.channels.div_ceil(self.lanes);
+        let mut rows = out.height.div_ceil(self.units.div_ceil(groups));
+        let region = |rows: usize| Region {
+            height: source.height,
+            width: source.width,
+            padding: pool.padding,
+            lanes: self.lanes,
+            rows: (rows - 1) * pool.stride + pool.kernel,
+        };
+        while rows > 1 && region(rows).band() > BAND / 4 {
+            rows = rows.div_ceil(2);
+        }
+        let region = region(rows);
+        let (kernel, stride, height, width) = (pool.kernel, pool.stride, out.height, out.width);
+        (Kernel::Window(Window { op, region, kernel, stride, height, width, rows }), region.band())
+    }
+
+    /// A matrix of `outputs` rows, of which `range` tells the inputs that a tile's outputs have, and `value` the weight
+    /// of an output and an input.
+    fn matrix(
+        &self,
+        outputs: usize,
+        bias: &[f32],
+        relu: bool,
+        range: impl Fn(Range<usize>) -> Range<usize>,
+        inputs: &[usize],
+        value: impl Fn(usize, usize) -> f32,
+    ) -> Matrix {
+        let (_, most) = self.set.tile();
+        let vectors = outputs.div_ceil(self.lanes);
+        let count = vectors.div_ceil(most);
+        let (mut tiles, mut weights) = (Vec::with_capacity(count), Vec::new());
+        for i in 0..count {
+            let (first, end) = (vectors * i / count, vectors * (i + 1) / count);
+            let outputs_of = first * self.lanes..outputs.min(end * self.lanes);
+            let inputs = range(outputs_of);
+            let (depth, start) = (inputs.len(), weights.len());
+            tiles.push(Tile { first, vectors: end - first, inputs: inputs.start, depth, weights: start });
+            for k in inputs {
+                let row = first * self.lanes..end * self.lanes;
+                weights.extend(row.map(|o| if o < outputs { value(o, k) } else { 0.0 }));
+            }
+        }
+        let inputs = inputs.iter().map(|&place| place as u32).collect();
+        Matrix { tiles, inputs, weights, bias: self.by_vector(bias, 1), relu }
+    }
+
+    /// `[channel][each]` as `[vector][each][lanes]`, filled up by zeros.
+    fn by_vector(&self, values: &[f32], each: usize) -> Vec<f32> {
+        let mut packed = Vec::with_capacity(values.len().next_multiple_of(self.lanes * each));
+        for vector in values.chunks(self.lanes * each) {
+            for i in 0..each {
+                packed.extend((0..self.lanes).map(|lane| vector.get(lane * each + i).copied().unwrap_or(0.0)));
+            }
+        }
+        packed
+    }
+
+    fn channels(&self, planes: &[usize], lanes: usize) -> Vec<Channels> {
+        let vectors = planes.chunks(self.lanes);
+        let pack = |vector: &[usize]| {
+            let first = vector.first().copied().unwrap_or(0);
+            let together = lanes == self.lanes
+                && first.is_multiple_of(lanes)
+                && vector.iter().enumerate().all(|(lane, plane)| *plane == first + lane);
+            if together { Channels::Together(first) } else { Channels::Apart(vector.to_vec()) }
+        };
+        vectors.map(pack).collect()
+    }
+}

@@ -1,0 +1,135 @@
+//! A plan on the CPU: packed steps, buffers made once, and runs shared by the threads of a pool.
+#![allow(unsafe_code)] // Hands buffers to several threads, which write different parts of them.
+
+use super::Context;
+use super::isa::InstructionSet;
+use super::kernels::Places;
+use super::pack::{Step, pack};
+use super::pool::Unit;
+use crate::compile::{Plan, Target};
+use crate::error::{Error, Result};
+use std::sync::Arc;
+
+/// Bytes that a session's buffers may take.
+const MOST_BYTES: usize = 4 << 30;
+
+/// Images that go through the network together: later ones find the weights in the cache.
+const TOGETHER: usize = 4;
+
+/// A compiled network in memory.
+#[derive(Debug)]
+pub struct Session {
+    context: Arc<Context>,
+    steps: Arc<[Step]>,
+    buffers: Vec<Vec<Line>>,
+    /// One for each thread.
+    scratch: Vec<Vec<Line>>,
+    /// Images that the buffers hold.
+    together: usize,
+    /// Numbers of an image.
+    input: usize,
+    output: Target,
+}
+
+/// A cache line, so that vectors do not straddle two.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Line(#[allow(dead_code, reason = "kernels go by pointers")] [f32; 16]);
+
+fn lines(numbers: usize) -> Vec<Line> {
+    vec![Line([0.0; 16]); numbers.div_ceil(16)]
+}
+
+/// What a run hands to the pool's threads.
+struct Job {
+    steps: Arc<[Step]>,
+    set: InstructionSet,
+    images: *const f32,
+    buffers: Vec<*mut f32>,
+    scratch: Vec<*mut f32>,
+    count: usize,
+}
+
+// SAFETY: its pointers are used only while the session that owns the buffers waits for the run; threads write different
+// numbers, and read only what earlier phases wrote.
+unsafe impl Send for Job {}
+// SAFETY: as above.
+unsafe impl Sync for Job {}
+
+impl Job {
+    fn compute(&self, unit: Unit) {
+        let step = &self.steps[unit.phase];
+        let places = Places {
+            x: step.source.map_or(self.images, |buffer| self.buffers[buffer]),
+            y: self.buffers[step.target],
+            scratch: self.scratch[unit.thread],
+            count: self.count,
+        };
+        // SAFETY: buffers hold `count` images as the plan has them, and scratch is this thread's own; the pool hands out
+        // each unit once; the set was checked when the context was made.
+        unsafe { self.set.compute(step, unit.index, places) }
+    }
+}
+
+impl Session {
+    /// Packs the weights of `plan`, and takes memory for batches of up to `max_batch`.
+    pub(in crate::device) fn new(context: Arc<Context>, plan: &Plan, max_batch: usize) -> Result<Self> {
+        let together = max_batch.min(TOGETHER);
+        let bytes = plan.buffers.iter().fold(0usize, |sum, n| sum.saturating_add(*n));
+        let bytes = bytes.saturating_mul(together * size_of::<f32>());
+        if bytes > MOST_BYTES {
+            let shape = plan.input.shape;
+            return Err(Error::Device(format!(
+                "cpu: an input of {shape} takes {bytes} bytes of memory, and {MOST_BYTES} is its limit"
+            )));
+        }
+        let steps: Arc<[Step]> = pack(plan, context.set, context.pool.threads()).into();
+        let used = |buffer| steps.iter().any(|step| step.target == buffer);
+        let sizes = plan.buffers.iter().enumerate();
+        let buffers = sizes.map(|(i, size)| lines(if used(i) { size * together } else { 0 })).collect();
+        let most = steps.iter().map(|step| step.scratch).max().unwrap_or(0);
+        let scratch = (0..context.pool.threads()).map(|_| lines(most)).collect();
+        let (input, output) = (plan.input.shape.elements(), plan.output.clone());
+        Ok(Self { context, steps, buffers, scratch, together, input, output })
+    }
+
+    /// Runs a whole number of images; see [`crate::Session::run`].
+    pub(in crate::device) fn run(&mut self, batch: &[f32]) -> Result<Vec<f32>> {
+        let mut results = Vec::with_capacity(batch.len() / self.input * self.output.shape.elements());
+        for images in batch.chunks(self.input * self.together) {
+            let count = images.len() / self.input;
+            self.run_together(images, count)?;
+            self.collect(count, &mut results);
+        }
+        Ok(results)
+    }
+
+    fn run_together(&mut self, images: &[f32], count: usize) -> Result<()> {
+        let pointers = |memory: &mut Vec<Vec<Line>>| memory.iter_mut().map(|m| m.as_mut_ptr().cast()).collect();
+        let job = Job {
+            steps: self.steps.clone(),
+            set: self.context.set,
+            images: images.as_ptr(),
+            buffers: pointers(&mut self.buffers),
+            scratch: pointers(&mut self.scratch),
+            count,
+        };
+        let units: Vec<usize> = self.steps.iter().map(|step| step.units(count)).collect();
+        match self.context.pool.run(&units, Box::new(move |unit| job.compute(unit))) {
+            true => Ok(()),
+            false => Err(Error::Device("cpu: a kernel panicked; this is a bug in pretrained".into())),
+        }
+    }
+
+    /// Takes the results out of the output buffer's layout.
+    fn collect(&self, count: usize, results: &mut Vec<f32>) {
+        let Target { buffer, image_stride, lanes, shape, .. } = self.output;
+        let lines = &self.buffers[buffer];
+        let number = |i: usize| lines[i / 16].0[i % 16];
+        for image in 0..count {
+            for plane in (0..shape.channels).map(|c| self.output.plane(c)) {
+                results.extend((0..shape.pixels()).map(|pixel| number(image * image_stride + plane + pixel * lanes)));
+            }
+        }
+    }
+}
