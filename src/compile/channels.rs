@@ -6,6 +6,7 @@
 
 use super::fuse::{Kind, Move, Operation};
 use super::plan::Kernel;
+use super::widen;
 use crate::error::{Error, Result};
 use crate::graph::{Shape, Value};
 
@@ -18,7 +19,7 @@ pub(super) struct Plane {
 
 impl Plane {
     /// Whether it is the graph's input, which nobody computes.
-    fn is_input(&self) -> bool {
+    pub fn is_input(&self) -> bool {
         self.producer == 0
     }
 }
@@ -77,8 +78,11 @@ pub(super) fn place(operations: Vec<Operation>, shapes: &[Shape], output: Value,
             }
             Kind::Compute(kernel) => {
                 let shape = produced(&kernel, view, shapes[output.0])?;
-                steps.push(PlacedStep { name, kernel, view: view.clone(), shape });
-                whole(steps.len(), shape)
+                let step = PlacedStep { name, kernel, view: view.clone(), shape };
+                let (step, channels) = widen::whole_groups(step, lanes);
+                let written = whole(steps.len() + 1, step.shape);
+                steps.push(step);
+                rearranged(&written, channels.into_iter().map(|c| written.planes[c]))
             }
         };
         views[output.0] = Some(result);

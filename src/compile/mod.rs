@@ -8,6 +8,7 @@ mod channels;
 mod fuse;
 mod memory;
 mod plan;
+mod widen;
 
 pub use plan::{Kernel, Plan, Source, Step, Target};
 

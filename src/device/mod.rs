@@ -56,7 +56,7 @@ impl Device {
     /// What people call it, such as `NVIDIA H200 (Vulkan)` or `cpu`.
     pub fn name(&self) -> String {
         match &self.0 {
-            Kind::Cpu(_) => choice::CPU.to_owned(),
+            Kind::Cpu(context) => context.name(),
             #[cfg(feature = "gpu")]
             Kind::Gpu(context) => context.name().to_owned(),
         }
@@ -126,6 +126,15 @@ impl Session {
             Runner::Cpu(session) => session.run(batch),
             #[cfg(feature = "gpu")]
             Runner::Gpu(session) => session.run(batch, count),
+        }
+    }
+
+    /// PROFILE
+    pub fn profile(&mut self, batch: &[f32]) -> Result<Vec<std::time::Duration>> {
+        match &mut self.runner {
+            Runner::Cpu(session) => session.profile(batch),
+            #[cfg(feature = "gpu")]
+            _ => Ok(Vec::new()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What tests share: where ../shared is, which devices to run on, and how logits are compared.
 #![allow(dead_code)]
 
-use pretrained::{Device, DeviceChoice, DeviceKind, StateDict};
+use pretrained::{CpuOptions, Device, DeviceChoice, DeviceKind, InstructionSet, StateDict};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -42,9 +42,15 @@ pub fn gpus() -> Vec<Device> {
     names.into_iter().map(|name| Device::open(&DeviceChoice::Named(name)).unwrap()).collect()
 }
 
-/// The GPUs and the CPU.
+/// The CPU with each instruction set that this machine has.
+pub fn cpus() -> Vec<Device> {
+    let with = |set| Device::cpu_with(CpuOptions { instruction_set: Some(set), ..CpuOptions::default() }).unwrap();
+    InstructionSet::available().into_iter().map(with).collect()
+}
+
+/// The GPUs and the CPUs.
 pub fn devices() -> Vec<Device> {
-    gpus().into_iter().chain([Device::cpu()]).collect()
+    gpus().into_iter().chain(cpus()).collect()
 }
 
 /// The values of one tensor.

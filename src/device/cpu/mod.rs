@@ -55,9 +55,9 @@ impl Context {
         self.set.lanes()
     }
 
-    /// The instruction set in use.
-    pub fn instruction_set(&self) -> InstructionSet {
-        self.set
+    /// `cpu`, and the instruction set where it is not what one gets unasked.
+    pub(in crate::device) fn name(&self) -> String {
+        if self.set == InstructionSet::widest() { "cpu".to_owned() } else { format!("cpu ({})", self.set) }
     }
 
     /// Threads that may share a run, the caller's included.

@@ -8,7 +8,9 @@ use super::pack::{Step, pack};
 use super::pool::Unit;
 use crate::compile::{Plan, Target};
 use crate::error::{Error, Result};
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Bytes that a session's buffers may take.
 const MOST_BYTES: usize = 4 << 30;
@@ -43,6 +45,8 @@ fn lines(numbers: usize) -> Vec<Line> {
 /// What a run hands to the pool's threads.
 struct Job {
     steps: Arc<[Step]>,
+    /// The step that the first phase is.
+    first: usize,
     set: InstructionSet,
     images: *const f32,
     buffers: Vec<*mut f32>,
@@ -58,7 +62,7 @@ unsafe impl Sync for Job {}
 
 impl Job {
     fn compute(&self, unit: Unit) {
-        let step = &self.steps[unit.phase];
+        let step = &self.steps[self.first + unit.phase];
         let places = Places {
             x: step.source.map_or(self.images, |buffer| self.buffers[buffer]),
             y: self.buffers[step.target],
@@ -98,23 +102,37 @@ impl Session {
         let mut results = Vec::with_capacity(batch.len() / self.input * self.output.shape.elements());
         for images in batch.chunks(self.input * self.together) {
             let count = images.len() / self.input;
-            self.run_together(images, count)?;
+            self.run_steps(images, count, 0..self.steps.len())?;
             self.collect(count, &mut results);
         }
         Ok(results)
     }
 
-    fn run_together(&mut self, images: &[f32], count: usize) -> Result<()> {
+    /// Runs one step after the other, and returns how long each took. Values are as after [`Session::run`].
+    pub(in crate::device) fn profile(&mut self, batch: &[f32]) -> Result<Vec<Duration>> {
+        let count = (batch.len() / self.input).min(self.together);
+        let images = &batch[..count * self.input];
+        let steps = self.steps.len();
+        let time = |step| {
+            let began = Instant::now();
+            self.run_steps(images, count, step..step + 1)?;
+            Ok(began.elapsed())
+        };
+        (0..steps).map(time).collect()
+    }
+
+    fn run_steps(&mut self, images: &[f32], count: usize, range: Range<usize>) -> Result<()> {
         let pointers = |memory: &mut Vec<Vec<Line>>| memory.iter_mut().map(|m| m.as_mut_ptr().cast()).collect();
         let job = Job {
             steps: self.steps.clone(),
+            first: range.start,
             set: self.context.set,
             images: images.as_ptr(),
             buffers: pointers(&mut self.buffers),
             scratch: pointers(&mut self.scratch),
             count,
         };
-        let units: Vec<usize> = self.steps.iter().map(|step| step.units(count)).collect();
+        let units: Vec<usize> = self.steps[range].iter().map(|step| step.units(count)).collect();
         match self.context.pool.run(&units, Box::new(move |unit| job.compute(unit))) {
             true => Ok(()),
             false => Err(Error::Device("cpu: a kernel panicked; this is a bug in pretrained".into())),

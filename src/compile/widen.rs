@@ -1,0 +1,55 @@
+//! Lets a depthwise convolution run over whole groups of channels as they lie, in place of channels picked one by one.
+//!
+//! What keeps channels apart may compute them in any order, and a few more than are asked for. So a step that would pick
+//! its channels from the middle of several groups computes all channels of those groups, in the groups' order; whoever
+//! reads the result picks from it.
+
+use super::channels::{PlacedStep, Plane, View};
+use super::plan::Kernel;
+use crate::graph::{Conv2d, Shape};
+
+/// Up to so many times the channels that are asked for may be computed.
+const MOST: usize = 2;
+
+/// The step over whole groups of `lanes` channels, and which of its channels are those that were asked for.
+pub(super) fn whole_groups(step: PlacedStep, lanes: usize) -> (PlacedStep, Vec<usize>) {
+    let asked = step.view.planes.len();
+    let as_it_is: Vec<usize> = (0..step.shape.channels).collect();
+    let Kernel::Conv2d { conv, weight, bias, relu } = &step.kernel else { return (step, as_it_is) };
+    if lanes == 1 || !conv.is_depthwise() || step.view.planes.iter().any(Plane::is_input) {
+        return (step, as_it_is);
+    }
+    // The first planes of the groups that are read, each once.
+    let mut groups: Vec<Plane> = Vec::new();
+    for plane in &step.view.planes {
+        let first = Plane { channel: plane.channel / lanes * lanes, ..*plane };
+        if !groups.contains(&first) {
+            groups.push(first);
+        }
+    }
+    let planes: Vec<Plane> = groups
+        .iter()
+        .flat_map(|first| (0..lanes).map(|lane| Plane { channel: first.channel + lane, ..*first }))
+        .collect();
+    if planes.starts_with(&step.view.planes) || groups.len() > MOST * asked.div_ceil(lanes) {
+        return (step, as_it_is);
+    }
+    let area = conv.kernel * conv.kernel;
+    let (mut wide_weight, mut wide_bias) = (vec![0.0; planes.len() * area], vec![0.0; planes.len()]);
+    let mut channels = Vec::with_capacity(asked);
+    for (c, plane) in step.view.planes.iter().enumerate() {
+        let at = planes.iter().position(|other| other == plane).unwrap_or(0);
+        if channels.contains(&at) {
+            // A plane that is asked for twice may have two weights.
+            return (step, as_it_is);
+        }
+        wide_weight[at * area..][..area].copy_from_slice(&weight[c * area..][..area]);
+        wide_bias[at] = bias[c];
+        channels.push(at);
+    }
+    let shape = Shape { channels: planes.len(), ..step.shape };
+    let conv = Conv2d { in_channels: planes.len(), out_channels: planes.len(), groups: planes.len(), ..*conv };
+    let kernel = Kernel::Conv2d { conv, weight: wide_weight, bias: wide_bias, relu: *relu };
+    let view = View { planes, ..step.view };
+    (PlacedStep { name: step.name, kernel, view, shape }, channels)
+}
