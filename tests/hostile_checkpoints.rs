@@ -122,7 +122,7 @@ fn safetensors_headers_that_lie() {
         (
             r#"{"a":{"dtype":"U8","shape":[99],"data_offsets":[0,99]},"b":{"dtype":"U8","shape":[0],"data_offsets":[8,8]}}"#
                 .into(),
-            "not valid",
+            "describes 99 bytes of data and 8 follow",
         ),
         (
             r#"{"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},"a":{"dtype":"U8","shape":[0],"data_offsets":[8,8]}}"#

@@ -33,21 +33,21 @@ pub(super) fn open(source: &Source) -> Result<StateDict> {
     // Names last, so that empty tensors, which may share an offset, keep one order.
     tensors.sort_by(|(a_name, a), (b_name, b)| a.data_offsets.cmp(&b.data_offsets).then_with(|| a_name.cmp(b_name)));
     let data_len = bytes.len() - data_start;
-    let described = tensors.last().map_or(0, |(_, info)| info.data_offsets.1);
-    if described != data_len {
-        return Err(source.fault(format!(
-            "its header describes {described} bytes of data and {data_len} follow; {}",
-            if described > data_len { "was the download cut short?" } else { "the file is damaged" }
-        )));
-    }
+    let described = tensors.iter().map(|(_, info)| info.data_offsets.1).max().unwrap_or(0);
+    let not_all = |hint: &str| {
+        source.fault(format!("its header describes {described} bytes of data and {data_len} follow; {hint}"))
+    };
 
     let mut dict = StateDict::of(Format::Safetensors, source.path);
     let mut at = 0;
     for (name, info) in tensors {
         let invalid = |reason: String| invalid(source, format!("tensor `{}`: {reason}", short(&name)));
         let (start, end) = info.data_offsets;
-        if start != at || end < start || end > data_len {
+        if start != at || end < start {
             return Err(invalid(format!("its data is at {start}..{end}, and what comes before ends at {at}")));
+        }
+        if end > data_len {
+            return Err(not_all("was the download cut short?"));
         }
         at = end;
         let Some(dtype) = dtype(info.dtype) else {
@@ -63,6 +63,9 @@ pub(super) fn open(source: &Source) -> Result<StateDict> {
             return Err(invalid("it is there twice".into()));
         }
         dict.insert(name, tensor);
+    }
+    if at < data_len {
+        return Err(not_all("the file is damaged"));
     }
     for (key, value) in metadata {
         dict.describe(key, value);
