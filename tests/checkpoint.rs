@@ -3,7 +3,7 @@
 mod common;
 
 use half::{bf16, f16};
-use pretrained::{DType, Error, Format, Limits, StateDict, Tensor};
+use pretrained::{DType, Error, Format, Limits, SaveFormat, SaveOptions, StateDict, Tensor};
 use std::path::PathBuf;
 
 /// The sum of l1.weight in f64, by NumPy over the raw bytes of mlp.safetensors.
@@ -299,4 +299,90 @@ fn shards_open_by_index_and_by_folder() {
     assert!(matches!(StateDict::open_with(&index, &limits), Err(Error::Limit { .. })));
     std::fs::write(folder.path().join("other.index.json"), "{}").unwrap();
     assert!(StateDict::open(folder.path()).unwrap_err().to_string().contains("several indexes"));
+}
+
+/// Limits under which every file is mapped, or none.
+fn mapping(map_from_bytes: u64) -> Limits {
+    Limits { map_from_bytes, ..Limits::default() }
+}
+
+#[test]
+fn mapped_and_read_checkpoints_are_the_same() {
+    let Some(shared) = common::shared() else { return };
+    let mut opened = 0;
+    for entry in std::fs::read_dir(shared.join("fixtures")).unwrap() {
+        let path = entry.unwrap().path();
+        let open = |map_from_bytes| StateDict::open_with(&path, &mapping(map_from_bytes));
+        match (open(0), open(u64::MAX)) {
+            (Ok(mapped), Ok(read)) => {
+                assert!(mapped.iter().eq(read.iter()), "{}", path.display());
+                assert!(mapped.optimizer() == read.optimizer() && mapped.metadata() == read.metadata());
+                assert_eq!((mapped.notes(), mapped.format()), (read.notes(), read.format()));
+                opened += 1;
+            }
+            // One is encrypted.
+            (mapped, read) => assert_eq!(mapped.unwrap_err().to_string(), read.unwrap_err().to_string()),
+        }
+    }
+    assert!(opened > 30, "{opened}");
+}
+
+#[test]
+fn a_file_without_bytes_can_be_mapped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("snapshot");
+    let dict: StateDict = [("w", Tensor::from_f32(&[0, 2], &[]).unwrap())].into_iter().collect();
+    dict.save(&path, &SaveOptions { format: SaveFormat::OneFlow, ..SaveOptions::default() }).unwrap();
+    assert_eq!(StateDict::open_with(&path, &mapping(0)).unwrap().get("w"), dict.get("w"));
+}
+
+/// The file that the system says these bytes are mapped from; none where they are the process's own.
+#[cfg(target_os = "linux")]
+fn mapped_from(bytes: &[u8]) -> Option<PathBuf> {
+    let at = bytes.as_ptr() as usize;
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let line = maps.lines().find(|line| {
+        let (start, end) = line.split_once(' ').unwrap().0.split_once('-').unwrap();
+        let address = |text| usize::from_str_radix(text, 16).unwrap();
+        (address(start)..address(end)).contains(&at)
+    });
+    line.unwrap().split_whitespace().nth(5).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn large_files_are_mapped_and_their_tensors_are_slices_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    let numbers: Vec<f32> = (0..40_000u16).map(f32::from).collect();
+    let large: StateDict =
+        ["a", "b"].map(|name| (name, Tensor::from_f32(&[200, 200], &numbers).unwrap())).into_iter().collect();
+    let formats = [SaveFormat::Safetensors, SaveFormat::Torch, SaveFormat::MindSpore, SaveFormat::OneFlow];
+    for format in formats {
+        let path = folder.join(format!("{format:?}"));
+        large.save(&path, &SaveOptions { format, ..SaveOptions::default() }).unwrap();
+        let state = open(path.clone());
+        for (name, tensor) in state.iter() {
+            let file = if path.is_dir() { path.join(name).join("out") } else { path.clone() };
+            assert_eq!(mapped_from(tensor.bytes()), Some(file), "{format}");
+        }
+        // Read where that is asked for, and where it is the quicker way.
+        for (limits, path) in [(mapping(u64::MAX), path.clone()), (Limits::default(), small(&folder, format))] {
+            let state = StateDict::open_with(path, &limits).unwrap();
+            assert!(state.iter().all(|(_, tensor)| mapped_from(tensor.bytes()).is_none()), "{format}");
+        }
+        // What was opened outlives its file, replaced or gone.
+        let other: StateDict = [("c", Tensor::from_f32(&[1], &[1.0]).unwrap())].into_iter().collect();
+        other.save(&path, &SaveOptions { format, overwrite: true, ..SaveOptions::default() }).unwrap();
+        assert!(state.iter().eq(large.iter()), "{format}");
+        assert!(open(path).contains("c"));
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn small(folder: &std::path::Path, format: SaveFormat) -> PathBuf {
+    let path = folder.join(format!("small {format:?}"));
+    let dict: StateDict = [("w", Tensor::from_f32(&[2], &[1.0, 2.0]).unwrap())].into_iter().collect();
+    dict.save(&path, &SaveOptions { format, ..SaveOptions::default() }).unwrap();
+    path
 }

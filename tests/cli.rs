@@ -1,6 +1,7 @@
 //! `predict` and `pretrained` as a user meets them: formats, exit codes, flags, and what bad input gets.
 #![cfg(feature = "cli")]
 
+use pretrained::{SaveFormat, SaveOptions};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use std::io::Write;
@@ -215,6 +216,42 @@ fn strict_refuses_and_plain_mentions_parameters_of_no_use() {
     assert!(err.contains("l4.bias"), "{code} {err}");
     let (_, err, code) = digits(&["--strict", "--weights", path, &digit(1)]);
     assert!(code == 2 && err.contains("l4.bias"), "{err}");
+}
+
+#[test]
+fn a_folder_of_checkpoints_stands_for_its_newest() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut older = pretrained::StateDict::open(MNIST).unwrap();
+    let names: Vec<String> = older.names().map(str::to_owned).collect();
+    let newest = folder.path().join("mlp-3_10.ckpt");
+    let options = SaveOptions { format: SaveFormat::MindSpore, ..SaveOptions::default() };
+    older.save(&newest, &options).unwrap();
+    for name in names {
+        let shape = older.get(&name).unwrap().shape().to_vec();
+        let zeros = vec![0.0; shape.iter().product()];
+        older.insert(name, pretrained::Tensor::from_f32(&shape, &zeros).unwrap());
+    }
+    older.save(folder.path().join("mlp-3_9.ckpt"), &options).unwrap();
+    let (folder, newest) = (folder.path().to_str().unwrap(), newest.to_str().unwrap());
+
+    let of = |weights: &str| {
+        let model = ["--device", "cpu", "--preset", "mnist", "--format", "csv", "--weights", weights];
+        run(env!("CARGO_BIN_EXE_predict"), &[&model[..], &[&digit(3), &digit(7)]].concat())
+    };
+    let ((out, err, code), (expected, quiet, _)) = (of(folder), of(newest));
+    assert!(code == 0 && out == expected && expected.lines().count() == 3, "{out}{expected}");
+    assert!(err.contains("took mlp-3_10.ckpt") && !quiet.contains("took"), "{err}{quiet}");
+
+    let tool = |arguments: &[&str]| run(env!("CARGO_BIN_EXE_pretrained"), arguments);
+    for arguments in [&["inspect", folder][..], &["verify", folder], &["diff", folder, newest]] {
+        let (out, err, code) = tool(arguments);
+        assert!(code == 0 && format!("{out}{err}").contains("took mlp-3_10.ckpt"), "{arguments:?}: {out}{err}");
+    }
+    let (out, err, code) = tool(&["bench", "--weights", folder, "--device", "cpu", "--runs", "1"]);
+    assert!(code == 0 && err.contains("took mlp-3_10.ckpt"), "{out}{err}");
+    assert_eq!(tool(&["diff", folder, &format!("{folder}/mlp-3_9.ckpt")]).2, 1);
+    let (out, err, code) = tool(&["convert", folder, &format!("{folder}/out.pth")]);
+    assert!(code == 0 && err.contains("took mlp-3_10.ckpt"), "{out}{err}");
 }
 
 #[test]

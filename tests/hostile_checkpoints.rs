@@ -101,7 +101,7 @@ fn safetensors_headers_that_lie() {
     };
     for (header, reason) in [
         (tensor("F32", "[4611686018427387904,4]", "[0,8]"), "not valid"),
-        (tensor("U8", "[18446744073709551610]", "[0,18446744073709551610]"), "not valid"),
+        (tensor("U8", "[18446744073709551610]", "[0,18446744073709551610]"), "and 8 follow"),
         (tensor("U8", "[8]", "[8,0]"), "not valid"),
         (tensor("U8", "[7]", "[1,8]"), "not valid"),
         (tensor("U8", "[9]", "[0,9]"), "cut short"),
@@ -117,6 +117,17 @@ fn safetensors_headers_that_lie() {
             r#"{"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}"#
                 .into(),
             "not valid",
+        ),
+        // One that reaches beyond the data, though what is sorted last ends with it.
+        (
+            r#"{"a":{"dtype":"U8","shape":[99],"data_offsets":[0,99]},"b":{"dtype":"U8","shape":[0],"data_offsets":[8,8]}}"#
+                .into(),
+            "describes 99 bytes of data and 8 follow",
+        ),
+        (
+            r#"{"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},"a":{"dtype":"U8","shape":[0],"data_offsets":[8,8]}}"#
+                .into(),
+            "twice",
         ),
     ] {
         assert_refused(&safetensors_with(&header, &[0; 8]), reason);

@@ -3,7 +3,7 @@
 
 use pretrained::{DType, SaveFormat, SaveOptions, StateDict, Tensor};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_pretrained");
 const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/mnist_mlp.safetensors");
@@ -117,6 +117,55 @@ fn a_full_disk_leaves_the_old_file_and_no_temporary() {
     assert!(!std::fs::read_dir(&folder).unwrap().any(|e| e.unwrap().file_name().to_str().unwrap().starts_with('.')));
 }
 
+/// A process that ends in the midst of a write: killed by the system at a limit, where the moment is sure, and by another
+/// process, where it is not and either the old checkpoint or the new one may be there, but nothing between.
+#[cfg(unix)]
+#[test]
+fn a_write_that_is_killed_leaves_the_old_checkpoint() {
+    use std::os::unix::process::ExitStatusExt;
+    const SIGKILL: i32 = 9;
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (path(&folder, "old.pth"), path(&folder, "new.pth"));
+    write(&old, &[1.0, -2.0, 0.1]);
+    write(&new, &vec![0.5; 4_000_000]);
+    let (old, new_state) = (StateDict::open(&old).unwrap(), StateDict::open(&new).unwrap());
+    let temporaries = || {
+        let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with(".pretrained-")).count()
+    };
+    for (name, format) in [
+        ("t.safetensors", SaveFormat::Safetensors),
+        ("t.pth", SaveFormat::Torch),
+        ("t.ckpt", SaveFormat::MindSpore),
+        ("snapshot", SaveFormat::OneFlow),
+    ] {
+        let target = path(&folder, name);
+        old.save(&target, &SaveOptions { format, ..SaveOptions::default() }).unwrap();
+        let is = |state: &StateDict| StateDict::open(&target).unwrap().iter().eq(state.iter());
+        let before = temporaries();
+        let script = r#"ulimit -c 0; ulimit -f 4096; exec "$0" convert "$1" "$2" --force"#;
+        let status = Command::new("sh").args(["-c", script, BINARY, &new, &target]).status().unwrap();
+        assert!(status.signal().is_some_and(|signal| signal != SIGKILL) && !status.success(), "{status}");
+        assert!(is(&old), "{name}");
+        assert_eq!(temporaries(), before + 1, "{name}: it was not writing");
+
+        // A folder is replaced by two renames, and a moment lies between them.
+        if format == SaveFormat::OneFlow {
+            continue;
+        }
+        let mut child = Command::new(BINARY);
+        let mut child = child.args(["convert", &new, &target, "--force"]).stdout(Stdio::null()).spawn().unwrap();
+        while temporaries() == before + 1 && child.try_wait().unwrap().is_none() {}
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        assert!(status.signal() == Some(SIGKILL) || status.success(), "{status}");
+        assert!(is(&old) || is(&new_state), "{name}");
+        // What a killed writer left is in nobody's way.
+        assert_eq!(run(&["convert", &new, &target, "--force"]).2, 0);
+        assert!(is(&new_state), "{name}");
+    }
+}
+
 #[test]
 fn diff_says_what_differs_and_by_how_much() {
     let folder = tempfile::tempdir().unwrap();
@@ -187,6 +236,37 @@ fn verify_finds_flipped_bits_and_numbers_that_are_none() {
     let (out, _, code) = run(&["verify", &bad]);
     assert!(code == 1 && out.contains("w: 2 NaN and 1 infinite of 4 numbers"), "{out}");
     assert_eq!(run(&["verify", "/no/such/file"]).2, 2);
+}
+
+#[test]
+fn verify_says_where_there_is_no_checksum_to_compare() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = small(&folder);
+    let mut bytes = std::fs::read(&file).unwrap();
+    // As torch.save leaves them after torch.serialization.set_crc32_options(False).
+    let entries: Vec<usize> = (0..bytes.len() - 4).filter(|&at| bytes[at..].starts_with(b"PK\x01\x02")).collect();
+    entries.iter().for_each(|at| bytes[at + 16..at + 20].fill(0));
+    std::fs::write(&file, bytes).unwrap();
+    let (out, err, code) = run(&["verify", &file]);
+    assert!(code == 0 && out.contains("nothing is wrong: 0 checksums are right, 6 entries have none"), "{out}{err}");
+}
+
+#[test]
+fn the_optimizers_part_is_listed_and_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = path(&folder, "t.ckpt");
+    let tensor = |values: &[f32]| Tensor::from_f32(&[values.len()], values).unwrap();
+    let dict: StateDict = [("w", tensor(&[1.0, 3.0])), ("moment1.w", tensor(&[0.5, f32::NAN]))].into_iter().collect();
+    dict.save(&file, &SaveOptions { format: SaveFormat::MindSpore, ..SaveOptions::default() }).unwrap();
+    let (out, err, code) = run(&["inspect", &file, "--json"]);
+    let object: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
+    let statistics = serde_json::json!({"min": 0.5, "max": 0.5, "mean": 0.5, "std": 0.0, "nan": 1, "inf": 0});
+    let row = serde_json::json!({"name": "moment1.w", "dtype": "f32", "shape": [2], "statistics": statistics});
+    assert_eq!((&object["optimizer"], &object["elements"], code), (&serde_json::json!([row]), &2.into(), 0));
+    let (out, _, _) = run(&["inspect", &file]);
+    assert!(out.contains("1 optimizer tensors") && out.contains("moment1.w  f32  [2]  min 5.0000e-1"), "{out}");
+    let (out, _, code) = run(&["verify", &file]);
+    assert!(code == 1 && out.contains("optimizer moment1.w: 1 NaN and 0 infinite of 2 numbers"), "{out}");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What a checkpoint may ask of memory before it is refused.
 
-/// Bounds that guard memory while a checkpoint is read.
+/// Bounds that guard memory while a checkpoint is read, and whether its files are mapped or read.
 ///
-/// A checkpoint costs its own size once, because tensors are slices of the bytes that were read, plus what these
-/// limits allow. Raise one where an honest file needs more; the error names the limit that was met.
+/// A checkpoint costs its own size at most once, because tensors are slices of its file's bytes, plus what these limits
+/// allow. Raise one where an honest file needs more; the error names the limit that was met.
 ///
 /// ```
 /// use pretrained::Limits;
@@ -23,10 +23,26 @@ pub struct Limits {
     /// Bytes that compressed zip entries and tensors gathered from strided views may take together, above the file's
     /// own size. 1 GiB by default. Stored entries and contiguous tensors are slices of the file and take none.
     pub expanded_bytes: u64,
+    /// Files of at least so many bytes are mapped into memory instead of read into it. 64 KiB by default; `u64::MAX`
+    /// reads every file.
+    ///
+    /// A map costs no copy, and pages come in as tensors are looked at. In return the file must stay as it is while
+    /// any of its tensors lives: where another program writes into it, numbers change under the reader; where one cuts
+    /// it off, a look at what is gone ends the process on Unix (`SIGBUS`), and on Windows the system forbids replacing
+    /// or cutting it. Replacing the file by another of its name, as [`StateDict::save`](crate::StateDict::save) does, is
+    /// safe on Unix: the old one lives on while it is mapped. So read what others may write in place. A file system
+    /// that cannot map is read from.
+    pub map_from_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { file_bytes: 16 << 30, header_bytes: 8 << 20, pickle_opcodes: 4_000_000, expanded_bytes: 1 << 30 }
+        Self {
+            file_bytes: 16 << 30,
+            header_bytes: 8 << 20,
+            pickle_opcodes: 4_000_000,
+            expanded_bytes: 1 << 30,
+            map_from_bytes: 64 << 10,
+        }
     }
 }

@@ -7,11 +7,13 @@
 
 mod graph_file;
 mod limits;
+mod mapping;
 mod mindspore;
 mod oneflow;
 mod pickle;
 mod protobuf;
 pub mod remap;
+mod run;
 mod safetensors;
 mod save;
 mod sharded;
@@ -21,7 +23,7 @@ mod state_dict;
 mod torch;
 
 pub use limits::Limits;
-pub use save::{SaveFormat, SaveOptions};
+pub use save::{CheckpointConfig, Checkpoints, SaveFormat, SaveOptions};
 pub use state_dict::StateDict;
 
 use crate::error::{Error, Result};
@@ -79,24 +81,43 @@ impl fmt::Display for Format {
     }
 }
 
+/// What PyTorch's DataParallel puts before every name.
+const DATA_PARALLEL: &str = "module.";
+
 /// What [`StateDict::open_with`] does.
 fn open(path: &Path, limits: &Limits) -> Result<StateDict> {
-    let mut dict = if std::fs::metadata(path).map_err(|e| Error::io(path, e))?.is_dir() {
-        match sniff::folder(path)? {
-            Format::ShardedSafetensors => sharded::open_folder(path, limits),
-            Format::OneFlowPickledData => oneflow::open_pickled(path, limits),
-            format @ (Format::OneFlowLegacy | Format::OneFlowSnapshot) => oneflow::open_snapshot(path, format, limits),
-            format => Err(Error::checkpoint(path, format!("is a folder, and {format} is a file"))),
+    if !std::fs::metadata(path).map_err(|e| Error::io(path, e))?.is_dir() {
+        return open_file(path, limits);
+    }
+    match sniff::folder(path)? {
+        sniff::Folder::Sharded(index) => open_file(&index, limits),
+        sniff::Folder::Run(run::Newest { path: file, of }) => {
+            let mut dict = open_file(&file, limits)?;
+            let taken = run::base(&file);
+            dict.note(match of {
+                1 => format!("took {taken}, the only checkpoint in the folder"),
+                _ => format!("took {taken}, the newest by run, epoch and step of {of} checkpoints in the folder"),
+            });
+            Ok(dict)
         }
-    } else {
-        let opening = Opening::new(path, limits)?;
-        match sniff::file(path, &opening.head)? {
-            Format::ShardedSafetensors => sharded::open_index(opening, limits),
-            format => read(format, &opening.read()?),
+        sniff::Folder::OneFlow(format) => {
+            let mut dict = match format {
+                Format::OneFlowPickledData => oneflow::open_pickled(path, limits),
+                format => oneflow::open_snapshot(path, format, limits),
+            }?;
+            dict.strip_prefix(DATA_PARALLEL);
+            Ok(dict)
         }
+    }
+}
+
+fn open_file(path: &Path, limits: &Limits) -> Result<StateDict> {
+    let opening = Opening::new(path, limits)?;
+    let mut dict = match sniff::file(path, &opening.head)? {
+        Format::ShardedSafetensors => sharded::open_index(opening, limits),
+        format => read(format, &opening.load()?),
     }?;
-    // What DataParallel puts before every name.
-    dict.strip_prefix("module.");
+    dict.strip_prefix(DATA_PARALLEL);
     Ok(dict)
 }
 
@@ -105,7 +126,7 @@ fn open_bytes(name: &Path, bytes: Bytes, limits: &Limits) -> Result<StateDict> {
     let head = &bytes[..bytes.len().min(source::HEAD_BYTES)];
     let format = sniff::file(name, head)?;
     let mut dict = read(format, &Source::new(name, bytes, limits))?;
-    dict.strip_prefix("module.");
+    dict.strip_prefix(DATA_PARALLEL);
     Ok(dict)
 }
 

@@ -2,9 +2,12 @@
 
 use super::source::{Source, short};
 use super::{Format, StateDict};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
-use safetensors::tensor::{Dtype, Metadata};
+use safetensors::tensor::{Dtype, TensorInfo};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use std::collections::BTreeMap;
+use std::fmt;
 
 /// Bytes of the header's length.
 const LENGTH: usize = 8;
@@ -26,39 +29,87 @@ pub(super) fn open(source: &Source) -> Result<StateDict> {
             bytes.len()
         )));
     };
-    // Not `SafeTensors::deserialize`, which adds offsets of the file's choosing without looking for overflow.
-    let header: Metadata = serde_json::from_slice(header)
-        .map_err(|error| source.fault(format!("its safetensors header is not valid: {error}")))?;
-    let data = bytes.len() - data_start;
-    if header.data_len() != data {
-        return Err(source.fault(format!(
-            "its header describes {} bytes of data and {data} follow; {}",
-            header.data_len(),
-            if header.data_len() > data { "was the download cut short?" } else { "the file is damaged" }
-        )));
-    }
+    let Header { metadata, mut tensors } = serde_json::from_slice(header).map_err(|error| invalid(source, error))?;
+    // Names last, so that empty tensors, which may share an offset, keep one order.
+    tensors.sort_by(|(a_name, a), (b_name, b)| a.data_offsets.cmp(&b.data_offsets).then_with(|| a_name.cmp(b_name)));
+    let data_len = bytes.len() - data_start;
+    let described = tensors.iter().map(|(_, info)| info.data_offsets.1).max().unwrap_or(0);
+    let not_all = |hint: &str| {
+        source.fault(format!("its header describes {described} bytes of data and {data_len} follow; {hint}"))
+    };
 
     let mut dict = StateDict::of(Format::Safetensors, source.path);
-    let infos = header.tensors();
-    let mut infos: Vec<_> = infos.iter().collect();
-    // Names last, so that empty tensors, which may share an offset, keep one order.
-    infos.sort_by_key(|(name, info)| (info.data_offsets, *name));
-    for (name, info) in infos {
-        let fault = |reason: String| source.fault(format!("tensor `{}`: {reason}", short(name)));
-        let dtype = dtype(info.dtype).ok_or_else(|| {
-            fault(format!("its elements are {}, which are not read; convert them to F32, F16 or BF16", info.dtype))
-        })?;
-        // Validated by `Metadata`, and `data_len` is its largest offset.
+    let mut at = 0;
+    for (name, info) in tensors {
+        let invalid = |reason: String| invalid(source, format!("tensor `{}`: {reason}", short(&name)));
         let (start, end) = info.data_offsets;
-        let tensor = Tensor::new(dtype, &info.shape, bytes.slice(data_start + start..data_start + end));
-        dict.insert(name, tensor.map_err(|error| fault(error.to_string()))?);
+        if start != at || end < start {
+            return Err(invalid(format!("its data is at {start}..{end}, and what comes before ends at {at}")));
+        }
+        if end > data_len {
+            return Err(not_all("was the download cut short?"));
+        }
+        at = end;
+        let Some(dtype) = dtype(info.dtype) else {
+            return Err(source.fault(format!(
+                "tensor `{}`: its elements are {}, which are not read; convert them to F32, F16 or BF16",
+                short(&name),
+                info.dtype
+            )));
+        };
+        let values = bytes.slice(data_start + start..data_start + end);
+        let tensor = Tensor::new(dtype, &info.shape, values).map_err(|error| invalid(error.to_string()))?;
+        if dict.contains(&name) {
+            return Err(invalid("it is there twice".into()));
+        }
+        dict.insert(name, tensor);
     }
-    let mut metadata: Vec<_> = header.metadata().iter().flatten().collect();
-    metadata.sort();
+    if at < data_len {
+        return Err(not_all("the file is damaged"));
+    }
     for (key, value) in metadata {
         dict.describe(key, value);
     }
     Ok(dict)
+}
+
+fn invalid(source: &Source, reason: impl fmt::Display) -> Error {
+    source.fault(format!("its safetensors header is not valid: {reason}"))
+}
+
+/// What the JSON says. The crate's own reader makes hash maps of it, twice, and adds offsets of the file's choosing
+/// without looking for overflow.
+struct Header {
+    metadata: BTreeMap<String, String>,
+    tensors: Vec<(String, TensorInfo)>,
+}
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Self, D::Error> {
+        json.deserialize_map(HeaderVisitor)
+    }
+}
+
+struct HeaderVisitor;
+
+impl<'de> Visitor<'de> for HeaderVisitor {
+    type Value = Header;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object of tensors by name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> std::result::Result<Header, A::Error> {
+        let mut header = Header { metadata: BTreeMap::new(), tensors: Vec::new() };
+        while let Some(name) = items.next_key::<String>()? {
+            if name == "__metadata__" {
+                header.metadata = items.next_value::<Option<_>>()?.unwrap_or_default();
+            } else {
+                header.tensors.push((name, items.next_value()?));
+            }
+        }
+        Ok(header)
+    }
 }
 
 fn dtype(dtype: Dtype) -> Option<DType> {

@@ -14,36 +14,24 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// Reads the folder at `path` by the one index that it holds.
-pub(super) fn open_folder(path: &Path, limits: &Limits) -> Result<StateDict> {
+/// The one index in the folder at `path`, if any.
+pub(super) fn index(path: &Path) -> Result<Option<PathBuf>> {
     let io = |e| Error::io(path, e);
     let mut index: Option<PathBuf> = None;
-    let mut single: Option<PathBuf> = None;
     for entry in std::fs::read_dir(path).map_err(io)? {
         let file = entry.map_err(io)?.path();
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        if name.ends_with(".index.json") {
-            if let Some(other) = &index {
-                return Err(Error::checkpoint(
-                    path,
-                    format!("holds several indexes, {} and {}; give one of them", other.display(), file.display()),
-                ));
-            }
-            index = Some(file);
-        } else if name.ends_with(".safetensors") || name.ends_with(".pth") || name.ends_with(".pt") {
-            single = Some(file);
+        if !file.file_name().unwrap_or_default().to_string_lossy().ends_with(".index.json") {
+            continue;
         }
-    }
-    match (index, single) {
-        (Some(index), _) => open_index(Opening::new(&index, limits)?, limits),
-        (None, Some(file)) => Err(Error::checkpoint(
-            path,
-            format!("is a folder without *.index.json; give a file, such as {}", file.display()),
-        )),
-        (None, None) => {
-            Err(Error::checkpoint(path, "is a folder that holds no checkpoint: no *.index.json; give the file itself"))
+        if let Some(other) = &index {
+            return Err(Error::checkpoint(
+                path,
+                format!("holds several indexes, {} and {}; give one of them", other.display(), file.display()),
+            ));
         }
+        index = Some(file);
     }
+    Ok(index)
 }
 
 /// Reads the checkpoint whose index is `opening`.
@@ -57,7 +45,7 @@ pub(super) fn open_index(opening: Opening, limits: &Limits) -> Result<StateDict>
             limit: limits.header_bytes,
         });
     }
-    let index = opening.read()?;
+    let index = opening.load()?;
     let index: Index = serde_json::from_slice(&index.bytes).map_err(|error| {
         Error::checkpoint(path, format!("is JSON, but no index of sharded safetensors with a weight_map: {error}"))
     })?;
@@ -73,7 +61,7 @@ pub(super) fn open_index(opening: Opening, limits: &Limits) -> Result<StateDict>
     let mut left = limits.clone();
     for (file, names) in shards {
         let shard_path = locate(path, file)?;
-        let source = Opening::new(&shard_path, &left)?.read()?;
+        let source = Opening::new(&shard_path, &left)?.load()?;
         let shard = safetensors::open(&source)?;
         left.file_bytes = left.file_bytes.saturating_sub(source.bytes.len() as u64);
         if let Some(missing) = names.iter().find(|name| !shard.contains(name)) {

@@ -1,10 +1,11 @@
-//! Tells a checkpoint's format from its first bytes, and names what is not read.
+//! Tells a checkpoint's format from its first bytes or from what a folder holds, and names what is not read.
 
 use super::Format;
 use super::protobuf::{Fields, varint};
+use super::run::{Newest, base};
 use crate::error::{Error, Result};
 use bytes::Bytes;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a sign in the content means.
 #[derive(Clone, Copy)]
@@ -88,9 +89,56 @@ pub(super) fn file(path: &Path, head: &[u8]) -> Result<Format> {
 const READ: &str =
     "safetensors (also sharded), PyTorch (torch.save, torch.jit.save), OneFlow, MindSpore, ONNX and MindIR are read";
 
-/// The format of the checkpoint that the folder at `path` is.
-pub(super) fn folder(path: &Path) -> Result<Format> {
-    Ok(super::oneflow::layout(path)?.unwrap_or(Format::ShardedSafetensors))
+/// What a folder is.
+pub(super) enum Folder {
+    /// One checkpoint, in one of OneFlow's layouts.
+    OneFlow(Format),
+    /// One checkpoint, whose index this is.
+    Sharded(PathBuf),
+    /// Several checkpoints, each a file, of which this is the newest.
+    Run(Newest),
+}
+
+/// What the folder at `path` is, or an error that says why that cannot be told.
+pub(super) fn folder(path: &Path) -> Result<Folder> {
+    let oneflow = super::oneflow::layout(path)?;
+    let index = super::sharded::index(path)?;
+    let newest = super::run::newest(path)?;
+    match (oneflow, index, newest) {
+        (Some(format), None, None) => Ok(Folder::OneFlow(format)),
+        (None, Some(index), None) => Ok(Folder::Sharded(index)),
+        (None, None, Some(newest)) => Ok(Folder::Run(newest)),
+        (None, None, None) => Err(Error::checkpoint(path, no_checkpoint(path)?)),
+        (oneflow, index, newest) => {
+            let oneflow = oneflow.map(|format| format.to_string());
+            let files = [index, newest.map(|newest| newest.path)].into_iter().flatten();
+            let found: Vec<String> = oneflow.into_iter().chain(files.map(|file| base(&file))).collect();
+            Err(Error::checkpoint(
+                path,
+                format!(
+                    "holds checkpoints of several kinds ({}); give the file that is meant, or a folder of one kind",
+                    found.join(", ")
+                ),
+            ))
+        }
+    }
+}
+
+/// What a folder that is no checkpoint lacks.
+fn no_checkpoint(path: &Path) -> Result<String> {
+    let io = |e| Error::io(path, e);
+    for entry in std::fs::read_dir(path).map_err(io)? {
+        let file = entry.map_err(io)?.path();
+        if [".safetensors", ".pth", ".pt", ".ckpt"].iter().any(|extension| base(&file).ends_with(extension)) {
+            let file = file.display();
+            return Ok(format!(
+                "is a folder without *.index.json, PREFIX-EPOCH_STEP.ckpt or a OneFlow snapshot; give a file, such as {file}"
+            ));
+        }
+    }
+    Ok("is a folder that holds no checkpoint: no *.index.json, PREFIX-EPOCH_STEP.ckpt or OneFlow snapshot; give the file \
+        itself"
+        .into())
 }
 
 fn has(bytes: &[u8], within: usize, sign: &[u8]) -> bool {

@@ -1,6 +1,6 @@
 //! One file's bytes, with the path and the limits that errors about it speak of.
 
-use super::Limits;
+use super::{Limits, mapping};
 use crate::error::{Error, Result};
 use bytes::Bytes;
 use std::cell::Cell;
@@ -24,14 +24,14 @@ impl<'a> Opening<'a> {
     pub fn new(path: &'a Path, limits: &'a Limits) -> Result<Self> {
         let io = |e| Error::io(path, e);
         // Asked before opening: opening a named pipe would wait for its other end.
-        let kind = std::fs::metadata(path).map_err(io)?;
-        if !kind.is_file() {
+        if !std::fs::metadata(path).map_err(io)?.is_file() {
             return Err(Error::checkpoint(path, "is no regular file; a checkpoint must be a file or a folder"));
         }
         let mut file = File::open(path).map_err(io)?;
-        let mut head = Vec::new();
+        let len = file.metadata().map_err(io)?.len();
+        let mut head = Vec::with_capacity(HEAD_BYTES);
         file.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(io)?;
-        Ok(Self { path, head, limits, file, len: kind.len() })
+        Ok(Self { path, head, limits, file, len })
     }
 
     /// The file's size in bytes.
@@ -39,8 +39,8 @@ impl<'a> Opening<'a> {
         self.len
     }
 
-    /// Reads the rest, provided that file and limits agree.
-    pub fn read(self) -> Result<Source<'a>> {
+    /// Maps the file into memory or reads the rest of it, as the limits have it and provided that they allow its size.
+    pub fn load(self) -> Result<Source<'a>> {
         let Self { path, head: mut bytes, limits, file, len } = self;
         let over = |found| Error::Limit {
             path: path.to_owned(),
@@ -50,6 +50,11 @@ impl<'a> Opening<'a> {
         };
         if len > limits.file_bytes {
             return Err(over(len));
+        }
+        if len >= limits.map_from_bytes
+            && let Some(bytes) = usize::try_from(len).ok().and_then(|len| mapping::map(&file, len))
+        {
+            return Ok(Source::new(path, bytes, limits));
         }
         let rest = usize::try_from(len).unwrap_or(usize::MAX).saturating_sub(bytes.len());
         if bytes.try_reserve_exact(rest).is_err() {
@@ -65,7 +70,7 @@ impl<'a> Opening<'a> {
     }
 }
 
-/// A whole file in memory.
+/// A whole file, mapped into memory or read into it.
 pub(super) struct Source<'a> {
     pub path: &'a Path,
     pub bytes: Bytes,

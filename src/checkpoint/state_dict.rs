@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// An ordered map from parameter name to tensor, as PyTorch means it.
 ///
-/// Iteration follows the file. Tensors share the bytes of the file that was read; cloning copies none of them.
+/// Iteration follows the file. Tensors are slices of the file's bytes, mapped into memory or read into it as
+/// [`Limits::map_from_bytes`] has it; cloning copies none of them.
 #[derive(Debug, Clone, Default)]
 pub struct StateDict {
     tensors: IndexMap<String, Tensor>,
@@ -32,7 +33,13 @@ impl StateDict {
         Self { format: Some(format), path: Some(path.to_owned()), ..Self::default() }
     }
 
-    /// Reads the checkpoint at `path`, a file or a folder, whatever its extension, under the default [`Limits`].
+    /// Opens the checkpoint at `path`, a file or a folder, whatever its extension, under the default [`Limits`].
+    ///
+    /// Of a folder of checkpoints that training runs saved (`PREFIX[_RUN]-EPOCH_STEP.ckpt`, as MindSpore and
+    /// [`Checkpoints`](crate::Checkpoints) name them) the newest is taken, by run, epoch and step, and a note says which.
+    ///
+    /// Larger files are mapped into memory, so they must not be written in place while tensors of theirs live; see
+    /// [`Limits::map_from_bytes`]. Checksums of zip entries are not compared, as `torch.load` does not either.
     ///
     /// # Errors
     /// [`Error::Checkpoint`](crate::Error::Checkpoint) for what is damaged, refused or in no format that is read,
@@ -60,7 +67,7 @@ impl StateDict {
         self.format
     }
 
-    /// The file or folder that was opened; `None` for a state dict that was built in memory.
+    /// The file or folder that was opened, of a folder of checkpoints the file; `None` for a state dict that was built in memory.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }

@@ -29,6 +29,7 @@ pub struct Classifier {
     device: Device,
     preprocess: Preprocess,
     labels: Option<Labels>,
+    notes: Vec<String>,
     limits: Limits,
     max_batch: usize,
     session: Option<Session>,
@@ -48,6 +49,11 @@ impl Classifier {
     /// The network, its parameters, and the report of their loading.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// What reading the checkpoint chose to do: [`StateDict::notes`].
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The device that it runs on.
@@ -156,7 +162,8 @@ impl ClassifierBuilder {
         self
     }
 
-    /// A checkpoint. Without [`model`](Self::model) the network is recognised from its names and shapes.
+    /// A checkpoint, or a folder of which the newest is taken (see [`StateDict::open`]). Without
+    /// [`model`](Self::model) the network is recognised from its names and shapes.
     pub fn weights(mut self, path: impl Into<PathBuf>) -> Self {
         self.weights = Some(path.into());
         self
@@ -244,6 +251,7 @@ impl ClassifierBuilder {
             name: known.map_or_else(|| network.name.clone(), |known| known.name.to_owned()),
             preprocess: self.overrides.apply(preprocess)?,
             labels: None,
+            notes: state.notes().to_vec(),
             limits: Limits::default(),
             max_batch: self.max_batch,
             session: None,

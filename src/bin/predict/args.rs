@@ -12,8 +12,9 @@ pub struct Args {
     /// Image files, folders, globs, or - for standard input
     pub images: Vec<PathBuf>,
 
-    /// A checkpoint: safetensors, or what torch.save wrote; the network is recognised from its parameters
-    #[arg(long, value_name = "FILE", alias = "model_path")]
+    /// A checkpoint of PyTorch, safetensors, OneFlow or MindSpore, or a folder of MindSpore's, of which the newest is
+    /// taken; the network is recognised from its parameters
+    #[arg(long, value_name = "PATH", alias = "model_path")]
     pub weights: Option<PathBuf>,
 
     /// A model by name (see --list-models); with --weights, the network that these weights are for

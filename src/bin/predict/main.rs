@@ -86,6 +86,7 @@ fn start(args: &Args) -> Result<(Classifier, Times)> {
     let classifier = builder.build()?;
     let load = began.elapsed();
 
+    classifier.notes().iter().for_each(|note| remark(&format!("the checkpoint: {note}")));
     let unexpected = &classifier.model().report().unexpected;
     if !unexpected.is_empty() {
         let names = unexpected.join(", ");

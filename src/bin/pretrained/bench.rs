@@ -97,6 +97,7 @@ impl Bench {
         let began = Instant::now();
         // The classifier is here for its model and the usual size of its input; its own session stays on the CPU.
         let classifier = builder.device(Device::cpu()).overrides(Overrides::default()).build()?;
+        classifier.notes().iter().for_each(|note| eprintln!("pretrained: the checkpoint: {note}"));
         let mut session = Session::new(&device, classifier.model(), self.input(&classifier), self.batch)?;
         let load = began.elapsed();
 

@@ -2,7 +2,7 @@
 
 use crate::Outcome;
 use clap::{Args, ValueEnum};
-use pretrained::{DType, Error, Result, SaveFormat, SaveOptions, StateDict};
+use pretrained::{DType, Error, Limits, Result, SaveFormat, SaveOptions};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -70,10 +70,8 @@ impl Convert {
             let output = self.output.display();
             return Err(Error::Usage(format!("{output}: exists already; choose another name, or give --force")));
         }
-        let state = StateDict::open(&self.input)?;
-        for note in state.notes() {
-            eprintln!("pretrained: {}: {note}", self.input.display());
-        }
+        // Not mapped: the output may be the input, and Windows replaces no file that is mapped.
+        let state = crate::open(&self.input, &Limits { map_from_bytes: u64::MAX, ..Limits::default() })?;
         if format != SaveFormat::Safetensors && !state.metadata().is_empty() {
             eprintln!(
                 "pretrained: {}: the {format} has no place for its metadata, which is left out: {}",

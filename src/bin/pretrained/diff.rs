@@ -3,7 +3,7 @@
 use crate::Outcome;
 use crate::numbers::{Number, numbers};
 use clap::Args;
-use pretrained::{Error, Result, StateDict, Tensor};
+use pretrained::{Error, Limits, Result, Tensor};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ impl Diff {
         if self.tolerance.is_some_and(|tolerance| !(tolerance >= 0.0 && tolerance.is_finite())) {
             return Err(Error::Usage("--tolerance is a number that is not negative, such as 1e-5".into()));
         }
-        let (a, b) = (StateDict::open(&self.a)?, StateDict::open(&self.b)?);
+        let (a, b) = (crate::open(&self.a, &Limits::default())?, crate::open(&self.b, &Limits::default())?);
         let mut text = String::new();
         let (mut equal, mut different) = (0, 0);
         for (name, tensor) in a.iter() {

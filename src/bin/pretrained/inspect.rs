@@ -3,7 +3,7 @@
 use crate::Outcome;
 use crate::numbers::{Statistics, statistics};
 use clap::Args;
-use pretrained::{Result, StateDict, zoo};
+use pretrained::{Result, StateDict, Tensor, zoo};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -27,8 +27,8 @@ struct Contents {
     tensors: Vec<Row>,
     elements: usize,
     bytes: usize,
-    /// Tensors that the optimizer kept beside the parameters.
-    optimizer_tensors: usize,
+    /// What the optimizer kept beside the parameters; `elements` and `bytes` do not count it.
+    optimizer: Vec<Row>,
     metadata: BTreeMap<String, String>,
     notes: Vec<String>,
     /// The network, or null.
@@ -64,12 +64,6 @@ impl Inspect {
 
     fn contents(&self) -> Result<Contents> {
         let state = StateDict::open(&self.file)?;
-        let tensors = state.iter().map(|(name, tensor)| Row {
-            name: name.to_owned(),
-            dtype: tensor.dtype().to_string(),
-            shape: tensor.shape().to_vec(),
-            statistics: statistics(tensor),
-        });
         let (network, network_error) = match zoo::detect(&state) {
             Ok(network) => (Some(Network { name: network.name, input: network.input.to_string() }), None),
             Err(error) => (None, Some(error.to_string())),
@@ -77,10 +71,10 @@ impl Inspect {
         Ok(Contents {
             file: self.file.display().to_string(),
             format: state.format().map(|format| format.to_string()),
-            tensors: tensors.collect(),
+            tensors: state.iter().map(|(name, tensor)| Row::of(name, tensor)).collect(),
             elements: state.iter().map(|(_, tensor)| tensor.element_count()).sum(),
             bytes: state.iter().map(|(_, tensor)| tensor.bytes().len()).sum(),
-            optimizer_tensors: state.optimizer().len(),
+            optimizer: state.optimizer().iter().map(|(name, tensor)| Row::of(name, tensor)).collect(),
             metadata: state.metadata().iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             notes: state.notes().to_vec(),
             network,
@@ -91,22 +85,12 @@ impl Inspect {
 
 impl Contents {
     fn text(&self) -> String {
-        let rows: Vec<[String; 4]> = self
-            .tensors
-            .iter()
-            .map(|row| [row.name.clone(), row.dtype.clone(), format!("{:?}", row.shape), row.numbers()])
-            .collect();
-        let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-        let (name_width, dtype_width, shape_width) = (width(0), width(1), width(2));
-        let mut text = String::new();
-        for [name, dtype, shape, numbers] in &rows {
-            let row = format!("{name:name_width$}  {dtype:dtype_width$}  {shape:shape_width$}  {numbers}");
-            line(&mut text, format_args!("{}", row.trim_end()));
-        }
+        let mut text = table(&self.tensors);
         let (tensors, elements, bytes) = (self.tensors.len(), self.elements, self.bytes);
         line(&mut text, format_args!("\n{tensors} tensors, {elements} numbers, {bytes} bytes"));
-        if self.optimizer_tensors > 0 {
-            line(&mut text, format_args!("{} optimizer tensors beside them", self.optimizer_tensors));
+        if !self.optimizer.is_empty() {
+            let tensors = self.optimizer.len();
+            line(&mut text, format_args!("\n{}\n{tensors} optimizer tensors", table(&self.optimizer)));
         }
         if let Some(format) = &self.format {
             line(&mut text, format_args!("format: {format}"));
@@ -127,7 +111,32 @@ impl Contents {
     }
 }
 
+/// The rows, a line each, in columns.
+fn table(rows: &[Row]) -> String {
+    let rows: Vec<[String; 4]> = rows
+        .iter()
+        .map(|row| [row.name.clone(), row.dtype.clone(), format!("{:?}", row.shape), row.numbers()])
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let (name_width, dtype_width, shape_width) = (width(0), width(1), width(2));
+    let mut text = String::new();
+    for [name, dtype, shape, numbers] in &rows {
+        let row = format!("{name:name_width$}  {dtype:dtype_width$}  {shape:shape_width$}  {numbers}");
+        line(&mut text, format_args!("{}", row.trim_end()));
+    }
+    text
+}
+
 impl Row {
+    fn of(name: &str, tensor: &Tensor) -> Self {
+        Self {
+            name: name.to_owned(),
+            dtype: tensor.dtype().to_string(),
+            shape: tensor.shape().to_vec(),
+            statistics: statistics(tensor),
+        }
+    }
+
     /// Its statistics in words; empty where there are none.
     fn numbers(&self) -> String {
         let Some(found) = &self.statistics else { return String::new() };

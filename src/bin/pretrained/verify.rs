@@ -2,7 +2,7 @@
 
 use crate::Outcome;
 use crate::numbers::statistics;
-use pretrained::{Error, Result, StateDict};
+use pretrained::{Error, Limits, Result, StateDict};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -13,18 +13,27 @@ use zip::read::{ArchiveOffset, Config};
 ///
 /// A checkpoint that does not open is a finding; an error is what keeps it from being looked at.
 pub fn verify(path: &Path) -> Result<Outcome> {
+    // Not mapped, so that every byte is read, and one that the disk does not give is an error.
+    let opened = crate::open(path, &Limits { map_from_bytes: u64::MAX, ..Limits::default() });
+    // Of a folder of checkpoints, the one that was taken.
+    let file = opened.as_ref().ok().and_then(StateDict::path).unwrap_or(path).to_owned();
     let mut findings = Vec::new();
     let mut good = Vec::new();
-    if path.is_file() {
-        match checksums(path).map_err(|error| Error::io(path, error))? {
-            Some((entries, wrong)) if wrong.is_empty() => good.push(format!("{entries} checksums are right")),
-            Some((_, wrong)) => findings.extend(wrong),
-            None => {}
+    if file.is_file()
+        && let Some(checked) = checksums(&file).map_err(|error| Error::io(&file, error))?
+    {
+        if checked.wrong.is_empty() {
+            good.push(format!("{} checksums are right", checked.entries - checked.without));
         }
+        if checked.without > 0 {
+            good.push(format!("{} entries have none", checked.without));
+        }
+        findings.extend(checked.wrong);
     }
-    match StateDict::open(path) {
+    match opened {
         Ok(state) => {
-            for (name, tensor) in state.iter() {
+            let optimizer = state.optimizer().iter().map(|(name, tensor)| (format!("optimizer {name}"), tensor));
+            for (name, tensor) in state.iter().map(|(name, tensor)| (name.to_owned(), tensor)).chain(optimizer) {
                 match statistics(tensor) {
                     Some(found) if found.nan + found.inf > 0 => findings.push(format!(
                         "{name}: {} NaN and {} infinite of {} numbers",
@@ -50,8 +59,17 @@ pub fn verify(path: &Path) -> Result<Outcome> {
     Ok(Outcome { text, found })
 }
 
-/// How many entries a zip archive has, and those that do not match their checksum; `None` for any other file.
-fn checksums(path: &Path) -> io::Result<Option<(usize, Vec<String>)>> {
+/// What became of a zip archive's checksums.
+struct Checked {
+    entries: usize,
+    /// Entries that bear none: `torch.serialization.set_crc32_options(False)` leaves 0 in their place.
+    without: usize,
+    /// What does not match, in words.
+    wrong: Vec<String>,
+}
+
+/// Compares the checksums of the zip archive at `path`; `None` for any other file.
+fn checksums(path: &Path) -> io::Result<Option<Checked>> {
     let mut head = Vec::new();
     File::open(path)?.take(4).read_to_end(&mut head)?;
     if head != b"PK\x03\x04" {
@@ -61,14 +79,24 @@ fn checksums(path: &Path) -> io::Result<Option<(usize, Vec<String>)>> {
     let config = Config { archive_offset: ArchiveOffset::Known(0) };
     let mut archive = match ZipArchive::with_config(config, BufReader::new(File::open(path)?)) {
         Ok(archive) => archive,
-        Err(error) => return Ok(Some((0, vec![format!("is a zip archive that cannot be read: {error}")]))),
+        Err(error) => {
+            let wrong = vec![format!("is a zip archive that cannot be read: {error}")];
+            return Ok(Some(Checked { entries: 0, without: 0, wrong }));
+        }
     };
-    let mut wrong = Vec::new();
+    let mut checked = Checked { entries: archive.len(), without: 0, wrong: Vec::new() };
     for index in 0..archive.len() {
         let name = match archive.name_for_index(index) {
             Some(Ok(name)) => name.into_owned(),
             _ => format!("number {index}"),
         };
+        match archive.by_index_raw(index) {
+            Ok(entry) if entry.crc32() == 0 && entry.size() > 0 => {
+                checked.without += 1;
+                continue;
+            }
+            _ => {}
+        }
         // The reader compares the checksum when it comes to the end.
         let read = archive.by_index(index).map_err(io::Error::from).and_then(|mut entry| {
             let declared = entry.size();
@@ -76,8 +104,8 @@ fn checksums(path: &Path) -> io::Result<Option<(usize, Vec<String>)>> {
             if read == declared { Ok(()) } else { Err(io::Error::other(format!("{read} bytes of {declared}"))) }
         });
         if let Err(error) = read {
-            wrong.push(format!("entry {name}: {error}"));
+            checked.wrong.push(format!("entry {name}: {error}"));
         }
     }
-    Ok(Some((archive.len(), wrong)))
+    Ok(Some(checked))
 }

@@ -106,7 +106,7 @@ impl<'a> Folder<'a> {
         }
         let opening = Opening::new(path, &self.left)?;
         fits(opening.len())?;
-        let bytes = opening.read()?.bytes;
+        let bytes = opening.load()?.bytes;
         self.left.file_bytes = self.left.file_bytes.saturating_sub(bytes.len() as u64);
         self.read.insert(path.to_owned(), bytes.clone());
         Ok(bytes)

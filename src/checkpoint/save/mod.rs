@@ -5,12 +5,15 @@
 //! MindSpore's `.ckpt` by files that OneFlow 0.9 and MindSpore 2 wrote.
 
 mod atomic;
+mod checkpoints;
 mod dtype;
 mod mindspore;
 mod oneflow;
 mod pickle;
 mod safetensors;
 mod torch;
+
+pub use checkpoints::{CheckpointConfig, Checkpoints};
 
 use super::StateDict;
 use super::source::short;
@@ -89,7 +92,8 @@ impl StateDict {
     /// Writes all tensors to `path`, in one of four formats; order is kept where the format has one.
     ///
     /// The checkpoint appears under its name only when it is complete and on the disk. An error half way (a full disk)
-    /// leaves what was there before, and no temporary. A folder is replaced by two renames, so a machine that stops
+    /// leaves what was there before, and no temporary; a process that is killed leaves what was there before, and its
+    /// temporary beside it, `.pretrained-*.tmp`. A folder is replaced by two renames, so a machine that stops
     /// between them leaves the old one beside the target under a name that begins with `.pretrained-`. Only a file
     /// replaces a file, and only a folder that is empty or a OneFlow snapshot is ever replaced.
     ///
