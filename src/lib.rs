@@ -33,8 +33,8 @@ pub mod vision;
 pub mod zoo;
 
 pub use bind::{LoadReport, Mismatched, Missing, Strictness, Weights, bind};
-pub use device::cpu::{CpuOptions, InstructionSet};
 pub use checkpoint::{CheckpointConfig, Checkpoints, Format, Limits, SaveFormat, SaveOptions, StateDict};
+pub use device::cpu::{CpuOptions, InstructionSet};
 pub use device::{Device, DeviceChoice, DeviceInfo, DeviceKind, Session};
 pub use error::{Error, Result};
 pub use model::Model;

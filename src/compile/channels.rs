@@ -153,7 +153,7 @@ fn misreads_planes(step: &PlacedStep, lanes: usize) -> bool {
     let input = step.view.planes.iter().filter(|plane| plane.is_input()).count();
     let reads_planes = match &step.kernel {
         // With fewer channels than lanes, going by planes costs less than a copy.
-        Kernel::Conv2d { conv, .. } => conv.groups == 1 && conv.in_channels < lanes,
+        Kernel::Conv2d { conv, .. } => !conv.is_depthwise() && conv.groups == 1 && conv.in_channels < lanes,
         Kernel::Linear { .. } | Kernel::Copy { .. } => true,
         Kernel::MaxPool2d(_) | Kernel::Mean => false,
     };
