@@ -4,19 +4,17 @@
 import argparse
 import json
 import os
-import platform
-import shlex
 import statistics
 import subprocess
 import sys
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy
 
 import engines
 from engines import CPU, CUDA, ENGINES, GPU, HERE, Failed, Process
+from report import busy_seconds, digits, heading, note, publish
 
 NETWORKS = "shufflenetv2_x0_5,shufflenetv2_x1_0,shufflenetv2_x1_5,shufflenetv2_x2_0"
 OURS = "pretrained"
@@ -46,20 +44,6 @@ def arguments():
     if unknown:
         parser.error(f"no engine is called {', '.join(sorted(unknown))}; there are {', '.join(ENGINES)}")
     return options
-
-
-def note(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def busy_seconds():
-    """Processor time that this machine spent on anything, or had taken away by its host."""
-    try:
-        ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-    except OSError:
-        return None
-    user, nice, system, _idle, _iowait, irq, softirq, steal = ticks
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 class Row:
@@ -216,19 +200,6 @@ def measure(options):
     return results, others
 
 
-def processor():
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.processor() or platform.machine()
-    return f"{name}, {os.cpu_count()} cores"
-
-
-def digits(value):
-    return f"{value:.3f}" if value < 10 else f"{value:.2f}" if value < 100 else f"{value:.1f}"
-
-
 def wrong(row):
     return row.get("logits_off") is not None and not row["logits_off"] <= row["tolerance"]
 
@@ -275,18 +246,7 @@ def markdown(report):
 def main():
     options = arguments()
     results, others = measure(options)
-    report = {
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "processor": processor(),
-        "command": shlex.join(["compare.py", *sys.argv[1:]]),
-        "other_cpus": others,
-        "rows": results,
-    }
-    text = markdown(report)
-    print(text, end="")
-    if options.output:
-        options.output.with_suffix(".md").write_text(text)
-        options.output.with_suffix(".json").write_text(json.dumps(report, indent=1))
+    publish(heading() | {"other_cpus": others, "rows": results}, markdown, options.output)
     if any(wrong(row) for row in results):
         raise SystemExit("logits marked **wrong** are off by more than their engine's tolerance")
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy
@@ -68,20 +69,40 @@ def reference(network, count, size):
     return torch.cat(parts).numpy()
 
 
+def export(network, path, images, **options):
+    """Writes an ONNX file by the older exporter: it needs no further package, and folds batch normalisation."""
+    with warnings.catch_warnings(action="ignore"):
+        torch.onnx.export(network, (images,), path, dynamo=False, opset_version=18, input_names=["input"],
+                          output_names=["logits"], **options)
+
+
+def export_any_batch(model, weights, work):
+    """The path of an ONNX file for batches of any size."""
+    path = work / f"{model}_{digest(weights)}.onnx"
+    if not path.exists():
+        axes = {"input": {0: "batch"}, "logits": {0: "batch"}}
+        export(build(model, weights), path, torch.zeros(1, 3, 224, 224), dynamic_axes=axes)
+    return path
+
+
+def digest(weights):
+    """What changes when anything that is prepared from these weights does."""
+    return hashlib.sha256(weights.read_bytes() + Path(__file__).read_bytes() + torch.__version__.encode()).hexdigest()[:12]
+
+
 def prepare(model, weights, work, batches, size):
     """Writes everything that the engines read for one model, unless it is there, and returns where."""
     if weights is None:
         weights = work / f"{model}_seeded_{size}.pth"
         if not weights.exists():
             seeded(model, weights, size)
-    key = hashlib.sha256(weights.read_bytes() + Path(__file__).read_bytes() + torch.__version__.encode())
-    home = work / f"{model}_{size}_{key.hexdigest()[:12]}"
+    home = work / f"{model}_{size}_{digest(weights)}"
     home.mkdir(exist_ok=True)
     files = {"weights": str(weights), "ncnn": str(home / "model.ncnn"), "logits": str(home / "logits.npy")}
     one = torch.zeros(1, 3, size, size)
     if not (home / "model.ncnn.bin").exists():
-        traced = torch.jit.trace(build(model, weights), one)
-        traced.save(home / "model.pt")
+        with warnings.catch_warnings(action="ignore"):
+            torch.jit.trace(build(model, weights), one).save(home / "model.pt")
         # pnnx folds and fuses; without fp16=0 it would store rounded weights.
         command = [Path(sys.executable).with_name("pnnx"), "model.pt", f"inputshape=[1,3,{size},{size}]", "fp16=0"]
         try:
@@ -92,9 +113,7 @@ def prepare(model, weights, work, batches, size):
     for batch in batches:
         path = home / f"batch{batch}.onnx"
         if not path.exists():
-            # The older exporter: it needs no further package, and folds batch normalisation.
-            torch.onnx.export(build(model, weights), (torch.zeros(batch, 3, size, size),), path, dynamo=False,
-                              opset_version=18, input_names=["input"], output_names=["logits"])
+            export(build(model, weights), path, torch.zeros(batch, 3, size, size))
     # Two inputs for each batch, between which the engines alternate.
     need = 2 * max(batches)
     logits = Path(files["logits"])
@@ -114,10 +133,14 @@ def main():
     parser.add_argument("model")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--batches", type=lambda text: [int(part) for part in text.split(",")], required=True)
-    parser.add_argument("--size", type=int, required=True)
+    parser.add_argument("--batches", type=lambda text: [int(part) for part in text.split(",")], help="without them, "
+                        "one ONNX file for batches of any size is written, and its path printed")
+    parser.add_argument("--size", type=int, default=224)
     options = parser.parse_args()
-    print(json.dumps(prepare(options.model, options.weights, options.work, options.batches, options.size)))
+    if options.batches:
+        print(json.dumps(prepare(options.model, options.weights, options.work, options.batches, options.size)))
+    else:
+        print(export_any_batch(options.model, options.weights, options.work))
 
 
 if __name__ == "__main__":
