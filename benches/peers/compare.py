@@ -93,7 +93,7 @@ def take_turn(row, rows, options):
     wall = time.monotonic() - began
     row.wall += wall
     for other in rows:
-        used = (other.process.cpu_seconds() or 0) - (before[other] or 0)
+        used = max(0.0, other.process.cpu_seconds() - before[other])
         if other is row:
             row.cpu += used
         else:
@@ -135,7 +135,7 @@ def run_case(rows, case, prepared, adapter, options):
         except Failed as error:
             row.failure = str(error)
     began, busy, alive = time.monotonic(), busy_seconds(), [row for row in rows if not row.failure]
-    own = sum(row.process.cpu_seconds() or 0 for row in alive)
+    own = sum(row.process.cpu_seconds() for row in alive)
     for turn in range(options.rounds):
         # Everyone gets to be after everyone.
         for row in alive[turn % max(1, len(alive)) :] + alive[: turn % max(1, len(alive))]:
@@ -145,13 +145,14 @@ def run_case(rows, case, prepared, adapter, options):
                 except Failed as error:
                     row.failure = str(error)
     wall = time.monotonic() - began
-    own = sum(row.process.cpu_seconds() or 0 for row in alive) - own
+    own = sum(row.process.cpu_seconds() for row in alive) - own
     for row in alive:
         try:
             # Once more: nothing may have gone wrong in hundreds of runs.
-            row.off = max(row.off, check(row, batch, expected, options.work))
+            if not row.failure:
+                row.off = max(row.off, check(row, batch, expected, options.work))
         except Failed as error:
-            row.failure = row.failure or str(error)
+            row.failure = str(error)
     return None if busy is None else max(0.0, busy_seconds() - busy - own) / wall
 
 

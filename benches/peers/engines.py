@@ -38,8 +38,11 @@ ENGINES = {
     "ncnn": Engine((CPU,), "ncnn"),
     "ncnn-vulkan": Engine((GPU,), "ncnn", ("vulkan",)),
     "onnxruntime": Engine((CPU,), "onnxruntime"),
+    "onnxruntime-cuda": Engine((CUDA,), "onnxruntime", ("cuda",)),
     "openvino": Engine((CPU,), "openvino"),
     "tract": Engine((CPU,), "tract", crate="tract-onnx"),
+    "candle": Engine((CPU,), "candle", crate="candle-core"),
+    "burn": Engine((CPU, GPU), "burn", crate="burn"),
     "torch": Engine((CPU,), "torch"),
     "torch-last-fused": Engine((CPU,), "torch", ("last", "fused")),
     "torch-compile": Engine((CPU,), "torch", ("compile",)),
@@ -95,8 +98,9 @@ class Process:
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "RAYON_NUM_THREADS": str(threads)}
         self.name, self.engine, self.threads, self.log, self.patience = name, engine, threads, log, patience
         self.version = locked(engine.crate) if engine.crate else None
-        self.child = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      stderr=open(log, "w"), bufsize=0)
+        with open(log, "w") as errors:
+            self.child = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                          stderr=errors, bufsize=0)
 
     def ask(self, line):
         """Sends a line, and returns the answer."""
@@ -124,12 +128,12 @@ class Process:
         return f"ended with code {code}: {lines[-1] if lines else 'nothing on standard error'}"
 
     def cpu_seconds(self):
-        """Processor time of the process so far, all threads; none where the system does not tell (Linux does)."""
+        """Processor time of the process so far, all threads; 0 where the system does not tell (Linux does)."""
         try:
             # clock_getcpuclockid(3): the clock of another process has the number ~pid << 3 | CPUCLOCK_SCHED.
             return time.clock_gettime((~self.child.pid << 3) | 2)
         except (AttributeError, OSError):
-            return None
+            return 0.0
 
     def stop(self):
         if self.child.poll() is None:
