@@ -1,0 +1,21 @@
+//! pretrained, by its public API.
+
+use peers::{About, Case, Result, Run, serve};
+use pretrained::graph::Shape;
+use pretrained::{Device, DeviceChoice, Model, Session, StateDict, Strictness};
+
+fn main() -> Result<()> {
+    serve(load)
+}
+
+fn load(case: &Case) -> Result<(About, Run)> {
+    let device = match &case.adapter {
+        Some(name) => Device::open(&DeviceChoice::Named(name.clone()))?,
+        None => Device::cpu(),
+    };
+    let model = Model::from_state_dict(&StateDict::open(&case.weights)?, Strictness::AllowUnexpected)?;
+    let [channels, height, width] = case.shape;
+    let mut session = Session::new(&device, &model, Shape::new(channels, height, width), case.batch)?;
+    let about = About { engine: "pretrained", device: device.name() };
+    Ok((about, Box::new(move |batch| Ok(session.run(batch)?))))
+}
