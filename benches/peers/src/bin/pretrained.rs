@@ -2,7 +2,8 @@
 
 use peers::{About, Case, Result, Run, serve};
 use pretrained::graph::Shape;
-use pretrained::{Device, DeviceChoice, Model, Session, StateDict, Strictness};
+use pretrained::{CpuOptions, Device, DeviceChoice, Model, Session, StateDict, Strictness};
+use std::num::NonZeroUsize;
 
 fn main() -> Result<()> {
     serve(load)
@@ -11,7 +12,7 @@ fn main() -> Result<()> {
 fn load(case: &Case) -> Result<(About, Run)> {
     let device = match &case.adapter {
         Some(name) => Device::open(&DeviceChoice::Named(name.clone()))?,
-        None => Device::cpu(),
+        None => Device::cpu_with(CpuOptions { threads: NonZeroUsize::new(case.threads), ..CpuOptions::default() })?,
     };
     let model = Model::from_state_dict(&StateDict::open(&case.weights)?, Strictness::AllowUnexpected)?;
     let [channels, height, width] = case.shape;
