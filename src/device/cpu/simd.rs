@@ -130,7 +130,7 @@ mod x86 {
 
     vector! {
         /// AVX-512F: 32 registers of 16 numbers.
-        Avx512(__m512) 16 (6, 4); load _mm512_loadu_ps store _mm512_storeu_ps splat _mm512_set1_ps
+        Avx512(__m512) 16 (7, 3); load _mm512_loadu_ps store _mm512_storeu_ps splat _mm512_set1_ps
         fused(a, b, c) _mm512_fmadd_ps(a, b, c); add _mm512_add_ps mul _mm512_mul_ps max _mm512_max_ps
     }
     vector! {
