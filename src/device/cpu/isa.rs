@@ -34,10 +34,11 @@ impl InstructionSet {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f") {
-                found.push(Self::Avx512);
-            }
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                // Of AVX-512 half vectors need the part called VL, which only the Xeon Phi lacks.
+                if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
+                    found.push(Self::Avx512);
+                }
                 found.push(Self::Avx2);
             }
         }
@@ -80,6 +81,19 @@ impl InstructionSet {
         }
     }
 
+    /// Whether a last vector of which at most half is used is computed as half a vector.
+    pub(super) fn halves(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Avx512::HALVES,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Avx2::HALVES,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => Neon::HALVES,
+            Self::Portable => Portable::HALVES,
+        }
+    }
+
     /// Computes one unit of a step.
     ///
     /// # Safety
@@ -115,7 +129,7 @@ impl fmt::Display for InstructionSet {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
 unsafe fn avx512(step: &Step, unit: usize, places: Places) {
     // SAFETY: handed on.
     unsafe { compute::<Avx512>(step, unit, places) }

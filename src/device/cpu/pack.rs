@@ -298,18 +298,21 @@ impl Packer<'_> {
         value: impl Fn(usize, usize) -> f32,
     ) -> Matrix {
         let (_, most) = self.set.tile();
-        let vectors = outputs.div_ceil(self.lanes);
-        let count = vectors.div_ceil(most);
+        // A last vector of which at most half is used may be half a vector, which counts as one of those of its tile.
+        let used = outputs % self.lanes;
+        let half = self.set.halves() && outputs > self.lanes && (1..=self.lanes / 2).contains(&used);
+        let whole = outputs.div_ceil(self.lanes) - usize::from(half);
+        let count = (whole + usize::from(half)).div_ceil(most);
         let (mut tiles, mut weights) = (Vec::with_capacity(count), Vec::new());
         for i in 0..count {
-            let (first, end) = (vectors * i / count, vectors * (i + 1) / count);
-            let outputs_of = first * self.lanes..outputs.min(end * self.lanes);
-            let inputs = range(outputs_of);
+            let (first, end) = ((whole * i).div_ceil(count), (whole * (i + 1)).div_ceil(count));
+            let half = half && i + 1 == count;
+            let lanes = first * self.lanes..end * self.lanes + if half { self.lanes / 2 } else { 0 };
+            let inputs = range(lanes.start..outputs.min(lanes.end));
             let (depth, start) = (inputs.len(), weights.len());
-            tiles.push(Tile { first, vectors: end - first, inputs: inputs.start, depth, weights: start });
+            tiles.push(Tile { first, vectors: end - first, half, inputs: inputs.start, depth, weights: start });
             for k in inputs {
-                let row = first * self.lanes..end * self.lanes;
-                weights.extend(row.map(|o| if o < outputs { value(o, k) } else { 0.0 }));
+                weights.extend(lanes.clone().map(|o| if o < outputs { value(o, k) } else { 0.0 }));
             }
         }
         let inputs = inputs.iter().map(|&place| place as u32).collect();

@@ -12,6 +12,10 @@ pub(super) trait Vector: Copy {
     const LANES: usize;
     /// Pixels, and vectors of outputs, of the largest tile of sums that fits the registers.
     const TILE: (usize, usize);
+    /// Whether a last vector of which at most half is used costs half as much as `Half`.
+    const HALVES: bool;
+    /// A register of half as many numbers; itself where there is none.
+    type Half: Vector;
 
     unsafe fn load(at: *const f32) -> Self;
     unsafe fn store(self, at: *mut f32);
@@ -42,6 +46,8 @@ impl Portable {
 impl Vector for Portable {
     const LANES: usize = 8;
     const TILE: (usize, usize) = (2, 2);
+    const HALVES: bool = false;
+    type Half = Self;
 
     #[inline(always)]
     unsafe fn load(at: *const f32) -> Self {
@@ -76,7 +82,7 @@ impl Vector for Portable {
 
 /// A `Vector` over one intrinsic a function.
 macro_rules! vector {
-    ($(#[$doc:meta])* $name:ident($register:ty) $lanes:literal $tile:expr; load $load:ident store $store:ident
+    ($(#[$doc:meta])* $name:ident($register:ty) $lanes:literal $tile:expr, $halves:literal $half:ty; load $load:ident store $store:ident
      splat $splat:ident fused($a:ident, $b:ident, $c:ident) $fused:expr; add $add:ident mul $mul:ident max $max:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
@@ -86,6 +92,8 @@ macro_rules! vector {
         impl Vector for $name {
             const LANES: usize = $lanes;
             const TILE: (usize, usize) = $tile;
+            const HALVES: bool = $halves;
+            type Half = $half;
 
             #[inline(always)]
             unsafe fn load(at: *const f32) -> Self {
@@ -130,12 +138,12 @@ mod x86 {
 
     vector! {
         /// AVX-512F: 32 registers of 16 numbers.
-        Avx512(__m512) 16 (7, 3); load _mm512_loadu_ps store _mm512_storeu_ps splat _mm512_set1_ps
+        Avx512(__m512) 16 (7, 3), true Avx2; load _mm512_loadu_ps store _mm512_storeu_ps splat _mm512_set1_ps
         fused(a, b, c) _mm512_fmadd_ps(a, b, c); add _mm512_add_ps mul _mm512_mul_ps max _mm512_max_ps
     }
     vector! {
         /// AVX2 and FMA: 16 registers of 8 numbers.
-        Avx2(__m256) 8 (4, 3); load _mm256_loadu_ps store _mm256_storeu_ps splat _mm256_set1_ps
+        Avx2(__m256) 8 (4, 3), false Self; load _mm256_loadu_ps store _mm256_storeu_ps splat _mm256_set1_ps
         fused(a, b, c) _mm256_fmadd_ps(a, b, c); add _mm256_add_ps mul _mm256_mul_ps max _mm256_max_ps
     }
 }
@@ -150,7 +158,7 @@ mod arm {
 
     vector! {
         /// NEON: 32 registers of 4 numbers.
-        Neon(float32x4_t) 4 (7, 3); load vld1q_f32 store vst1q_f32 splat vdupq_n_f32
+        Neon(float32x4_t) 4 (7, 3), false Self; load vld1q_f32 store vst1q_f32 splat vdupq_n_f32
         fused(a, b, c) vfmaq_f32(c, a, b); add vaddq_f32 mul vmulq_f32 max vmaxq_f32
     }
 }

@@ -4,7 +4,8 @@ use super::Places;
 use crate::device::cpu::pack::{Matmul, Step};
 use crate::device::cpu::simd::Vector;
 
-/// A matrix packed for tiles of sums: for each tile of output vectors, `[input][vectors of the tile][lanes]`.
+/// A matrix packed for tiles of sums: for each tile of output vectors, `[input][vectors of the tile][lanes]`, where the
+/// very last vector may have half the lanes.
 #[derive(Debug)]
 pub(in crate::device::cpu) struct Matrix {
     pub tiles: Vec<Tile>,
@@ -22,6 +23,8 @@ pub(in crate::device::cpu) struct Tile {
     /// The first output vector, and how many there are.
     pub first: usize,
     pub vectors: usize,
+    /// Whether half a vector follows them.
+    pub half: bool,
     /// The first of [`Matrix::inputs`], and how many there are.
     pub inputs: usize,
     pub depth: usize,
@@ -54,30 +57,60 @@ pub(super) unsafe fn sums<V: Vector>(matrix: &Matrix, tile: Tile, mut pixels: Pi
         while pixels.count > 0 {
             let n = pixels.count.min(rows);
             macro_rules! arms {
-                ($(($r:literal, $c:literal)),*) => {
-                    match (n, tile.vectors) {
-                        $(($r.., $c) if $r <= rows && $c <= columns => chunk::<V, $r, $c>(matrix, tile, &mut pixels),)*
+                ($(($r:literal, $c:literal, $half:literal)),* $(,)?) => {
+                    match (n, tile.vectors, tile.half) {
+                        $(($r.., $c, $half) if $r <= rows && $c <= columns && (V::HALVES || !$half) => {
+                            chunk::<V, $r, $c, $half>(matrix, tile, &mut pixels)
+                        })*
                         _ => return,
                     }
                 };
             }
-            arms!((7, 3), (7, 2), (7, 1), (4, 3), (4, 2), (4, 1), (2, 3), (2, 2), (2, 1), (1, 3), (1, 2), (1, 1));
+            arms!(
+                (7, 3, false),
+                (7, 2, false),
+                (7, 1, false),
+                (7, 2, true),
+                (7, 1, true),
+                (4, 3, false),
+                (4, 2, false),
+                (4, 1, false),
+                (4, 2, true),
+                (4, 1, true),
+                (2, 3, false),
+                (2, 2, false),
+                (2, 1, false),
+                (2, 2, true),
+                (2, 1, true),
+                (1, 3, false),
+                (1, 2, false),
+                (1, 1, false),
+                (1, 2, true),
+                (1, 1, true),
+            );
         }
     }
 }
 
-/// Sums of `R` pixels by `C` output vectors, all in registers.
+/// Sums of `R` pixels by `C` output vectors, and half a vector more under `HALF`, all in registers.
 #[inline(always)]
-unsafe fn chunk<V: Vector, const R: usize, const C: usize>(matrix: &Matrix, tile: Tile, pixels: &mut Pixels) {
+unsafe fn chunk<V: Vector, const R: usize, const C: usize, const HALF: bool>(
+    matrix: &Matrix,
+    tile: Tile,
+    pixels: &mut Pixels,
+) {
     let Pixels { x, x_stride, y, y_stride, y_group, .. } = *pixels;
     // SAFETY: the tile's ranges lie within the matrix, by the way it is packed; pixels are the caller's promise.
     unsafe {
         let bias = matrix.bias.as_ptr().add(tile.first * V::LANES);
         let mut sums = [[V::splat(0.0); C]; R];
-        for c in 0..C {
-            let bias = V::load(bias.add(c * V::LANES));
-            for row in &mut sums {
-                row[c] = bias;
+        let mut halves = [V::Half::splat(0.0); R];
+        for r in 0..R {
+            for c in 0..C {
+                sums[r][c] = V::load(bias.add(c * V::LANES));
+            }
+            if HALF {
+                halves[r] = V::Half::load(bias.add(C * V::LANES));
             }
         }
         let inputs = matrix.inputs.as_ptr().add(tile.inputs);
@@ -88,23 +121,36 @@ unsafe fn chunk<V: Vector, const R: usize, const C: usize>(matrix: &Matrix, tile
             for (c, w) in w.iter_mut().enumerate() {
                 *w = V::load(weights.add(c * V::LANES));
             }
-            for (r, row) in sums.iter_mut().enumerate() {
-                let x = V::splat(*x.add(r * x_stride));
+            weights = weights.add(C * V::LANES);
+            let mut half = V::Half::splat(0.0);
+            if HALF {
+                half = V::Half::load(weights);
+                weights = weights.add(V::Half::LANES);
+            }
+            for r in 0..R {
+                let value = *x.add(r * x_stride);
+                let x = V::splat(value);
                 for c in 0..C {
-                    row[c] = x.mul_add(w[c], row[c]);
+                    sums[r][c] = x.mul_add(w[c], sums[r][c]);
+                }
+                if HALF {
+                    halves[r] = V::Half::splat(value).mul_add(half, halves[r]);
                 }
             }
-            weights = weights.add(C * V::LANES);
         }
         let y = y.add(tile.first * y_group);
-        for (r, row) in sums.iter().enumerate() {
-            for (c, sum) in row.iter().enumerate() {
-                let sum = if matrix.relu { sum.max(V::splat(0.0)) } else { *sum };
-                sum.store(y.add(r * y_stride + c * y_group));
+        let floor = if matrix.relu { 0.0 } else { f32::NEG_INFINITY };
+        for r in 0..R {
+            let y = y.add(r * y_stride);
+            for c in 0..C {
+                sums[r][c].max(V::splat(floor)).store(y.add(c * y_group));
+            }
+            if HALF {
+                halves[r].max(V::Half::splat(floor)).store(y.add(C * y_group));
             }
         }
         pixels.x = x.add(R * x_stride);
-        pixels.y = y.sub(tile.first * y_group).add(R * y_stride);
+        pixels.y = pixels.y.add(R * y_stride);
         pixels.count -= R;
     }
 }
