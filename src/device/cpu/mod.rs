@@ -2,6 +2,7 @@
 
 mod isa;
 mod kernels;
+mod memory;
 mod pack;
 mod pool;
 mod session;

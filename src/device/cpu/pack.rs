@@ -316,7 +316,7 @@ impl Packer<'_> {
             }
         }
         let inputs = inputs.iter().map(|&place| place as u32).collect();
-        Matrix { tiles, inputs, weights, bias: self.by_vector(bias, 1), relu }
+        Matrix { tiles, inputs, weights: weights.into(), bias: self.by_vector(bias, 1), relu }
     }
 
     /// `[channel][each]` as `[vector][each][lanes]`, filled up by zeros.

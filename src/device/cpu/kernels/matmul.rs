@@ -1,6 +1,7 @@
 //! Matrix products: 1x1 convolutions and fully connected layers, and the tiles of sums that other convolutions use too.
 
 use super::Places;
+use crate::device::cpu::memory::Numbers;
 use crate::device::cpu::pack::{Matmul, Step};
 use crate::device::cpu::simd::Vector;
 
@@ -11,7 +12,7 @@ pub(in crate::device::cpu) struct Matrix {
     pub tiles: Vec<Tile>,
     /// What tiles read, as offsets from a pixel's first number.
     pub inputs: Vec<u32>,
-    pub weights: Vec<f32>,
+    pub weights: Numbers,
     /// Whole vectors, filled up by zeros.
     pub bias: Vec<f32>,
     pub relu: bool,
