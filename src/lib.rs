@@ -26,16 +26,18 @@ mod error;
 pub mod graph;
 #[cfg(feature = "hub")]
 pub mod hub;
+mod initialiser;
 mod model;
 pub mod reference;
 mod tensor;
 pub mod vision;
 pub mod zoo;
 
-pub use bind::{LoadReport, Mismatched, Missing, Strictness, Weights, bind};
-pub use checkpoint::{Format, Limits, SaveFormat, SaveOptions, StateDict};
+pub use bind::{Initialised, LoadReport, Mismatched, Missing, Strictness, Weights, bind};
+pub use checkpoint::{Format, Limits, Rename, Renaming, SaveFormat, SaveOptions, StateDict};
 pub use device::{Device, DeviceChoice, DeviceInfo, DeviceKind, Session};
 pub use error::{Error, Result};
+pub use initialiser::{Draw, Fan, Initialiser};
 pub use model::Model;
 pub use tensor::{DType, Tensor, TensorError};
 pub use vision::{Classifier, ClassifierBuilder, Prediction, Preprocess, Preset};

@@ -71,7 +71,7 @@ fn levels(resize: Resize, filter: Filter, crop: Crop, grayscale: bool) -> Prepro
     let channels = if grayscale { 1 } else { 3 };
     // A mean of 0 and this deviation give values of 0..255.
     let (mean, std) = (vec![0.0; channels], vec![1.0 / 255.0; channels]);
-    Preprocess { resize, filter, crop, grayscale, invert: false, mean, std }
+    Preprocess { resize, filter, crop, grayscale, bgr: false, invert: false, mean, std }
 }
 
 /// From planes to Pillow's order.

@@ -12,6 +12,7 @@ mod oneflow;
 mod pickle;
 mod protobuf;
 pub mod remap;
+mod rename;
 mod safetensors;
 mod save;
 mod sharded;
@@ -21,6 +22,7 @@ mod state_dict;
 mod torch;
 
 pub use limits::Limits;
+pub use rename::{Rename, Renaming};
 pub use save::{SaveFormat, SaveOptions};
 pub use state_dict::StateDict;
 

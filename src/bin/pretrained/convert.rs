@@ -1,8 +1,9 @@
 //! `pretrained convert`: writes a checkpoint again, in another format or precision.
 
 use crate::Outcome;
+use crate::rename::Renames;
 use clap::{Args, ValueEnum};
-use pretrained::{DType, Error, Result, SaveFormat, SaveOptions, StateDict};
+use pretrained::{DType, Error, Result, SaveFormat, SaveOptions};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -29,6 +30,9 @@ pub struct Convert {
     /// Replace the output where it exists
     #[arg(long)]
     force: bool,
+
+    #[command(flatten)]
+    renames: Renames,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -70,7 +74,7 @@ impl Convert {
             let output = self.output.display();
             return Err(Error::Usage(format!("{output}: exists already; choose another name, or give --force")));
         }
-        let state = StateDict::open(&self.input)?;
+        let state = self.renames.open(&self.input)?;
         for note in state.notes() {
             eprintln!("pretrained: {}: {note}", self.input.display());
         }

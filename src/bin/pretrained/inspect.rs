@@ -2,8 +2,9 @@
 
 use crate::Outcome;
 use crate::numbers::{Statistics, statistics};
+use crate::rename::Renames;
 use clap::Args;
-use pretrained::{Result, StateDict, zoo};
+use pretrained::{Result, zoo};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -17,6 +18,9 @@ pub struct Inspect {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    renames: Renames,
 }
 
 /// All that is known of a checkpoint; with `--json`, its keys.
@@ -63,7 +67,7 @@ impl Inspect {
     }
 
     fn contents(&self) -> Result<Contents> {
-        let state = StateDict::open(&self.file)?;
+        let state = self.renames.open(&self.file)?;
         let tensors = state.iter().map(|(name, tensor)| Row {
             name: name.to_owned(),
             dtype: tensor.dtype().to_string(),
