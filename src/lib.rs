@@ -11,8 +11,8 @@
 //! ```
 //!
 //! One level down: [`StateDict::open`] reads a checkpoint, [`zoo::detect`] recognises its network, [`Model::load`]
-//! matches the names and reports on each, [`Session::new`] compiles the network for a [`Device`], and [`Session::run`]
-//! turns batches of images into logits.
+//! matches the names and reports on each ([`Strictness::InitMissing`] makes up what is missing), [`Session::new`]
+//! compiles the network for a [`Device`], and [`Session::run`] turns batches of images into logits.
 //!
 //! Features, all on by default: `gpu` (wgpu; without it the `cpu` device is the only one), `hub` (weights by name,
 //! downloaded), `cli` (the binaries, which no program that uses the library needs).

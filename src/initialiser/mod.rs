@@ -18,7 +18,8 @@ use distribution::{Distribution, Generator};
 ///
 /// It is read from, and shown as, a name and, after a colon, numbers: `xavier_uniform`, `normal:0,0.02`,
 /// `variance_scaling:2,fan_out,uniform`. Numbers that are left out are PyTorch's defaults, and TensorFlow's for variance
-/// scaling. `glorot_` is read for `xavier_`, and `he_` for `kaiming_`.
+/// scaling. `glorot_` is read for `xavier_`, and `he_` for `kaiming_`; the normal ones of TensorFlow, which are cut at
+/// two deviations, are `variance_scaling:1,fan_avg` and `variance_scaling:2`.
 ///
 /// ```
 /// use pretrained::Initialiser;
