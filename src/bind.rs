@@ -1,24 +1,34 @@
 //! Matches a checkpoint's parameters to a graph's by name, and reports on each.
 
-use crate::checkpoint::StateDict;
 use crate::checkpoint::remap::{self, Renamed};
+use crate::checkpoint::{Limits, StateDict};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ParameterId};
-use crate::tensor::Tensor;
+use crate::initialiser::{self, Initialiser};
+use crate::tensor::{DType, Tensor};
 use std::collections::HashSet;
 use std::fmt;
 
 /// Parameters that training keeps beside the weights and that no inference reads.
 const IGNORED_SUFFIXES: [&str; 1] = [".num_batches_tracked"];
 
-/// What besides a missing or misshapen parameter is an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What is an error, where the checkpoint's parameters are not the network's. Another shape always is.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Strictness {
-    /// Parameters that the network has no use for are reported.
+    /// Missing parameters are an error; those that the network has no use for are reported.
     #[default]
     AllowUnexpected,
-    /// They are an error.
+    /// Both are an error.
     Strict,
+    /// Neither is, so that training can go on from part of a network: what is missing is initialised, and
+    /// [reported](LoadReport::initialised). It is an error all the same if nothing is found.
+    InitMissing {
+        /// What new weights are drawn from, and new biases where it needs no fan; otherwise these are zeros. Batch
+        /// normalisation always starts with 1, 0, 0 and 1.
+        initialiser: Initialiser,
+        /// The same seed gives a parameter of the same name and shape the same numbers.
+        seed: u64,
+    },
 }
 
 /// A parameter that the network needs and the checkpoint lacks.
@@ -30,6 +40,23 @@ pub struct Missing {
     pub shape: Vec<usize>,
     /// The most similar names among those that the network has no use for.
     pub nearest: Vec<String>,
+}
+
+/// A parameter that the checkpoint lacks and that was made up for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Initialised {
+    /// Its name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// What its numbers were drawn from.
+    pub initialiser: Initialiser,
+}
+
+impl fmt::Display for Initialised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?} is not in the checkpoint; initialised by {}", self.name, self.shape, self.initialiser)
+    }
 }
 
 /// A parameter with another shape than the network's.
@@ -46,12 +73,14 @@ pub struct Mismatched {
 }
 
 /// What became of every parameter, on either side.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct LoadReport {
     /// Found by name and shape.
     pub loaded: Vec<String>,
     /// Needed and absent.
     pub missing: Vec<Missing>,
+    /// Needed, absent and initialised, under [`Strictness::InitMissing`]: worth a warning each.
+    pub initialised: Vec<Initialised>,
     /// Present and of no use; the checkpoint's names.
     pub unexpected: Vec<String>,
     /// Present with another shape.
@@ -85,6 +114,9 @@ impl fmt::Display for LoadReport {
             if !nearest.is_empty() {
                 write!(f, " (the nearest names found: {})", nearest.join(", "))?;
             }
+        }
+        for initialised in &self.initialised {
+            write!(f, "\n  {initialised}")?;
         }
         for Mismatched { name, file_name, expected, found } in &self.mismatched {
             write!(f, "\n  {name}: expected {expected:?}, found {found:?}")?;
@@ -134,16 +166,18 @@ impl Weights {
 /// has no shapes ([`StateDict::shapes_known`]), a parameter takes the graph's shape if it has as many elements.
 ///
 /// # Errors
-/// [`Error::Mismatch`] with the whole report where parameters are missing or have another shape (and, under
-/// [`Strictness::Strict`], where some are unexpected); [`Error::Checkpoint`] where one holds NaN or infinity.
+/// [`Error::Mismatch`] with the whole report where parameters have another shape or, as `strictness` says, are missing
+/// or unexpected; [`Error::Checkpoint`] where one holds NaN or infinity. Under [`Strictness::InitMissing`] also
+/// [`Error::Limit`] where new parameters would take more than [`Limits::expanded_bytes`] by default, and
+/// [`Error::Usage`] for an initialiser that makes no sense.
 pub fn bind(graph: &Graph, state: &StateDict, strictness: Strictness) -> Result<(Weights, LoadReport)> {
     let known: HashSet<&str> = graph.parameters().iter().map(|p| p.name.as_str()).collect();
     let named = remap::to_pytorch(state, |name| known.contains(name));
     let mut report =
         LoadReport { renamed: named.rules.iter().map(ToString::to_string).collect(), ..Default::default() };
     let mut values = Vec::with_capacity(graph.parameters().len());
-    let mut not_finite = Vec::new();
-    for parameter in graph.parameters() {
+    let (mut not_finite, mut absent) = (Vec::new(), Vec::new());
+    for (i, parameter) in graph.parameters().iter().enumerate() {
         let name = &parameter.name;
         match named.state.get(name) {
             Some(tensor) if fits(tensor, &parameter.shape, state.shapes_known()) => {
@@ -162,11 +196,30 @@ pub fn bind(graph: &Graph, state: &StateDict, strictness: Strictness) -> Result<
                 found: tensor.shape().to_vec(),
             }),
             None => {
-                report.missing.push(Missing { name: name.clone(), shape: parameter.shape.clone(), nearest: Vec::new() })
+                report.missing.push(Missing {
+                    name: name.clone(),
+                    shape: parameter.shape.clone(),
+                    nearest: Vec::new(),
+                });
+                // To be put here if it may be missing.
+                absent.push(i);
+                values.push(Vec::new());
             }
         }
     }
     sort_out_the_rest(&known, &named, &mut report);
+    if let Strictness::InitMissing { initialiser, seed } = strictness
+        && report.mismatched.is_empty()
+        && !report.loaded.is_empty()
+    {
+        let initialisers = initialiser::of_graph(graph, initialiser);
+        within_memory(state, &report.missing)?;
+        for (i, missing) in absent.into_iter().zip(std::mem::take(&mut report.missing)) {
+            let (name, shape, initialiser) = (missing.name, missing.shape, initialisers[i]);
+            values[i] = initialiser.values(&name, &shape, seed)?;
+            report.initialised.push(Initialised { name, shape, initialiser });
+        }
+    }
     if !report.is_complete() || (strictness == Strictness::Strict && !report.unexpected.is_empty()) {
         return Err(Error::Mismatch { path: state.origin().to_owned(), report: Box::new(report) });
     }
@@ -175,6 +228,19 @@ pub fn bind(graph: &Graph, state: &StateDict, strictness: Strictness) -> Result<
         return Err(Error::checkpoint(state.origin(), reason));
     }
     Ok((Weights(values), report))
+}
+
+/// Whether `missing` parameters may be made up. Their shapes follow from those that the file claims, and a small file can
+/// claim two sides of a large matrix.
+fn within_memory(state: &StateDict, missing: &[Missing]) -> Result<()> {
+    let limit = Limits::default().expanded_bytes;
+    let bytes = |missing: &Missing| Tensor::byte_count(DType::F32, &missing.shape).unwrap_or(usize::MAX) as u64;
+    let found = missing.iter().map(bytes).fold(0, u64::saturating_add);
+    if found <= limit {
+        return Ok(());
+    }
+    let what = format!("what {} missing parameters take, in bytes,", missing.len());
+    Err(Error::Limit { path: state.origin().to_owned(), what, found, limit })
 }
 
 /// Whether a tensor can be the parameter of `shape`.

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! One level down: [`StateDict::open`] reads a checkpoint, [`zoo::detect`] recognises its network, [`Model::load`]
-//! matches the names and reports on each, [`Session::new`] compiles the network for a [`Device`], and [`Session::run`]
-//! turns batches of images into logits.
+//! matches the names and reports on each ([`Strictness::InitMissing`] makes up what is missing), [`Session::new`]
+//! compiles the network for a [`Device`], and [`Session::run`] turns batches of images into logits.
 //!
 //! Features, all on by default: `gpu` (wgpu; without it the `cpu` device is the only one), `hub` (weights by name,
 //! downloaded), `cli` (the binaries, which no program that uses the library needs).
@@ -26,17 +26,21 @@ mod error;
 pub mod graph;
 #[cfg(feature = "hub")]
 pub mod hub;
+mod initialiser;
 mod model;
 pub mod reference;
 mod tensor;
 pub mod vision;
 pub mod zoo;
 
-pub use bind::{LoadReport, Mismatched, Missing, Strictness, Weights, bind};
-pub use checkpoint::{CheckpointConfig, Checkpoints, Format, Limits, SaveFormat, SaveOptions, StateDict};
+pub use bind::{Initialised, LoadReport, Mismatched, Missing, Strictness, Weights, bind};
+pub use checkpoint::{
+    CheckpointConfig, Checkpoints, Format, Limits, Rename, Renaming, SaveFormat, SaveOptions, StateDict,
+};
 pub use device::cpu::{CpuOptions, InstructionSet};
 pub use device::{Device, DeviceChoice, DeviceInfo, DeviceKind, Session};
 pub use error::{Error, Result};
+pub use initialiser::{Draw, Fan, Initialiser};
 pub use model::Model;
 pub use tensor::{DType, Tensor, TensorError};
 pub use vision::{Classifier, ClassifierBuilder, Prediction, Preprocess, Preset};

@@ -1,8 +1,11 @@
 //! A network with its parameters: what a checkpoint becomes once its names are matched.
 
-use crate::bind::{LoadReport, Strictness, Weights, bind};
+use crate::bind::{Initialised, LoadReport, Strictness, Weights, bind};
 use crate::checkpoint::StateDict;
 use crate::error::Result;
+use crate::graph::ParameterId;
+use crate::initialiser::{self, Initialiser};
+use crate::tensor::Tensor;
 use crate::zoo::{Network, detect};
 
 /// A network and the values of its parameters, ready to be compiled for a device.
@@ -31,6 +34,21 @@ impl Model {
         Ok(Self { network, weights, report })
     }
 
+    /// A network with new parameters, as a module of PyTorch is made: what training starts from, and what
+    /// [`load_state_dict`](Self::load_state_dict) can fill. The report lists each as initialised.
+    ///
+    /// # Errors
+    /// As [`Initialiser::tensor`], for any of its parameters.
+    pub fn initialise(network: Network, initialiser: Initialiser, seed: u64) -> Result<Self> {
+        let parameters = network.graph.parameters().iter().zip(initialiser::of_graph(&network.graph, initialiser));
+        let initialised: Vec<Initialised> = parameters
+            .map(|(p, initialiser)| Initialised { name: p.name.clone(), shape: p.shape.clone(), initialiser })
+            .collect();
+        let values = initialised.iter().map(|one| one.initialiser.values(&one.name, &one.shape, seed));
+        let weights = Weights::new(&network.graph, values.collect::<Result<_>>()?)?;
+        Ok(Self { network, weights, report: LoadReport { initialised, ..LoadReport::default() } })
+    }
+
     /// A network with weights that come from no checkpoint.
     ///
     /// # Errors
@@ -39,6 +57,42 @@ impl Model {
         let weights = Weights::new(&network.graph, values)?;
         let loaded = network.graph.parameters().iter().map(|p| p.name.clone()).collect();
         Ok(Self { network, weights, report: LoadReport { loaded, ..LoadReport::default() } })
+    }
+
+    /// Loads all parameters anew from `state`, by name, and says what became of each. After an error the model is as it
+    /// was before.
+    ///
+    /// Sessions that were made of this model keep the parameters that they were made with.
+    ///
+    /// ```no_run
+    /// # use pretrained::{Initialiser, Model, StateDict, Strictness, zoo::ShuffleNetV2};
+    /// # fn main() -> pretrained::Result<()> {
+    /// # let network = ShuffleNetV2::by_name("shufflenetv2_x1_0", 1000).unwrap().network();
+    /// let mut model = Model::initialise(network, Initialiser::LayerDefault, 0)?;
+    /// let report = model.load_state_dict(&StateDict::open("model.pth")?, Strictness::Strict)?;
+    /// println!("{report}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`bind`].
+    pub fn load_state_dict(&mut self, state: &StateDict, strictness: Strictness) -> Result<&LoadReport> {
+        (self.weights, self.report) = bind(&self.network.graph, state, strictness)?;
+        Ok(&self.report)
+    }
+
+    /// Every parameter under the network's name for it, as `f32`, in the order in which the network uses them:
+    /// what [`StateDict::save`] writes and any model of this network loads.
+    pub fn state_dict(&self) -> StateDict {
+        let parameters = self.network.graph.parameters().iter().enumerate();
+        parameters
+            .filter_map(|(i, parameter)| {
+                // The weights fit the graph, so there is a tensor for each.
+                let tensor = Tensor::from_f32(&parameter.shape, self.weights.get(ParameterId(i))).ok()?;
+                Some((parameter.name.clone(), tensor))
+            })
+            .collect()
     }
 
     /// The network.

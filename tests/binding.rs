@@ -1,7 +1,10 @@
 //! Recognising a network and matching its parameters by name: what loads, and what is reported.
 
-use pretrained::zoo::{ShuffleNetV2, detect};
-use pretrained::{Error, Model, StateDict, Strictness, Tensor};
+use pretrained::graph::Linear;
+use pretrained::zoo::{MegviiShuffleNetV2, Mlp, Network, ShuffleNetV2, detect};
+use pretrained::{
+    Error, Format, Initialiser, Model, SaveFormat, SaveOptions, StateDict, Strictness, Tensor, TensorError,
+};
 
 /// A small ShuffleNetV2.
 fn shufflenet() -> ShuffleNetV2 {
@@ -89,6 +92,23 @@ fn weights_that_are_not_finite_are_named() {
 }
 
 #[test]
+fn megviis_shufflenet_is_told_from_torchvisions() {
+    let definition =
+        MegviiShuffleNetV2 { stages_repeats: [1, 2, 1], stages_out_channels: [4, 12, 24, 48, 8], num_classes: 3 };
+    let network = definition.network();
+    let parameters = network.graph.parameters().iter();
+    let mut state: StateDict = parameters.map(|p| (p.name.clone(), filled(&p.shape, 0.5))).collect();
+    assert_eq!(detect(&state).unwrap(), network);
+    assert_eq!((network.name.as_str(), network.preset), ("megvii_shufflenetv2_4-12-24-48-8", Some("megvii")));
+    Model::from_state_dict(&state, Strictness::Strict).unwrap();
+    // A stage more.
+    state.insert("features.4.branch_main.5.weight", filled(&[48, 48, 1, 1], 0.5));
+    state.insert("features.4.branch_proj.2.weight", filled(&[48, 48, 1, 1], 0.5));
+    let error = detect(&state).unwrap_err().to_string();
+    assert!(error.contains("Megvii's ShuffleNetV2 came closest, but its features are 4 stages"), "{error}");
+}
+
+#[test]
 fn what_came_closest_is_said() {
     let error = detect(&without(&["fc.weight", "conv5.0.weight"])).unwrap_err().to_string();
     assert!(error.contains("ShuffleNetV2 came closest") && error.contains("conv5.0.weight, fc.weight"), "{error}");
@@ -147,4 +167,149 @@ fn an_mlp_without_biases_loads() {
     let model = Model::from_state_dict(&state, Strictness::Strict).unwrap();
     assert_eq!(model.network().graph.parameters().len(), 2);
     assert_eq!(model.network().input.to_string(), "3x2x2");
+}
+
+const INIT: Strictness = Strictness::InitMissing { initialiser: Initialiser::LayerDefault, seed: 3 };
+
+/// Every value of a model's parameter.
+fn values(model: &Model, name: &str) -> Vec<f32> {
+    model.state_dict().get(name).unwrap_or_else(|| panic!("there is no {name}")).to_f32_vec()
+}
+
+fn mlp(layers: &[(&str, usize, usize)]) -> Network {
+    Mlp { layers: layers.iter().map(|(name, i, o)| ((*name).to_owned(), Linear::new(*i, *o))).collect() }.network()
+}
+
+#[test]
+fn a_state_dict_goes_in_and_comes_out() {
+    let mut model = Model::initialise(shufflenet().network(), Initialiser::LayerDefault, 1).unwrap();
+    assert_eq!(model.report().initialised.len(), model.network().graph.parameters().len());
+    assert!(model.report().is_complete());
+    let loaded = checkpoint();
+    let report = model.load_state_dict(&loaded, Strictness::Strict).unwrap();
+    assert!(report.initialised.is_empty() && report.is_complete());
+    let out = model.state_dict();
+    let names: Vec<&str> = model.network().graph.parameters().iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(out.names().collect::<Vec<_>>(), names);
+    assert!(out.iter().all(|(name, tensor)| loaded.get(name) == Some(tensor)));
+    assert_eq!(Model::from_state_dict(&out, Strictness::Strict).unwrap().weights(), model.weights());
+    // After an error all is as before.
+    let before = model.clone();
+    assert!(model.load_state_dict(&without(&["fc.bias"]), Strictness::AllowUnexpected).is_err());
+    assert!(model == before);
+}
+
+#[test]
+fn what_is_missing_is_initialised_and_named() {
+    let state = without(&["conv5.1.running_var", "conv5.1.weight", "conv5.1.bias", "fc.weight", "fc.bias"]);
+    let model = Model::load(shufflenet().network(), &state, INIT).unwrap();
+    let report = model.report();
+    let lines: Vec<String> = report.initialised.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "conv5.1.weight [12] is not in the checkpoint; initialised by ones",
+            "conv5.1.bias [12] is not in the checkpoint; initialised by zeros",
+            "conv5.1.running_var [12] is not in the checkpoint; initialised by ones",
+            "fc.weight [3, 12] is not in the checkpoint; initialised by kaiming_uniform:2.23606797749979,fan_in",
+            "fc.bias [3] is not in the checkpoint; initialised by uniform:-0.2886751345948129,0.2886751345948129",
+        ]
+    );
+    assert!(report.is_complete() && report.to_string().contains(&lines[3]), "{report}");
+    assert_eq!(report.loaded.len() + 5, model.network().graph.parameters().len());
+    assert_eq!(values(&model, "conv5.1.running_var"), [1.0; 12]);
+    assert!(values(&model, "fc.weight").iter().any(|v| *v != 0.5) && values(&model, "conv5.0.weight")[0] == 0.5);
+
+    let zeros = Strictness::InitMissing { initialiser: Initialiser::ZEROS, seed: 0 };
+    let model = Model::load(shufflenet().network(), &state, zeros).unwrap();
+    assert_eq!((values(&model, "fc.bias"), values(&model, "conv5.1.weight")), (vec![0.0; 3], vec![1.0; 12]));
+    let odd = Strictness::InitMissing { initialiser: "normal:0,-1".parse().unwrap(), seed: 0 };
+    let error = Model::load(shufflenet().network(), &state, odd).unwrap_err().to_string();
+    assert!(error.contains("fc.weight: normal:0,-1 makes no sense"), "{error}");
+}
+
+#[test]
+fn a_seed_is_a_seed_whatever_else_is_missing() {
+    let seeded = |names: &[&str], seed| {
+        let strictness = Strictness::InitMissing { initialiser: Initialiser::LayerDefault, seed };
+        values(&Model::load(shufflenet().network(), &without(names), strictness).unwrap(), "fc.weight")
+    };
+    let alone = seeded(&["fc.weight"], 3);
+    assert_eq!(alone, seeded(&["conv1.0.weight", "fc.weight", "fc.bias"], 3));
+    assert_ne!(alone, seeded(&["fc.weight"], 4));
+}
+
+#[test]
+fn initialising_hides_no_other_fault() {
+    let mut state = without(&["fc.weight"]);
+    state.insert("fc.bias", filled(&[5], 0.5));
+    let error = Model::load(shufflenet().network(), &state, INIT).unwrap_err();
+    assert!(matches!(&error, Error::Mismatch { report, .. } if report.initialised.is_empty()), "{error}");
+    // A checkpoint of another network altogether.
+    let error = Model::load(shufflenet().network(), &layers(&["l1", "l2"], &[4, 5, 6]), INIT).unwrap_err();
+    assert!(error.to_string().contains("0 loaded"), "{error}");
+    let mut state = without(&["fc.weight"]);
+    state.insert("fc.bias", filled(&[3], f32::NAN));
+    assert!(matches!(Model::load(shufflenet().network(), &state, INIT), Err(Error::Checkpoint { .. })));
+}
+
+#[test]
+fn a_small_checkpoint_cannot_ask_for_much_memory() {
+    let wide = 1 << 16;
+    let network = mlp(&[("a", 1, wide), ("b", wide, wide), ("c", wide, 1)]);
+    let state: StateDict = [("a.weight", filled(&[wide, 1], 0.5))].into_iter().collect();
+    let error = Model::load(network, &state, INIT).unwrap_err();
+    assert!(matches!(error, Error::Limit { limit, .. } if limit == 1 << 30), "{error}");
+}
+
+/// OneFlow's page on loading and saving trains a network of 784-512-10 and goes on from its checkpoint with one more
+/// layer. The checkpoint is a folder of its oldest layout, which keeps no shapes.
+#[test]
+fn a_network_grows_by_a_layer_as_on_oneflows_page() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, count) in
+        [("dense1-weight", 512 * 784), ("dense1-bias", 512), ("dense2-weight", 5120), ("dense2-bias", 10)]
+    {
+        std::fs::create_dir_all(folder.path().join(name)).unwrap();
+        let bytes: Vec<u8> = (0..count).flat_map(|n| (n as f32 * 0.5).to_le_bytes()).collect();
+        std::fs::write(folder.path().join(name).join("out"), bytes).unwrap();
+    }
+    let state = StateDict::open(folder.path()).unwrap();
+    assert_eq!(state.format(), Some(Format::OneFlowLegacy));
+    let network = mlp(&[("dense1", 784, 512), ("dense2", 512, 10), ("dense3", 10, 10)]);
+    assert!(Model::load(network.clone(), &state, Strictness::AllowUnexpected).is_err());
+
+    let strictness = Strictness::InitMissing { initialiser: "truncated_normal:0,0.1".parse().unwrap(), seed: 0 };
+    let model = Model::load(network, &state, strictness).unwrap();
+    let report = model.report();
+    assert_eq!(report.loaded, ["dense1.weight", "dense1.bias", "dense2.weight", "dense2.bias"]);
+    let names: Vec<&str> = report.initialised.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["dense3.weight", "dense3.bias"]);
+    let old = values(&model, "dense1.weight");
+    assert!(old.iter().enumerate().all(|(n, value)| *value == n as f32 * 0.5));
+    let new = values(&model, "dense3.weight");
+    assert!(new.len() == 100 && new.iter().all(|value| value.abs() <= 0.2) && new.iter().any(|value| *value != new[0]));
+
+    // The grown network is a checkpoint of its own.
+    let grown = folder.path().join("grown");
+    let options = SaveOptions { format: SaveFormat::OneFlow, ..SaveOptions::default() };
+    model.state_dict().save(&grown, &options).unwrap();
+    let again = Model::from_state_dict(&StateDict::open(&grown).unwrap(), Strictness::Strict).unwrap();
+    assert_eq!((again.network().name.as_str(), again.weights()), ("mlp_784-512-10-10", model.weights()));
+}
+
+#[test]
+fn renamed_parameters_load() -> Result<(), TensorError> {
+    let prefixed: StateDict = checkpoint().iter().map(|(n, t)| (format!("net.{n}_ema"), t.clone())).collect();
+    let rules = ["^net.=".parse().unwrap(), "_ema$=".parse().unwrap(), "nothing=x".parse().unwrap()];
+    let renaming = prefixed.rename(&rules).unwrap();
+    assert!(renaming.state.names().eq(checkpoint().names()));
+    assert_eq!(renaming.unmatched.iter().map(ToString::to_string).collect::<Vec<_>>(), ["nothing=x"]);
+    Model::from_state_dict(&renaming.state, Strictness::Strict).unwrap();
+
+    let both: StateDict =
+        [("a.w", Tensor::from_f32(&[1], &[1.0])?), ("b.w", Tensor::from_f32(&[1], &[2.0])?)].into_iter().collect();
+    let error = both.rename(&["^[ab]=c".parse().unwrap()]).unwrap_err().to_string();
+    assert!(error.contains("`a.w` and `b.w` the same name, `c.w`"), "{error}");
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! `predict` and `pretrained` as a user meets them: formats, exit codes, flags, and what bad input gets.
 #![cfg(feature = "cli")]
 
-use pretrained::{SaveFormat, SaveOptions};
+use pretrained::{SaveFormat, SaveOptions, StateDict};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use std::io::Write;
@@ -290,4 +290,63 @@ fn bench_prints_one_json_object() {
     }
     assert!(object["min_ms"].as_f64() <= object["median_ms"].as_f64() && code == 0);
     assert_eq!((&object["batch"], &object["runs"], &object["model"]), (&3.into(), &5.into(), &"mnist_mlp".into()));
+}
+
+/// The shipped CIFAR-10 model without its last bias, and with other names where `rename` says so.
+fn without_fc_bias(path: &Path, rename: impl Fn(&str) -> String) {
+    let source = StateDict::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_shufflenet_v2_x0_5.safetensors"));
+    let source = source.unwrap();
+    let kept = source.iter().filter(|(name, _)| *name != "fc.bias");
+    let kept: StateDict = kept.map(|(name, tensor)| (rename(name), tensor.clone())).collect();
+    kept.save(path, &SaveOptions::default()).unwrap();
+}
+
+#[test]
+fn what_the_checkpoint_lacks_is_made_up_on_demand_with_a_line_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("part.safetensors");
+    without_fc_bias(&file, str::to_owned);
+    let image = format!("{IMAGES}/ship.png");
+    let predict = |arguments: &[&str]| {
+        let all = [&["--device", "cpu", "--weights", file.to_str().unwrap(), &image], arguments].concat();
+        run(env!("CARGO_BIN_EXE_predict"), &all)
+    };
+    let (_, err, code) = predict(&[]);
+    assert!(code == 2 && err.contains("missing fc.bias [10]"), "{err}");
+    let (zeros, err, code) = predict(&["--init-missing=zeros", "--top-k", "10", "--format", "jsonl"]);
+    assert_eq!(
+        err.matches("predict: fc.bias [10] is not in the checkpoint; initialised by zeros\n").count(),
+        1,
+        "{err}"
+    );
+    assert!(code == 0 && err.matches("initialised").count() == 1, "{err}");
+    let seeded = |seed| predict(&["--init-missing=normal:0,9", "--seed", seed, "--top-k", "10", "--format", "jsonl"]).0;
+    assert!(seeded("1") == seeded("1") && seeded("1") != seeded("2") && seeded("1") != zeros);
+    let (_, err, code) = predict(&["--init-missing"]);
+    assert!(
+        code == 0 && err.contains("fc.bias [10] is not in the checkpoint; initialised by uniform:-0.03125,0.03125")
+    );
+    for wrong in [&["--init-missing=nomral"][..], &["--seed", "1"], &["--init-missing", "--strict"]] {
+        assert_eq!(predict(wrong).2, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn parameters_are_renamed_before_the_network_is_recognised() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("renamed.safetensors");
+    without_fc_bias(&file, |name| format!("student.{name}"));
+    let image = format!("{IMAGES}/ship.png");
+    let predict = |arguments: &[&str]| {
+        let all =
+            [&["--device", "cpu", "--weights", file.to_str().unwrap(), "--init-missing=zeros", &image], arguments];
+        run(env!("CARGO_BIN_EXE_predict"), &all.concat())
+    };
+    let (_, err, code) = predict(&[]);
+    assert!(code == 2 && err.contains("no known network"), "{err}");
+    let (_, err, code) = predict(&["--rename", r"^student\.=", "--rename", "teacher=x"]);
+    assert!(
+        code == 0 && err.contains("predict: --rename teacher=x matches no parameter") && !err.contains("student"),
+        "{err}"
+    );
 }

@@ -3,37 +3,41 @@
 mod common;
 
 use common::{devices, relative_error, shared, values};
-use pretrained::graph::Shape;
-use pretrained::{Model, Session, StateDict, Strictness};
+use pretrained::graph::{Parameter, Shape};
+use pretrained::zoo::MegviiShuffleNetV2;
+use pretrained::{Model, Session, StateDict, Strictness, Tensor};
 use std::path::Path;
 
 /// The largest |logit error| allowed, as a share of the largest |logit|.
 const TOLERANCE: f32 = 1e-4;
 
-/// Loads `weights`, and compares its logits for a golden input on every device: the whole batch at once, image by
-/// image, and once more as the tail of an odd batch.
+/// Loads `weights`, and compares its logits for a golden input.
 fn check(weights: &Path, expected: &StateDict, input: &str, logits: &str, tolerance: f32) {
     let state = StateDict::open(weights).unwrap();
     let model = Model::from_state_dict(&state, Strictness::Strict).unwrap();
-    let images = values(expected, input);
-    let logits = values(expected, logits);
     let shape = match *expected.get(input).unwrap().shape() {
         [_, channels, height, width] => Shape::new(channels, height, width),
         _ => model.network().input,
     };
+    let (input, logits) = (values(expected, input), values(expected, logits));
+    check_model(&weights.display().to_string(), &model, shape, &input, &logits, tolerance);
+}
+
+/// Compares logits on every device: the whole batch at once, image by image, and once more as the tail of an odd batch.
+fn check_model(weights: &str, model: &Model, shape: Shape, images: &[f32], logits: &[f32], tolerance: f32) {
     let count = images.len() / shape.elements();
     let classes = logits.len() / count;
     for device in devices() {
-        let mut session = Session::new(&device, &model, shape, count + 1).unwrap();
+        let mut session = Session::new(&device, model, shape, count + 1).unwrap();
         let mut compare = |what: &str, batch: &[f32], expected: &[f32]| {
             let error = relative_error(&session.run(batch).unwrap(), expected);
-            println!("{} on {}, {what}: {error:.1e}", weights.display(), device.name());
-            assert!(error <= tolerance, "{} on {}, {what}: {error:.1e}", weights.display(), device.name());
+            println!("{} on {}, {what}: {error:.1e}", weights, device.name());
+            assert!(error <= tolerance, "{} on {}, {what}: {error:.1e}", weights, device.name());
         };
-        compare("all at once", &images, &logits);
+        compare("all at once", images, logits);
         compare("one image", &images[..shape.elements()], &logits[..classes]);
         let (last, last_logits) = (&images[(count - 1) * shape.elements()..], &logits[(count - 1) * classes..]);
-        compare("an odd batch", &[last, &images].concat(), &[last_logits, &logits].concat());
+        compare("an odd batch", &[last, images].concat(), &[last_logits, logits].concat());
     }
 }
 
@@ -82,6 +86,34 @@ fn shufflenetv2_x2_0() {
 #[test]
 fn shufflenetv2_tiny_odd() {
     check_shufflenet("shufflenetv2_tiny_odd", "shufflenetv2_tiny_odd.pth");
+}
+
+/// A small ShuffleNetV2 of its authors' kind, whose first unit projects to fewer channels than half of what it gives.
+/// Weights and image follow from the formulas of tests/frameworks/megvii_shufflenet_v2.py, which printed the logits.
+#[test]
+fn megvii_shufflenet_v2() {
+    let definition =
+        MegviiShuffleNetV2 { stages_repeats: [2, 3, 2], stages_out_channels: [8, 20, 44, 88, 32], num_classes: 5 };
+    let mut parameters = definition.network().graph.parameters().to_vec();
+    parameters.sort_by(|a, b| a.name.cmp(&b.name));
+    let tensors = parameters.into_iter().enumerate().map(|(phase, Parameter { name, shape })| {
+        let (middle, swing) = match (&shape[..], name.rsplit('.').next()) {
+            (&[_], Some("weight")) => (1.0, 0.3),
+            (&[_], Some("bias")) => (0.0, 0.2),
+            (&[_], Some("running_mean")) => (0.0, 0.1),
+            (&[_], _) => (1.0, 0.5),
+            (shape, _) => (0.0, 2.0 / (shape[1..].iter().product::<usize>() as f64).sqrt()),
+        };
+        let wave = |i| (middle + swing * (0.7 * i as f64 + phase as f64).sin()) as f32;
+        let values: Vec<f32> = (0..shape.iter().product::<usize>()).map(wave).collect();
+        (name, Tensor::from_f32(&shape, &values).unwrap())
+    });
+    let model = Model::from_state_dict(&tensors.collect(), Strictness::Strict).unwrap();
+    let shape = model.network().input;
+    let pixel = |i| (1.5 * (0.013 * i as f64).sin() + 0.5 * (0.37 * i as f64).sin()) as f32;
+    let image: Vec<f32> = (0..shape.elements()).map(pixel).collect();
+    let logits = [50.200333, -44.249794, 31.004948, -12.649126, -7.7918243];
+    check_model(&model.network().name, &model, shape, &image, &logits, TOLERANCE);
 }
 
 fn check_mlp(weights: &[&str], input: &str, logits: &str, tolerance: f32) {

@@ -40,7 +40,8 @@ impl Problem {
             (0..p.shape.iter().product()).map(|_| value(noise.next())).collect()
         });
         let values = values.collect();
-        let model = Model::from_weights(Network { name: "problem".into(), graph, input }, values).unwrap();
+        let model =
+            Model::from_weights(Network { name: "problem".into(), graph, input, preset: None }, values).unwrap();
         let images: Vec<Vec<f32>> = (0..batch).map(|_| noise.take(input.elements())).collect();
         let run = |image: &Vec<f32>| reference::run(&model.network().graph, model.weights(), input, image).unwrap();
         let expected: Vec<f32> = images.iter().flat_map(run).collect();

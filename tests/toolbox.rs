@@ -298,6 +298,40 @@ fn inspect_gives_statistics_in_text_and_json() {
 }
 
 #[test]
+fn renaming_goes_before_everything_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (renamed, back) = (path(&folder, "renamed.pth"), path(&folder, "back.safetensors"));
+    let prefix = r"^l(\d)\.=net.dense$1.";
+    let (_, err, code) = run(&["convert", MNIST, &renamed, "--rename", prefix, "--rename", "^nothing$=x"]);
+    assert!(
+        code == 0 && err.contains("--rename ^nothing$=x matches no parameter") && !err.contains("--rename ^l"),
+        "{err}"
+    );
+    let (out, _, code) = run(&["inspect", &renamed]);
+    assert!(code == 0 && out.contains("net.dense1.weight") && !out.contains("l1.weight"), "{out}");
+    // Rules follow each other.
+    let rules = ["--rename", r"^net\.=", "--rename", "dense=l"];
+    let (out, _, code) = run(&[&["inspect", &renamed], &rules[..]].concat());
+    assert!(code == 0 && out.contains("l1.weight") && !out.contains("net."), "{out}");
+    // The first of two checkpoints is renamed.
+    assert_eq!(run(&[&["diff", &renamed, MNIST], &rules[..]].concat()).2, 0);
+    assert_eq!(run(&["diff", &renamed, MNIST]).2, 1);
+    assert_eq!(run(&[&["convert", &renamed, &back], &rules[..]].concat()).2, 0);
+    assert_eq!(run(&["diff", &back, MNIST]).2, 0);
+}
+
+#[test]
+fn renaming_two_parameters_into_one_is_an_error_that_names_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = path(&folder, "x.pth");
+    let (_, err, code) = run(&["convert", MNIST, &target, "--rename", r"^l\d="]);
+    assert!(code == 2 && !Path::new(&target).exists(), "{err}");
+    assert!(err.contains("`l1.bias` and `l2.bias` the same name, `.bias`"), "{err}");
+    let (_, err, code) = run(&["inspect", MNIST, "--rename", "(=x"]);
+    assert!(code == 2 && err.contains("no regular expression"), "{err}");
+}
+
+#[test]
 fn help_states_the_exit_codes() {
     for command in ["convert", "diff", "verify"] {
         let (out, _, code) = run(&[command, "--help"]);

@@ -71,7 +71,7 @@ fn levels(resize: Resize, filter: Filter, crop: Crop, grayscale: bool) -> Prepro
     let channels = if grayscale { 1 } else { 3 };
     // A mean of 0 and this deviation give values of 0..255.
     let (mean, std) = (vec![0.0; channels], vec![1.0 / 255.0; channels]);
-    Preprocess { resize, filter, crop, grayscale, invert: false, mean, std }
+    Preprocess { resize, filter, crop, grayscale, bgr: false, invert: false, mean, std }
 }
 
 /// From planes to Pillow's order.
@@ -262,6 +262,17 @@ fn settings_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn the_channels_of_megvii_are_blue_green_and_red_in_levels() {
+    let planes = Preset::Megvii.preprocess().apply(&RgbImage::from_pixel(300, 400, Rgb([10, 20, 30]))).unwrap();
+    assert_eq!((planes.channels, planes.height, planes.width), (3, 224, 224));
+    for (plane, level) in planes.values.chunks_exact(224 * 224).zip([30.0, 20.0, 10.0]) {
+        assert!(plane.iter().all(|value| (value - level).abs() < 1e-4), "{} is not {level}", plane[0]);
+    }
+    let grey = Preprocess { bgr: true, ..Preset::Mnist.preprocess() };
+    assert_eq!(grey.apply(&RgbImage::new(5, 5)).unwrap().channels, 1);
+}
+
+#[test]
 fn presets_are_found_by_name() {
     for preset in Preset::ALL {
         assert_eq!(Preset::from_name(preset.name()).unwrap(), preset);
@@ -269,7 +280,7 @@ fn presets_are_found_by_name() {
         preset.preprocess().validate().unwrap();
     }
     let error = Preset::from_name("torchvison").unwrap_err().to_string();
-    assert!(error.contains("torchvision, oneflow, mnist, cifar10; did you mean torchvision?"), "{error}");
+    assert!(error.contains("torchvision, oneflow, megvii, mnist, cifar10; did you mean torchvision?"), "{error}");
     assert!(!Preset::from_name("xyz").unwrap_err().to_string().contains("did you mean"));
     for filter in Filter::ALL {
         assert_eq!(filter.to_string().parse::<Filter>().unwrap(), filter);

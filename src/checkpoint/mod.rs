@@ -13,6 +13,7 @@ mod oneflow;
 mod pickle;
 mod protobuf;
 pub mod remap;
+mod rename;
 mod run;
 mod safetensors;
 mod save;
@@ -23,6 +24,7 @@ mod state_dict;
 mod torch;
 
 pub use limits::Limits;
+pub use rename::{Rename, Renaming};
 pub use save::{CheckpointConfig, Checkpoints, SaveFormat, SaveOptions};
 pub use state_dict::StateDict;
 

@@ -1,6 +1,6 @@
 //! The state dict: what every checkpoint becomes, an ordered map from parameter name to tensor.
 
-use super::{Format, Limits};
+use super::{Format, Limits, Rename, Renaming};
 use crate::error::Result;
 use crate::tensor::Tensor;
 use bytes::Bytes;
@@ -134,6 +134,16 @@ impl StateDict {
     /// Adds `tensor` at the end, or puts it in the place of the one called `name`, which is returned.
     pub fn insert(&mut self, name: impl Into<String>, tensor: Tensor) -> Option<Tensor> {
         self.tensors.insert(name.into(), tensor)
+    }
+
+    /// The same tensors under other names: each name goes through all `rules`, in order. What the optimizer kept has
+    /// names of its own, which stay.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::Error::Usage) that names both where two tensors would share a name, or where one would be
+    /// without.
+    pub fn rename(&self, rules: &[Rename]) -> Result<Renaming> {
+        super::rename::rename(self, rules)
     }
 
     pub(super) fn forget_shapes(&mut self) {

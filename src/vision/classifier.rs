@@ -3,11 +3,12 @@
 use super::{Labels, Limits, Overrides, Planes, Prediction, Preprocess, Preset, Resize, decode_file, top_k};
 use crate::bind::Strictness;
 use crate::catalog;
-use crate::checkpoint::StateDict;
+use crate::checkpoint::{Rename, Renaming, StateDict};
 use crate::device::{Device, DeviceChoice, Session};
 use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::model::Model;
+use crate::zoo::Network;
 use image::RgbImage;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,7 @@ pub struct Classifier {
     limits: Limits,
     max_batch: usize,
     session: Option<Session>,
+    unmatched: Vec<Rename>,
 }
 
 impl Classifier {
@@ -69,6 +71,11 @@ impl Classifier {
     /// The classes' labels, if they are known.
     pub fn labels(&self) -> Option<&Labels> {
         self.labels.as_ref()
+    }
+
+    /// The rules of [`ClassifierBuilder::rename`] that matched no name of the checkpoint.
+    pub fn unmatched_renames(&self) -> &[Rename] {
+        &self.unmatched
     }
 
     /// The `k` most probable classes of the image file at `path`.
@@ -129,6 +136,7 @@ pub struct ClassifierBuilder {
     model: Option<String>,
     weights: Option<PathBuf>,
     state: Option<StateDict>,
+    renames: Vec<Rename>,
     strictness: Strictness,
     choice: DeviceChoice,
     device: Option<Device>,
@@ -144,6 +152,7 @@ impl Default for ClassifierBuilder {
             model: None,
             weights: None,
             state: None,
+            renames: Vec::new(),
             strictness: Strictness::default(),
             choice: DeviceChoice::Auto,
             device: None,
@@ -175,7 +184,14 @@ impl ClassifierBuilder {
         self
     }
 
-    /// Whether parameters that the network has no use for are an error. They are not, by default.
+    /// One more rule by which the checkpoint's parameters are renamed before anything is made of their names.
+    pub fn rename(mut self, rule: Rename) -> Self {
+        self.renames.push(rule);
+        self
+    }
+
+    /// Whether parameters that are missing, or that the network has no use for, are an error. By default the former
+    /// are.
     pub fn strictness(mut self, strictness: Strictness) -> Self {
         self.strictness = strictness;
         self
@@ -220,8 +236,8 @@ impl ClassifierBuilder {
     /// Loads the weights, compiles the network and makes the device ready.
     ///
     /// # Errors
-    /// Whatever the parts report: [`Error::Usage`] for unknown names, labels that are not as many as the classes and
-    /// sizes that do not fit; [`Error::Checkpoint`], [`Error::Limit`] and [`Error::Io`] for the file;
+    /// Whatever the parts report: [`Error::Usage`] for unknown names, renaming that makes two parameters one, labels that
+    /// are not as many as the classes and sizes that do not fit; [`Error::Checkpoint`], [`Error::Limit`] and [`Error::Io`] for the file;
     /// [`Error::Mismatch`] for its parameters; [`Error::Device`].
     pub fn build(self) -> Result<Classifier> {
         if self.max_batch == 0 {
@@ -238,6 +254,7 @@ impl ClassifierBuilder {
             (None, None, Some(known)) => pretrained_weights(known)?,
             (None, None, None) => return Err(Error::Usage("name a model or give its weights".into())),
         };
+        let Renaming { state, unmatched } = state.rename(&self.renames)?;
         let model = match known {
             Some(known) => Model::load(known.network(&state)?, &state, self.strictness)?,
             None => Model::from_state_dict(&state, self.strictness)?,
@@ -245,7 +262,7 @@ impl ClassifierBuilder {
         let network = model.network();
         let preprocess = match self.preset {
             Some(preset) => preset.preprocess(),
-            None => default_preprocess(&state, network.input)?,
+            None => default_preprocess(&state, network)?,
         };
         let mut classifier = Classifier {
             name: known.map_or_else(|| network.name.clone(), |known| known.name.to_owned()),
@@ -255,6 +272,7 @@ impl ClassifierBuilder {
             limits: Limits::default(),
             max_batch: self.max_batch,
             session: None,
+            unmatched,
             device: match self.device {
                 Some(device) => device,
                 None => Device::open(&self.choice)?,
@@ -283,11 +301,13 @@ fn pretrained_weights(known: &catalog::CatalogModel) -> Result<StateDict> {
     }
 }
 
-/// What a checkpoint asks for under `preset` in its metadata, or else what the network's usual input suggests.
-fn default_preprocess(state: &StateDict, input: Shape) -> Result<Preprocess> {
-    if let Some(name) = state.metadata().get("preset") {
+/// What a checkpoint asks for under `preset` in its metadata, or else what the network was published with, or else what
+/// its usual input suggests.
+fn default_preprocess(state: &StateDict, network: &Network) -> Result<Preprocess> {
+    if let Some(name) = state.metadata().get("preset").map(String::as_str).or(network.preset) {
         return Ok(Preset::from_name(name)?.preprocess());
     }
+    let input = network.input;
     let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
     let resize = Resize::Exact { width: side(input.width), height: side(input.height) };
     Ok(match input.channels {

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// would otherwise ask for gigabytes.
 const MAX_PIXELS: u64 = 1 << 26;
 
-/// How an image becomes a network's input, in this order: grey, resize, crop, invert, normalise.
+/// How an image becomes a network's input, in this order: grey, resize, crop, channel order, invert, normalise.
 ///
 /// ```
 /// use pretrained::vision::{Preset, Resize};
@@ -34,6 +34,8 @@ pub struct Preprocess {
     pub crop: Crop,
     /// Whether colour becomes grey, and the input has one channel instead of three.
     pub grayscale: bool,
+    /// Whether the channels are blue, green and red instead of red, green and blue. Grey stays as it is.
+    pub bgr: bool,
     /// Whether a level v becomes 255 - v. Padding stays black.
     pub invert: bool,
     /// Subtracted from each channel, in units of 0..1 (that is 0..255 divided by 255); one value a channel.
@@ -126,7 +128,7 @@ impl FromStr for Filter {
 /// A network's input for one image: `values[(channel * height + y) * width + x]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Planes {
-    /// 3 (red, green, blue), or 1 (grey).
+    /// 3 (red, green, blue, unless [`Preprocess::bgr`] turns them round), or 1 (grey).
     pub channels: usize,
     /// Rows of each channel.
     pub height: usize,
@@ -235,10 +237,11 @@ impl Preprocess {
             if (across.take, down.take) != (across.output, down.output) {
                 plane.fill(normalise(0));
             }
+            let source = if self.bgr { channels - 1 - channel } else { channel };
             let rows = plane.chunks_exact_mut(width).skip(top);
             for (out_row, level_row) in rows.zip(levels.chunks_exact(row * channels)) {
                 for (value, pixel) in out_row[left..].iter_mut().zip(level_row.chunks_exact(channels)) {
-                    *value = table[usize::from(pixel[channel])];
+                    *value = table[usize::from(pixel[source])];
                 }
             }
         }

@@ -20,19 +20,24 @@ pub enum Preset {
     /// MNIST: grey, straight to 28 x 28 (bilinear), values in 0..1. Its digits are white on black; for dark ink on
     /// white paper set [`Preprocess::invert`].
     Mnist,
+    /// ImageNet as the authors of ShuffleNetV2 evaluate it (megvii-model/ShuffleNet-Series): shorter side 256
+    /// (bilinear; theirs is OpenCV's, which does not widen as the image shrinks), centre crop 224, blue, green and red
+    /// in 0..255.
+    Megvii,
     /// The shipped CIFAR-10 model's own: straight to 112 x 112 (bilinear), the mean and deviation of CIFAR-10.
     Cifar10,
 }
 
 impl Preset {
     /// Every preset.
-    pub const ALL: [Self; 4] = [Self::Torchvision, Self::OneFlow, Self::Mnist, Self::Cifar10];
+    pub const ALL: [Self; 5] = [Self::Torchvision, Self::OneFlow, Self::Megvii, Self::Mnist, Self::Cifar10];
 
     /// The name that [`from_name`](Self::from_name) reads.
     pub fn name(self) -> &'static str {
         match self {
             Self::Torchvision => "torchvision",
             Self::OneFlow => "oneflow",
+            Self::Megvii => "megvii",
             Self::Mnist => "mnist",
             Self::Cifar10 => "cifar10",
         }
@@ -66,6 +71,7 @@ impl Preset {
             filter: Filter::Bilinear,
             crop: Crop::None,
             grayscale: false,
+            bgr: false,
             invert: false,
             mean: vec![0.0; 3],
             std: vec![1.0; 3],
@@ -82,6 +88,13 @@ impl Preset {
                 filter: Filter::Bicubic,
                 mean: [123.68, 116.779, 103.939].map(|level| level / 255.0).to_vec(),
                 std: [58.393, 57.12, 57.375].map(|level| level / 255.0).to_vec(),
+                ..base
+            },
+            Self::Megvii => Preprocess {
+                resize: Resize::ShorterSide(256),
+                crop: Crop::Centre { width: 224, height: 224 },
+                bgr: true,
+                std: vec![1.0 / 255.0; 3],
                 ..base
             },
             Self::Mnist => Preprocess { resize: exact(28), grayscale: true, mean: vec![0.0], std: vec![1.0], ..base },

@@ -1,8 +1,10 @@
 //! The networks that are known, and how each is recognised from the names and shapes in a checkpoint.
 
+mod megvii_shufflenet_v2;
 mod mlp;
 mod shufflenet_v2;
 
+pub use megvii_shufflenet_v2::MegviiShuffleNetV2;
 pub use mlp::Mlp;
 pub use shufflenet_v2::ShuffleNetV2;
 
@@ -19,13 +21,16 @@ pub struct Network {
     pub graph: Graph,
     /// The input that it was designed for. A network that ends in a mean over the image takes others too.
     pub input: Shape,
+    /// The preprocessing that it was published with, by the name of a [`Preset`](crate::vision::Preset); none where
+    /// the input's shape tells it.
+    pub preset: Option<&'static str>,
 }
 
 /// A family's way to recognise itself.
 type Recognise = fn(&StateDict) -> Result<Network, NotThis>;
 
 /// Every family. The first that recognises a checkpoint gets it.
-const FAMILIES: [Recognise; 2] = [ShuffleNetV2::recognise, Mlp::recognise];
+const FAMILIES: [Recognise; 3] = [ShuffleNetV2::recognise, MegviiShuffleNetV2::recognise, Mlp::recognise];
 
 /// The network that a checkpoint was saved from, told by parameter names and shapes alone. Names that the rules of
 /// [`remap`] know are taken for PyTorch's.
@@ -65,6 +70,9 @@ struct NotThis {
     reason: String,
 }
 
+/// The largest dimension that is believed, so that a few of them add up without overflowing.
+const MOST: usize = 1 << 20;
+
 /// Dimensions read off a checkpoint, and those that were looked for in vain.
 struct Clues<'s> {
     state: &'s StateDict,
@@ -81,7 +89,7 @@ impl<'s> Clues<'s> {
     fn dimension(&mut self, name: &str, axis: usize, rank: usize) -> usize {
         self.wanted += 1;
         let size = match self.state.get(name).map(|t| t.shape()) {
-            Some(shape) if shape.len() == rank => shape.get(axis).copied().filter(|&n| n > 0),
+            Some(shape) if shape.len() == rank => shape.get(axis).copied().filter(|n| (1..=MOST).contains(n)),
             _ => None,
         };
         if size.is_none() {

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use pretrained::vision::{Crop, Filter, Labels, Overrides, Preset, Size};
-use pretrained::{DeviceChoice, Result};
+use pretrained::{DeviceChoice, Initialiser, Rename, Result, Strictness};
 use std::path::{Path, PathBuf};
 
 /// Classifies images with a pretrained network, on any GPU or the CPU.
@@ -21,6 +21,11 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
 
+    /// Rename parameters of the checkpoint: matches of a regular expression are replaced, and $1 is its first group;
+    /// may be repeated
+    #[arg(long, value_name = "REGEX=REPLACEMENT")]
+    pub rename: Vec<Rename>,
+
     /// One more image; the name that OneFlow's infer.py gives it
     #[arg(long = "image_path", value_name = "FILE", alias = "image-path", hide = true)]
     pub image_path: Vec<PathBuf>,
@@ -29,7 +34,7 @@ pub struct Args {
     #[arg(long, default_value = "auto")]
     pub device: DeviceChoice,
 
-    /// How images are prepared: torchvision, oneflow, mnist or cifar10; by default, as the model was trained
+    /// How images are prepared: torchvision, oneflow, megvii, mnist or cifar10; by default, as the model was trained
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
 
@@ -81,6 +86,16 @@ pub struct Args {
     #[arg(long)]
     pub strict: bool,
 
+    /// Make up parameters that the checkpoint lacks: default (PyTorch's for each layer), zeros, normal:0,0.02,
+    /// xavier_uniform, kaiming_normal, ...
+    #[arg(long, value_name = "INITIALISER", num_args = 0..=1, require_equals = true, default_missing_value = "default")]
+    #[arg(conflicts_with = "strict")]
+    init_missing: Option<Initialiser>,
+
+    /// The same seed makes up the same numbers
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "init_missing")]
+    seed: u64,
+
     /// Say how long each part took
     #[arg(long)]
     pub timings: bool,
@@ -108,6 +123,15 @@ pub enum Format {
 }
 
 impl Args {
+    /// What is an error where the parameters are not the network's.
+    pub fn strictness(&self) -> Strictness {
+        match self.init_missing {
+            Some(initialiser) => Strictness::InitMissing { initialiser, seed: self.seed },
+            None if self.strict => Strictness::Strict,
+            None => Strictness::AllowUnexpected,
+        }
+    }
+
     /// The parts of the preprocessing that the command line sets.
     pub fn overrides(&self) -> Result<Overrides> {
         Ok(Overrides {

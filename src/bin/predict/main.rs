@@ -15,7 +15,7 @@ use indicatif::ProgressBar;
 use inputs::Input;
 use output::{Outcome, Output};
 use pretrained::vision::{Limits, Planes, RgbImage, top_k};
-use pretrained::{Classifier, Device, Error, Result, Strictness, catalog};
+use pretrained::{Classifier, ClassifierBuilder, Device, Error, Result, catalog};
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -72,8 +72,8 @@ fn start(args: &Args) -> Result<(Classifier, Times)> {
     let device = Device::open(&args.device)?;
     let init = began.elapsed();
 
-    let strictness = if args.strict { Strictness::Strict } else { Strictness::AllowUnexpected };
-    let mut builder = Classifier::builder().device(device).strictness(strictness);
+    let mut builder = Classifier::builder().device(device).strictness(args.strictness());
+    builder = args.rename.iter().cloned().fold(builder, ClassifierBuilder::rename);
     builder = builder.overrides(args.overrides()?).max_batch(args.batch_size);
     if let Some(preset) = args.preset {
         builder = builder.preset(preset);
@@ -87,7 +87,14 @@ fn start(args: &Args) -> Result<(Classifier, Times)> {
     let load = began.elapsed();
 
     classifier.notes().iter().for_each(|note| remark(&format!("the checkpoint: {note}")));
-    let unexpected = &classifier.model().report().unexpected;
+    for rule in classifier.unmatched_renames() {
+        remark(&format!("--rename {rule} matches no parameter"));
+    }
+    let report = classifier.model().report();
+    for initialised in &report.initialised {
+        remark(&initialised.to_string());
+    }
+    let unexpected = &report.unexpected;
     if !unexpected.is_empty() {
         let names = unexpected.join(", ");
         remark(&format!("{} parameters of the checkpoint are of no use: {names}", unexpected.len()));

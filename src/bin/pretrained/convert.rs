@@ -1,6 +1,7 @@
 //! `pretrained convert`: writes a checkpoint again, in another format or precision.
 
 use crate::Outcome;
+use crate::rename::Renames;
 use clap::{Args, ValueEnum};
 use pretrained::{DType, Error, Limits, Result, SaveFormat, SaveOptions};
 use std::path::PathBuf;
@@ -29,6 +30,9 @@ pub struct Convert {
     /// Replace the output where it exists
     #[arg(long)]
     force: bool,
+
+    #[command(flatten)]
+    renames: Renames,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -72,6 +76,7 @@ impl Convert {
         }
         // Not mapped: the output may be the input, and Windows replaces no file that is mapped.
         let state = crate::open(&self.input, &Limits { map_from_bytes: u64::MAX, ..Limits::default() })?;
+        let state = self.renames.apply(state)?;
         if format != SaveFormat::Safetensors && !state.metadata().is_empty() {
             eprintln!(
                 "pretrained: {}: the {format} has no place for its metadata, which is left out: {}",

@@ -2,6 +2,7 @@
 
 use crate::Outcome;
 use crate::numbers::{Number, numbers};
+use crate::rename::Renames;
 use clap::Args;
 use pretrained::{Error, Limits, Result, Tensor};
 use std::path::PathBuf;
@@ -18,6 +19,9 @@ pub struct Diff {
     /// type is then listed, but no difference by itself
     #[arg(long, value_name = "T")]
     tolerance: Option<f64>,
+
+    #[command(flatten)]
+    renames: Renames,
 }
 
 /// How far apart the elements of two tensors of one shape are.
@@ -36,7 +40,8 @@ impl Diff {
         if self.tolerance.is_some_and(|tolerance| !(tolerance >= 0.0 && tolerance.is_finite())) {
             return Err(Error::Usage("--tolerance is a number that is not negative, such as 1e-5".into()));
         }
-        let (a, b) = (crate::open(&self.a, &Limits::default())?, crate::open(&self.b, &Limits::default())?);
+        let a = self.renames.apply(crate::open(&self.a, &Limits::default())?)?;
+        let b = crate::open(&self.b, &Limits::default())?;
         let mut text = String::new();
         let (mut equal, mut different) = (0, 0);
         for (name, tensor) in a.iter() {

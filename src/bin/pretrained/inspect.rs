@@ -2,6 +2,7 @@
 
 use crate::Outcome;
 use crate::numbers::{Statistics, statistics};
+use crate::rename::Renames;
 use clap::Args;
 use pretrained::{Result, StateDict, Tensor, zoo};
 use serde::Serialize;
@@ -17,6 +18,9 @@ pub struct Inspect {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    renames: Renames,
 }
 
 /// All that is known of a checkpoint; with `--json`, its keys.
@@ -63,7 +67,7 @@ impl Inspect {
     }
 
     fn contents(&self) -> Result<Contents> {
-        let state = StateDict::open(&self.file)?;
+        let state = self.renames.apply(StateDict::open(&self.file)?)?;
         let (network, network_error) = match zoo::detect(&state) {
             Ok(network) => (Some(Network { name: network.name, input: network.input.to_string() }), None),
             Err(error) => (None, Some(error.to_string())),

@@ -6,6 +6,7 @@ mod convert;
 mod diff;
 mod inspect;
 mod numbers;
+mod rename;
 mod verify;
 #[path = "../common/weights.rs"]
 mod weights;

@@ -1,0 +1,23 @@
+//! `--rename`, which `inspect`, `convert` and `diff` share.
+
+use clap::Args;
+use pretrained::{Rename, Renaming, Result, StateDict};
+
+#[derive(Debug, Args)]
+pub struct Renames {
+    /// Rename parameters of the first checkpoint: matches of a regular expression are replaced, and $1 is its first
+    /// group; may be repeated
+    #[arg(long, value_name = "REGEX=REPLACEMENT")]
+    rename: Vec<Rename>,
+}
+
+impl Renames {
+    /// The checkpoint under the new names. A rule that matches nothing is told on standard error.
+    pub fn apply(&self, state: StateDict) -> Result<StateDict> {
+        let Renaming { state, unmatched } = state.rename(&self.rename)?;
+        for rule in unmatched {
+            eprintln!("pretrained: --rename {rule} matches no parameter");
+        }
+        Ok(state)
+    }
+}
