@@ -167,9 +167,10 @@ def places(options):
 
 
 def measure(options):
-    """Everything, as a list of rows' figures, and how busy the machine was with other things."""
+    """Everything: rows' figures, how busy the machine was with other things at each case, engines without a program."""
     options.work.mkdir(parents=True, exist_ok=True)
     programs = engines.build(options.engines)
+    unbuilt = [name for name in options.engines if ENGINES[name].crate and ENGINES[name].worker not in programs]
     prepared = {}
     for model, _, weights in (model.partition("=") for model in options.models):
         note(f"preparing {model}")
@@ -180,7 +181,7 @@ def measure(options):
         prepared[model] = json.loads(done.stdout.splitlines()[-1])
     results, others = [], []
     for place, kinds, threads, adapter in places(options):
-        names = [name for name in options.engines if set(kinds) & set(ENGINES[name].places)]
+        names = [name for name in options.engines if set(kinds) & set(ENGINES[name].places) and name not in unbuilt]
         processes = {}
         try:
             for model in prepared:
@@ -198,7 +199,7 @@ def measure(options):
         finally:
             for process in processes.values():
                 process.stop()
-    return results, others
+    return {"rows": results, "other_cpus": others, "unbuilt": unbuilt}
 
 
 def wrong(row):
@@ -228,7 +229,7 @@ def markdown(report):
         cells = [row["model"], row["batch"], row["where"], row["title"], row["version"], digits(row["min_ms"]),
                  digits(row["median_ms"]), *ratios, logits, f"{row['busy_cpus']:.1f}"]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
-    failures = {}
+    failures = {f"{name} did not run: cargo does not build it": ["everything"] for name in report["unbuilt"]}
     for row in rows:
         if row["failure"]:
             why = f"{row['engine']} did not run: {row['failure'].splitlines()[0]}"
@@ -246,9 +247,9 @@ def markdown(report):
 
 def main():
     options = arguments()
-    results, others = measure(options)
-    publish(heading() | {"other_cpus": others, "rows": results}, markdown, options.output)
-    if any(wrong(row) for row in results):
+    report = heading() | measure(options)
+    publish(report, markdown, options.output)
+    if any(wrong(row) for row in report["rows"]):
         raise SystemExit("logits marked **wrong** are off by more than their engine's tolerance")
 
 

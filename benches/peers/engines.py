@@ -60,18 +60,25 @@ class Failed(Exception):
 
 
 def build(names):
-    """Builds the Rust programs of these engines, and returns the folder that they are in."""
-    workers = {ENGINES[name].worker for name in names if ENGINES[name].crate}
-    extras = sorted(workers - {"pretrained"})
+    """Builds the Rust programs of these engines, and returns their paths by name, without those that do not build."""
+    workers = sorted({ENGINES[name].worker for name in names if ENGINES[name].crate})
+    built = cargo_build(workers) if workers else {}
+    if built is None:
+        built = {name: path for worker in workers for name, path in (cargo_build([worker]) or {}).items()}
+    return built
+
+
+def cargo_build(workers):
+    """The paths of some programs of this crate, each behind the feature of its name; none where cargo fails."""
     command = ["cargo", "build", "--release", "--locked", "--message-format=json-render-diagnostics",
-               "--manifest-path", HERE / "Cargo.toml", "--bin", "pretrained"]
-    for name in extras:
-        command += ["--bin", name, "--features", name]
-    if not workers:
-        return {}
-    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
-    built = [message["executable"] for message in map(json.loads, lines) if message.get("executable")]
-    return {Path(path).stem: path for path in built}
+               "--manifest-path", HERE / "Cargo.toml", "--features", ",".join(workers)]
+    for worker in workers:
+        command += ["--bin", worker]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        return None
+    paths = [path for path in (json.loads(line).get("executable") for line in done.stdout.splitlines()) if path]
+    return {Path(path).stem: path for path in paths}
 
 
 def locked(crate):

@@ -43,7 +43,7 @@ class Faults(unittest.TestCase):
         others = compare.run_case(rows, case, prepared, None, options)
         figures = [row.figures(case, rows[0]) for row in rows]
         cls.rows = {row["engine"]: row for row in figures}
-        report = {"date": "", "processor": "", "command": "", "other_cpus": [others], "rows": figures}
+        report = {"date": "", "processor": "", "command": "", "other_cpus": [others], "unbuilt": [], "rows": figures}
         cls.table = compare.markdown(report)
 
     def test_a_good_engine_has_all_its_figures(self):

@@ -14,7 +14,9 @@ def load(case, variant):
     request = model.create_infer_request()
 
     def run(batch):
-        request.infer([batch], share_inputs=True)
+        # Half of the cost of a call in Python is saved by not passing the batch to `infer`.
+        request.set_input_tensor(openvino.Tensor(batch, shared_memory=True))
+        request.infer()
         return request.get_output_tensor(0).data.copy()
 
     return {"engine": "OpenVINO", "version": openvino.__version__.split("-")[0]}, run

@@ -15,7 +15,7 @@ fn load(case: &Case) -> Result<(About, Run)> {
     let model = tract_onnx::onnx().model_for_path(&case.onnx)?.into_optimized()?.into_runnable()?;
     let run = move |batch: &[f32]| -> Result<Vec<f32>> {
         let output = model.run(tvec!(Tensor::from_shape(&shape, batch)?.into()))?;
-        Ok(output[0].as_slice::<f32>()?.to_vec())
+        Ok(output[0].try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
     };
     Ok((About { engine: "tract", device: "cpu".into() }, Box::new(run)))
 }
