@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::devices;
+use common::{cpus, devices};
 use pretrained::graph::{BatchNorm2d, Builder, Conv2d, Graph, Linear, MaxPool2d, Shape, Value};
 use pretrained::zoo::{Network, ShuffleNetV2};
-use pretrained::{Device, Model, Session, reference};
+use pretrained::{Device, InstructionSet, Model, Session, reference};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use std::sync::LazyLock;
@@ -120,6 +120,18 @@ fn conv_problem((conv, (height, width), tail, batch): ConvCase) -> Problem {
 
 fn sides() -> impl Strategy<Value = (usize, usize)> {
     (1usize..20, 1usize..20)
+}
+
+/// What the tests below run on: were a set left out, they would pass without it.
+#[test]
+fn the_cpu_has_its_own_instructions_before_the_portable_ones() {
+    let sets = InstructionSet::available();
+    #[cfg(target_arch = "aarch64")]
+    assert_eq!(sets, [InstructionSet::Neon, InstructionSet::Portable]);
+    assert_eq!(sets.last(), Some(&InstructionSet::Portable));
+    let names: Vec<String> = cpus().iter().map(Device::name).collect();
+    let others = sets[1..].iter().map(|set| format!("cpu ({set})"));
+    assert_eq!(names, ["cpu".to_owned()].into_iter().chain(others).collect::<Vec<_>>());
 }
 
 #[test]
