@@ -3,8 +3,11 @@
 mod common;
 
 use half::{bf16, f16};
-use pretrained::{DType, Error, Format, Limits, SaveFormat, SaveOptions, StateDict, Tensor};
-use std::path::PathBuf;
+use pretrained::graph::Shape;
+use pretrained::{
+    DType, Device, Error, Format, Limits, Model, SaveFormat, SaveOptions, Session, StateDict, Strictness, Tensor,
+};
+use std::path::{Path, PathBuf};
 
 /// The sum of l1.weight in f64, by NumPy over the raw bytes of mlp.safetensors.
 const MLP_L1_SUM: f64 = 0.8403543930158435;
@@ -217,18 +220,143 @@ fn shufflenets_open_in_every_container() {
     assert!(odd.notes().is_empty() && odd.metadata().is_empty());
 }
 
+/// What a checkpoint must turn out to hold.
+enum Holds {
+    /// The tensors of another, as they are once `f32` was rounded so.
+    TensorsOf(&'static str, fn(f32) -> f32),
+    /// Under names of its own the weights of the network that another holds.
+    NetworkOf(&'static str),
+    /// Some tensors of another; the rest was changed by the exporter.
+    SomeOf(&'static str, &'static [&'static str]),
+    /// What the crate `safetensors` finds in it.
+    Safetensors,
+    /// A network that makes logits of an input, both in a file of what PyTorch computed.
+    Network { expected: &'static str, input: &'static str, logits: &'static str },
+    /// Tensors whose sums in f64 are these, by NumPy.
+    Sums(&'static [(&'static str, f64)]),
+    /// Nothing: it is refused for this reason.
+    Refused(&'static str),
+}
+
+fn holds(name: &str) -> Holds {
+    use Holds::*;
+    let mlp = |input, logits| Network { expected: "mlp_expected.safetensors", input, logits };
+    match name {
+        "mlp_encrypted.ckpt" => Refused("is an encrypted MindSpore checkpoint"),
+        "mlp_f16.pth" => TensorsOf("mlp.safetensors", |x| f16::from_f32(x).to_f32()),
+        "mlp_bf16.pth" => TensorsOf("mlp.safetensors", |x| bf16::from_f32(x).to_f32()),
+        "mlp_training_checkpoint.pth" => mlp("mlp.input", "training_checkpoint.logits"),
+        "mlp_legacy_snapshot" => NetworkOf("mlp.safetensors"),
+        "tutorial_mlp.pth" | "tutorial_mlp_whole.pth" => mlp("tutorial.input", "tutorial.logits"),
+        "views_zip.pth" | "views_legacy.pth" => TensorsOf("views_expected.safetensors", |x| x),
+        "shufflenetv2_tiny_odd.pth" => {
+            Network { expected: "shufflenetv2_tiny_odd_expected.safetensors", input: "input", logits: "logits" }
+        }
+        "shufflenetv2_x0_5_legacy.pth" => TensorsOf("shufflenetv2_x0_5_f16.safetensors", |x| x),
+        "shufflenetv2_x0_5.ckpt" | "shufflenetv2_x0_5_oneflow" => NetworkOf("shufflenetv2_x0_5_f16.safetensors"),
+        "shufflenetv2_x0_5.onnx" => SomeOf("shufflenetv2_x0_5_f16.safetensors", &["fc.weight", "fc.bias"]),
+        "mindspore_lenet5.ckpt" => Sums(&[
+            ("conv1.weight", 0.6956086445134133),
+            ("conv2.weight", -78.60247431024618),
+            ("fc1.weight", -292.20718130021726),
+            ("fc1.bias", 0.21752419484982966),
+            ("fc2.weight", -59.45258134065352),
+            ("fc2.bias", 1.236549583300075),
+            ("fc3.weight", -0.3770495061035035),
+            ("fc3.bias", 0.00010279426351189613),
+        ]),
+        "oneflow_mlp_784_500_10" => Sums(&[
+            ("dense1-weight", -4032.838278180693),
+            ("dense1-bias", 2.4583551832838566),
+            ("dense2-weight", -230.98300597446178),
+            ("dense2-bias", -0.12499844469130039),
+        ]),
+        name if name.ends_with(".safetensors") => Safetensors,
+        name if name.starts_with("mlp") => TensorsOf("mlp.safetensors", |x| x),
+        name => panic!("{name} is new here: say what it must hold"),
+    }
+}
+
+/// Holds the checkpoint at `path` to what [`holds`] says of it.
+fn check(path: &Path, fixtures: &Path) {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let found = match (StateDict::open(path), holds(name)) {
+        (Err(error), Holds::Refused(reason)) => return assert!(error.to_string().contains(reason), "{error}"),
+        (found, _) => found.unwrap_or_else(|error| panic!("{error}")),
+    };
+    let network = |dict: &StateDict| Model::from_state_dict(dict, Strictness::Strict).unwrap();
+    match holds(name) {
+        Holds::TensorsOf(other, round) => {
+            let other = open(fixtures.join(other));
+            assert_eq!(found.len(), other.len(), "{name}");
+            for (tensor, expected) in other.iter() {
+                let found = found.get(tensor).unwrap_or_else(|| panic!("{name} lacks {tensor}"));
+                assert_eq!(found.shape(), expected.shape(), "{name}: {tensor}");
+                let expected: Vec<f32> = expected.to_f32_vec().into_iter().map(round).collect();
+                assert_eq!(found.to_f32_vec(), expected, "{name}: {tensor}");
+            }
+        }
+        Holds::NetworkOf(other) => {
+            let (found, expected) = (network(&found), network(&open(fixtures.join(other))));
+            assert_eq!(found.weights(), expected.weights(), "{name}");
+        }
+        Holds::SomeOf(other, tensors) => {
+            let other = open(fixtures.join(other));
+            let same = |tensor| found.get(tensor).unwrap().to_f32_vec() == other.get(tensor).unwrap().to_f32_vec();
+            assert!(found.len() > tensors.len() && tensors.iter().copied().all(same), "{name}");
+        }
+        Holds::Safetensors => {
+            let bytes = std::fs::read(path).unwrap();
+            let expected = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+            assert_eq!(found.len(), expected.len(), "{name}");
+            for (tensor, view) in expected.iter() {
+                let found = found.get(tensor).unwrap();
+                assert_eq!((found.shape(), &found.bytes()[..]), (view.shape(), view.data()), "{name}: {tensor}");
+                assert_eq!(format!("{:?}", found.dtype()), format!("{:?}", view.dtype()).replace("BOOL", "Bool"));
+            }
+        }
+        Holds::Network { expected, input, logits } => {
+            let (model, expected) = (network(&found), open(fixtures.join(expected)));
+            let images = common::values(&expected, input);
+            let shape = match *expected.get(input).unwrap().shape() {
+                [_, channels, height, width] => Shape::new(channels, height, width),
+                _ => model.network().input,
+            };
+            let count = images.len() / shape.elements();
+            let mut session = Session::new(&Device::cpu(), &model, shape, count).unwrap();
+            let found = session.run(&images).unwrap();
+            let error = common::relative_error(&found, &common::values(&expected, logits));
+            assert!(error <= 1e-4, "{name}: {error:.1e}");
+        }
+        Holds::Sums(sums) => {
+            assert_eq!(found.len(), sums.len(), "{name}");
+            for (tensor, expected) in sums {
+                let sum: f64 = common::values(&found, tensor).iter().map(|&x| f64::from(x)).sum();
+                assert!((sum - expected).abs() < 1e-9 * expected.abs().max(1.0), "{name}: {tensor}: {sum}");
+            }
+        }
+        Holds::Refused(reason) => panic!("{name} should be refused, because it {reason}"),
+    }
+}
+
 #[test]
-fn the_other_fixtures_open() {
+fn every_checkpoint_of_the_folders_holds_what_it_should() {
     let Some(shared) = common::shared() else { return };
-    let shape = |dict: &StateDict, name: &str| dict.get(name).unwrap().shape().to_vec();
-    let tutorial = open(shared.join("fixtures/tutorial_mlp.pth"));
-    assert_eq!(shape(&tutorial, "linear_relu_stack.0.weight"), [512, 784]);
-    assert_eq!(shape(&open(shared.join("fixtures/lenet_f16.safetensors")), "conv1.weight")[0], 32);
-    for file in std::fs::read_dir(shared.join("fixtures")).unwrap().map(|entry| entry.unwrap().path()) {
-        if file.extension().is_some_and(|extension| extension == "safetensors") {
-            assert!(!open(file).is_empty());
+    let fixtures = shared.join("fixtures");
+    let mut count = 0;
+    for folder in [&fixtures, &shared.join("data/real_checkpoints")] {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            check(&entry.unwrap().path(), &fixtures);
+            count += 1;
         }
     }
+    assert!(count >= 47, "{count} checkpoints");
+}
+
+#[test]
+fn the_imagenet_weights_open() {
+    let Some(shared) = common::shared() else { return };
+    let shape = |dict: &StateDict, name: &str| dict.get(name).unwrap().shape().to_vec();
     for weights in ["shufflenetv2_x0_5_imagenet.pth", "shufflenetv2_x1_0_imagenet_approx.pth"] {
         let dict = open(shared.join("data/weights").join(weights));
         assert_eq!(shape(&dict, "conv1.0.weight"), [24, 3, 3, 3], "{weights}");
@@ -237,21 +365,14 @@ fn the_other_fixtures_open() {
 }
 
 #[test]
-fn what_is_not_read_is_refused_for_the_reason_it_has() {
-    let Some(shared) = common::shared() else { return };
-    let refused = [
-        ("mlp_encrypted.ckpt", "is an encrypted MindSpore checkpoint"),
-        ("mlp_oneflow08/pickled_data", "give the folder that it lies in"),
-    ];
-    for (name, reason) in refused {
-        let path = shared.join("fixtures").join(name);
-        match StateDict::open(&path).unwrap_err() {
-            Error::Checkpoint { path: at, reason: found } => {
-                assert_eq!(at, path);
-                assert!(found.contains(reason), "{name}: {found}");
-            }
-            other => panic!("{name}: {other}"),
+fn a_part_of_a_checkpoint_is_refused_with_advice() {
+    let Some(path) = fixture("mlp_oneflow08/pickled_data") else { return };
+    match StateDict::open(&path).unwrap_err() {
+        Error::Checkpoint { path: at, reason } => {
+            assert_eq!(at, path);
+            assert!(reason.contains("give the folder that it lies in"), "{reason}");
         }
+        other => panic!("{other}"),
     }
 }
 

@@ -29,6 +29,8 @@ const SIGNS: &[Sign] = &[
     (|b| b.starts_with(&[0x80]) && has(b, 64, TORCH_MAGIC), Read(Format::TorchLegacy)),
     (|b| b.starts_with(b"L119547037146038801333356L\n"), Read(Format::TorchLegacy)),
     (|b| b.len() > 8 && b[7] == 0 && b[8] == b'{', Read(Format::Safetensors)),
+    // Before JSON: its first byte is a line feed, and the second a brace where the first parameter takes 123 bytes.
+    (super::mindspore::is_one, Read(Format::MindSpore)),
     (|b| trimmed(b).starts_with(b"{"), Read(Format::ShardedSafetensors)),
     (is_html, Refused("is a web page, not a checkpoint; the download went to a login or error page: fetch it again")),
     (
@@ -52,7 +54,6 @@ const SIGNS: &[Sign] = &[
         ),
     ),
     (is_mindir, Read(Format::MindIr)),
-    (super::mindspore::is_one, Read(Format::MindSpore)),
     (
         // The magic numbers of AES-GCM, AES-CBC and SM4-CBC, before each encrypted block.
         |b| matches!(b, [0xd8..=0xda, 0x5e, 0x3a, 0x7f, ..]),

@@ -68,6 +68,27 @@ pub fn int(pickle: &mut Vec<u8>, number: i64) {
     pickle.extend_from_slice(&number.to_le_bytes());
 }
 
+/// A protobuf number of variable length.
+pub fn varint(mut number: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+/// A protobuf field that is a number.
+pub fn number(tag: u64, value: u64) -> Vec<u8> {
+    [varint(tag << 3), varint(value)].concat()
+}
+
+/// A protobuf field of bytes.
+pub fn bytes(tag: u64, value: &[u8]) -> Vec<u8> {
+    [varint(tag << 3 | 2), varint(value.len() as u64), value.to_vec()].concat()
+}
+
 fn storage() -> Vec<u8> {
     (0..6u8).flat_map(|n| f32::from(n).to_le_bytes()).collect()
 }

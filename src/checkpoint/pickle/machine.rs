@@ -1,11 +1,13 @@
 //! The pickle machine: a loop over opcodes, a stack and a memo, of protocols 0 to 5.
 
 use super::cursor::Cursor;
-use super::{Id, Pickle, Refused, Value, containers, text};
+use super::foreign::Foreign;
+use super::stack::Stack;
+use super::{Id, Pickle, Value, containers, literal, text};
 use crate::checkpoint::source::Source;
 use crate::error::Result;
 use bytes::Bytes;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// Reads the pickle that starts at `start` of `bytes`, a part of `source` that errors call `what`.
 ///
@@ -25,14 +27,13 @@ pub(in crate::checkpoint) fn read(
         limit: source.limits.pickle_opcodes,
         work: 0,
         values: Vec::new(),
-        stack: Vec::new(),
-        marks: Vec::new(),
+        stack: Stack::default(),
         memo: HashMap::new(),
-        foreign: BTreeMap::new(),
+        foreign: Foreign::default(),
     };
     match machine.run() {
         Ok(root) => {
-            let (refused, called) = machine.refused();
+            let (refused, called) = machine.foreign.refused(|id| machine.name(id));
             Ok(Pickle { values: machine.values, root, end: machine.input.at(), refused, called })
         }
         Err(Halt::Fault(reason)) => {
@@ -58,15 +59,6 @@ impl From<&'static str> for Halt {
     }
 }
 
-/// The most that was done with a name outside the closed list.
-#[derive(Clone, Copy, PartialEq)]
-enum Use {
-    Named,
-    /// It is the class of inert objects.
-    Made,
-    Called,
-}
-
 type Step<T = ()> = std::result::Result<T, Halt>;
 
 struct Machine<'a> {
@@ -76,12 +68,9 @@ struct Machine<'a> {
     /// Opcodes done and items copied.
     work: u64,
     values: Vec<Value>,
-    stack: Vec<Id>,
-    /// Heights of the stack at each open mark.
-    marks: Vec<usize>,
+    stack: Stack,
     memo: HashMap<u32, Id>,
-    /// Every class or function outside the closed list, in the order of their places.
-    foreign: BTreeMap<Id, Use>,
+    foreign: Foreign,
 }
 
 impl Machine<'_> {
@@ -89,8 +78,12 @@ impl Machine<'_> {
         loop {
             self.charge(1)?;
             let opcode = self.input.u8()?;
+            if let Some(value) = literal::read(&mut self.input, opcode)? {
+                self.push(value)?;
+                continue;
+            }
             match opcode {
-                b'.' => return self.pop(),
+                b'.' => return Ok(self.stack.pop()?),
                 // Framing and protocol.
                 0x80 => match self.input.u8()? {
                     0..=5 => {}
@@ -99,80 +92,16 @@ impl Machine<'_> {
                 0x95 => {
                     self.input.u64()?;
                 }
-                // Numbers and constants.
-                b'N' => self.push(Value::None)?,
-                0x88 => self.push(Value::Bool(true))?,
-                0x89 => self.push(Value::Bool(false))?,
-                b'K' => {
-                    let number = self.input.u8()?;
-                    self.push(Value::Int(number.into()))?;
-                }
-                b'M' => {
-                    let number = u16::from_le_bytes(self.input.array()?);
-                    self.push(Value::Int(number.into()))?;
-                }
-                b'J' => {
-                    let number = i32::from_le_bytes(self.input.array()?);
-                    self.push(Value::Int(number.into()))?;
-                }
-                b'G' => {
-                    let number = f64::from_be_bytes(self.input.array()?);
-                    self.push(Value::Float(number))?;
-                }
-                0x8a => {
-                    let len = self.input.u8()?.into();
-                    let value = text::little_endian(&self.input.take(len)?);
-                    self.push(value)?;
-                }
-                0x8b => {
-                    let len = self.input.u32_len()?;
-                    let value = text::little_endian(&self.input.take(len)?);
-                    self.push(value)?;
-                }
-                b'I' => self.line_value(text::int, "an integer")?,
-                b'L' => self.line_value(text::long, "an integer of up to 128 bits")?,
-                b'F' => self.line_value(text::float, "a float")?,
-                // Strings and bytes.
-                b'S' => self.line_value(text::quoted, "a quoted string")?,
-                b'V' => self.line_value(text::unicode, "a string")?,
-                b'T' | b'U' => {
-                    let len = if opcode == b'U' { self.input.u8()?.into() } else { self.input.u32_len()? };
-                    let value = text::str_or_bytes(self.input.take(len)?.to_vec());
-                    self.push(value)?;
-                }
-                b'X' | 0x8c | 0x8d => {
-                    let len = match opcode {
-                        b'X' => self.input.u32_len()?,
-                        0x8c => self.input.u8()?.into(),
-                        _ => self.input.u64_len()?,
-                    };
-                    let value = self.input.utf8(len)?;
-                    self.push(Value::Str(value))?;
-                }
-                b'B' | b'C' | 0x8e | 0x96 => {
-                    let len = match opcode {
-                        b'B' => self.input.u32_len()?,
-                        b'C' => self.input.u8()?.into(),
-                        _ => self.input.u64_len()?,
-                    };
-                    let value = Value::Bytes(self.input.take(len)?);
-                    self.push(value)?;
-                }
+                // Makes a buffer read-only, which all are here.
                 0x98 => {}
                 // The stack and its marks.
-                b'(' => self.marks.push(self.stack.len()),
-                b'0' => {
-                    if self.marks.last() == Some(&self.stack.len()) {
-                        self.marks.pop();
-                    } else {
-                        self.pop()?;
-                    }
-                }
+                b'(' => self.stack.mark(),
+                b'0' => self.stack.drop_top()?,
                 b'1' => {
-                    self.pop_mark()?;
+                    self.stack.pop_mark()?;
                 }
                 b'2' => {
-                    let top = self.top()?;
+                    let top = self.stack.top()?;
                     self.stack.push(top);
                 }
                 // Containers.
@@ -181,54 +110,54 @@ impl Machine<'_> {
                 b'}' => self.push(Value::Dict(Vec::new()))?,
                 0x8f => self.push(Value::Set(Vec::new()))?,
                 b'l' => {
-                    let items = self.pop_mark()?;
+                    let items = self.stack.pop_mark()?;
                     self.push(Value::List(items))?;
                 }
                 b't' => {
-                    let items = self.pop_mark()?;
+                    let items = self.stack.pop_mark()?;
                     self.push(Value::Tuple(items))?;
                 }
                 0x91 => {
-                    let items = self.pop_mark()?;
+                    let items = self.stack.pop_mark()?;
                     self.push(Value::Set(items))?;
                 }
                 b'd' => {
-                    let items = pairs(&self.pop_mark()?)?;
+                    let items = pairs(&self.stack.pop_mark()?)?;
                     self.push(Value::Dict(items))?;
                 }
                 0x85..=0x87 => {
-                    let mut items = vec![self.pop()?];
+                    let mut items = vec![self.stack.pop()?];
                     for _ in 0x85..opcode {
-                        items.insert(0, self.pop()?);
+                        items.insert(0, self.stack.pop()?);
                     }
                     self.push(Value::Tuple(items))?;
                 }
                 b'a' => {
-                    let item = self.pop()?;
+                    let item = self.stack.pop()?;
                     self.append(&[item])?;
                 }
                 b'e' | 0x90 => {
-                    let items = self.pop_mark()?;
+                    let items = self.stack.pop_mark()?;
                     self.append(&items)?;
                 }
                 b's' => {
-                    let value = self.pop()?;
-                    let key = self.pop()?;
+                    let value = self.stack.pop()?;
+                    let key = self.stack.pop()?;
                     self.set_items(&[key, value])?;
                 }
                 b'u' => {
-                    let items = self.pop_mark()?;
+                    let items = self.stack.pop_mark()?;
                     self.set_items(&items)?;
                 }
                 // The memo.
                 b'p' | b'q' | b'r' => {
                     let slot = self.slot(opcode == b'p', opcode == b'q')?;
-                    let top = self.top()?;
+                    let top = self.stack.top()?;
                     self.memo.insert(slot, top);
                 }
                 0x94 => {
                     let slot = u32::try_from(self.memo.len()).map_err(|_| "its memo is full")?;
-                    let top = self.top()?;
+                    let top = self.stack.top()?;
                     self.memo.insert(slot, top);
                 }
                 b'g' | b'h' | b'j' => {
@@ -243,20 +172,20 @@ impl Machine<'_> {
                     self.stack.push(global);
                 }
                 0x93 => {
-                    let name = self.pop()?;
-                    let module = self.pop()?;
+                    let name = self.stack.pop()?;
+                    let module = self.stack.pop()?;
                     let global = self.global(module, name)?;
                     self.stack.push(global);
                 }
                 b'R' | 0x81 => {
-                    let args = self.pop()?;
-                    let class = self.pop()?;
+                    let args = self.stack.pop()?;
+                    let class = self.stack.pop()?;
                     if opcode == b'R' { self.call(class, args)? } else { self.make(class, args)? }
                 }
                 0x92 => {
-                    let named = self.pop()?;
-                    let args = self.pop()?;
-                    let class = self.pop()?;
+                    let named = self.stack.pop()?;
+                    let args = self.stack.pop()?;
+                    let class = self.stack.pop()?;
                     if !matches!(self.value(named), Value::Dict(items) if items.is_empty()) {
                         return Err("a call with named arguments".into());
                     }
@@ -264,24 +193,24 @@ impl Machine<'_> {
                 }
                 b'i' => {
                     let class = self.global_lines()?;
-                    let args = self.pop_mark()?;
+                    let args = self.stack.pop_mark()?;
                     self.push(Value::Tuple(args))?;
-                    let args = self.pop()?;
+                    let args = self.stack.pop()?;
                     self.call(class, args)?;
                 }
                 b'o' => {
-                    let mut args = self.pop_mark()?;
+                    let mut args = self.stack.pop_mark()?;
                     if args.is_empty() {
                         return Err("a call without a class".into());
                     }
                     let class = args.remove(0);
                     self.push(Value::Tuple(args))?;
-                    let args = self.pop()?;
+                    let args = self.stack.pop()?;
                     self.call(class, args)?;
                 }
                 b'b' => {
-                    let state = self.pop()?;
-                    let object = self.top()?;
+                    let state = self.stack.pop()?;
+                    let object = self.stack.top()?;
                     match self.value_mut(object) {
                         Value::Object { state: slot, .. } => *slot = Some(state),
                         // Attributes of a container, such as `_metadata` of a state dict: module versions, not needed.
@@ -292,11 +221,11 @@ impl Machine<'_> {
                 b'P' => {
                     let key = self.input.line()?;
                     self.push(text::str_or_bytes(key.to_vec()))?;
-                    let key = self.pop()?;
+                    let key = self.stack.pop()?;
                     self.push(Value::Persistent(key))?;
                 }
                 b'Q' => {
-                    let key = self.pop()?;
+                    let key = self.stack.pop()?;
                     self.push(Value::Persistent(key))?;
                 }
                 0x82..=0x84 => return Err("a registered extension, which only its own program knows".into()),
@@ -332,27 +261,8 @@ impl Machine<'_> {
         &mut self.values[id.0 as usize]
     }
 
-    fn top(&self) -> Step<Id> {
-        let floor = self.marks.last().copied().unwrap_or(0);
-        match self.stack.last() {
-            Some(top) if self.stack.len() > floor => Ok(*top),
-            _ => Err("its stack is empty".into()),
-        }
-    }
-
-    fn pop(&mut self) -> Step<Id> {
-        let top = self.top()?;
-        self.stack.pop();
-        Ok(top)
-    }
-
-    fn pop_mark(&mut self) -> Step<Vec<Id>> {
-        let mark = self.marks.pop().ok_or("no mark is open")?;
-        Ok(self.stack.split_off(mark))
-    }
-
     fn append(&mut self, items: &[Id]) -> Step {
-        let container = self.top()?;
+        let container = self.stack.top()?;
         match self.value_mut(container) {
             Value::List(list) | Value::Set(list) => list.extend_from_slice(items),
             // A subclass of list, of which only the attributes are kept.
@@ -364,7 +274,7 @@ impl Machine<'_> {
 
     fn set_items(&mut self, items: &[Id]) -> Step {
         let items = pairs(items)?;
-        let container = self.top()?;
+        let container = self.stack.top()?;
         match self.value_mut(container) {
             Value::Dict(dict) => dict.extend_from_slice(&items),
             // As in `append`.
@@ -390,22 +300,15 @@ impl Machine<'_> {
                 return self.make(class, args);
             }
         }
-        if let Some(used) = self.foreign.get_mut(&self.class(class)) {
-            *used = Use::Called;
-        }
+        self.foreign.called(self.class(class));
         self.push(Value::Object { class, args, state: None })
     }
 
     /// What `NEWOBJ` asks for: an object of `class` before anything was done to it.
     fn make(&mut self, class: Id, args: Id) -> Step {
-        match self.foreign.get_mut(&self.class(class)) {
-            Some(used) => {
-                if *used == Use::Named {
-                    *used = Use::Made;
-                }
-                self.push(Value::Object { class, args, state: None })
-            }
-            None => self.call(class, args),
+        match self.foreign.made(self.class(class)) {
+            true => self.push(Value::Object { class, args, state: None }),
+            false => self.call(class, args),
         }
     }
 
@@ -431,19 +334,6 @@ impl Machine<'_> {
         }
     }
 
-    /// The foreign names that do more than stand for a class, and those of them that were called.
-    fn refused(&self) -> (Refused, Refused) {
-        let (mut refused, mut called) = (Refused::default(), Refused::default());
-        for (id, used) in self.foreign.iter().filter(|(_, used)| **used != Use::Made) {
-            let Some((module, name)) = self.name(*id) else { continue };
-            refused.add(module, name);
-            if *used == Use::Called {
-                called.add(module, name);
-            }
-        }
-        (refused, called)
-    }
-
     fn global_lines(&mut self) -> Step<Id> {
         let mut part = || {
             let line = self.input.line()?;
@@ -461,7 +351,7 @@ impl Machine<'_> {
         let known = containers::known(m, n) || (self.known)(m, n);
         let id = self.add(Value::Global { module, name })?;
         if !known {
-            self.foreign.insert(id, Use::Named);
+            self.foreign.named(id);
         }
         Ok(id)
     }
@@ -474,12 +364,6 @@ impl Machine<'_> {
             return slot.ok_or_else(|| "a place in the memo that is no number".into());
         }
         if byte { Ok(self.input.u8()?.into()) } else { Ok(u32::from_le_bytes(self.input.array()?)) }
-    }
-
-    fn line_value(&mut self, parse: fn(&[u8]) -> Option<Value>, what: &str) -> Step {
-        let line = self.input.line()?;
-        let value = parse(&line).ok_or_else(|| Halt::Fault(format!("what should be {what} is not")))?;
-        self.push(value)
     }
 }
 

@@ -5,9 +5,13 @@
 
 mod containers;
 mod cursor;
+mod foreign;
+mod literal;
 mod machine;
+mod stack;
 mod text;
 
+pub(super) use foreign::Refused;
 pub(super) use machine::read;
 
 use bytes::Bytes;
@@ -171,37 +175,6 @@ impl Pickle {
             }
         };
         word.into()
-    }
-}
-
-/// The names that a pickle would look up and that are not in the closed list; the first few, and how many there are.
-#[derive(Debug, Default)]
-pub(super) struct Refused {
-    names: Vec<String>,
-    more: usize,
-}
-
-impl Refused {
-    const SHOWN: usize = 16;
-
-    fn add(&mut self, module: &str, name: &str) {
-        let full = super::source::short(&format!("{}.{}", super::source::short(module), super::source::short(name)));
-        if self.names.contains(&full) {
-        } else if self.names.len() < Self::SHOWN {
-            self.names.push(full);
-        } else {
-            self.more += 1;
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-
-    /// The names in one line.
-    pub fn list(&self) -> String {
-        let names = self.names.join(", ");
-        if self.more > 0 { format!("{names} and {} more", self.more) } else { names }
     }
 }
 

@@ -32,9 +32,11 @@ pub enum SaveFormat {
     /// The zip archive of `torch.save(state_dict)`, which `torch.load(weights_only=True)` reads.
     Torch,
     /// OneFlow's snapshot: a folder that holds a folder with `meta` and `out` for each parameter, and `snapshot_done`.
+    /// OneFlow 0.9 itself reads f64, f32, f16, i64, i32, i8, u8 and bool, and refuses the other types.
     OneFlow,
     /// MindSpore's `.ckpt`, with batch normalisation under MindSpore's names (`gamma`, `beta`, `moving_mean`,
-    /// `moving_variance`) and without `num_batches_tracked`, which MindSpore does not have.
+    /// `moving_variance`) and without `num_batches_tracked`, which MindSpore does not have. It keeps numbers of the
+    /// training among the parameters, so a scalar that belongs to no module comes back as [`StateDict::metadata`].
     MindSpore,
 }
 

@@ -130,7 +130,8 @@ impl<'a> Archive<'a> {
                     let end = start.checked_add(usize::try_from(packed).ok()?)?;
                     (end <= source.bytes.len()).then_some(start..end)
                 });
-                let range = range.ok_or_else(|| fault("it does not lie within the file".into()))?;
+                let range =
+                    range.ok_or_else(|| fault("its two sizes differ, or it does not lie within the file".into()))?;
                 Ok(Some(source.bytes.slice(range)))
             }
             CompressionMethod::Deflated => {

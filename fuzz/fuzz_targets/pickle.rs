@@ -1,0 +1,4 @@
+//! The pickle of a PyTorch archive, a state dict or a whole module: the input is data.pkl.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| pretrained_fuzz::file(pretrained_fuzz::archive(input, "a/version")));
