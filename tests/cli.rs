@@ -107,7 +107,7 @@ fn the_fastest_device_is_measured_once_and_remembered() {
     let entries = times.as_object_mut().unwrap();
     assert_eq!(entries.len(), 1);
     let key = entries.keys().next().unwrap().clone();
-    for part in ["mnist", "1 of 1x28x28", &gpu.name(), env!("CARGO_PKG_VERSION")] {
+    for part in ["mlp_784", "1 of 1x28x28", &gpu.name(), env!("CARGO_PKG_VERSION")] {
         assert!(key.contains(part), "{part} is not in {key}");
     }
     for (gpu_seconds, expected) in [(1.0, gpu.name()), (3.0, "cpu".to_owned())] {
