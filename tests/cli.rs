@@ -1,6 +1,8 @@
 //! `predict` and `pretrained` as a user meets them: formats, exit codes, flags, and what bad input gets.
 #![cfg(feature = "cli")]
 
+mod common;
+
 use pretrained::{SaveFormat, SaveOptions, StateDict};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -70,6 +72,52 @@ fn results_come_in_the_order_of_the_images_whatever_the_batch() {
         assert_eq!((images, code), (names.iter().map(|n| n.to_string()).collect(), 0));
         assert_eq!(classes, [5, 1, 9, 0, 7, 2, 8]);
     }
+}
+
+#[test]
+fn results_are_the_same_on_any_number_of_threads() {
+    let all = |threads| digits(&["--format", "csv", "--top-k", "10", "--threads", threads, DIGITS, "missing.png"]);
+    let (out, _, code) = all("1");
+    assert_eq!((out.lines().count(), code), (1 + 10 * 10 + 1, 1), "{out}");
+    for threads in ["2", "3", "16"] {
+        assert_eq!(all(threads), (out.clone(), String::new(), 1), "{threads} threads");
+    }
+}
+
+#[test]
+fn the_fastest_device_is_measured_once_and_remembered() {
+    let Some(gpu) = common::gpus().into_iter().next() else { return };
+    let cache = tempfile::tempdir().unwrap();
+    let file = cache.path().join("fastest.json");
+    let device = || {
+        let image = digit(4);
+        let arguments = ["--device", "fastest", "--model", "mnist_mlp", "--format", "jsonl", &image];
+        let mut predict = command(env!("CARGO_BIN_EXE_predict"), &arguments);
+        let name = gpu.name();
+        predict.env("PRETRAINED_CACHE", cache.path()).env("WGPU_ADAPTER_NAME", name.split(' ').next().unwrap());
+        let (out, err, code) = finished(predict.output().unwrap());
+        assert_eq!((&lines(&out)[0]["predictions"][0]["class"], code), (&4.into(), 0), "{out}{err}");
+        lines(&out)[0]["device"].as_str().unwrap().to_owned()
+    };
+    let measured = device();
+    assert!(measured == "cpu" || measured == gpu.name(), "{measured}");
+
+    // Whatever the file says from now on is believed.
+    let mut times: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let entries = times.as_object_mut().unwrap();
+    assert_eq!(entries.len(), 1);
+    let key = entries.keys().next().unwrap().clone();
+    for part in ["mlp_784", "1 of 1x28x28", &gpu.name(), env!("CARGO_PKG_VERSION")] {
+        assert!(key.contains(part), "{part} is not in {key}");
+    }
+    for (gpu_seconds, expected) in [(1.0, gpu.name()), (3.0, "cpu".to_owned())] {
+        let times = serde_json::json!({ &key: { "gpu": gpu_seconds, "cpu": 2.0 } });
+        std::fs::write(&file, times.to_string()).unwrap();
+        assert_eq!(device(), expected);
+    }
+    std::fs::write(&file, "damaged").unwrap();
+    device();
+    assert!(std::fs::read_to_string(&file).unwrap().contains(&key), "a damaged file is replaced");
 }
 
 #[test]
@@ -144,7 +192,7 @@ fn folders_globs_and_standard_input_are_images_too() {
 
 #[test]
 fn what_cannot_start_says_why_and_exits_with_2() {
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 10] = [
         (&[], "no image is given"),
         (&["--model", "mnist_mpl", "x.png"], "did you mean mnist_mlp?"),
         (&["--weights", "/no/such/weights.pth", "x.png"], "/no/such/weights.pth"),
@@ -152,6 +200,7 @@ fn what_cannot_start_says_why_and_exits_with_2() {
         (&["--device", "no such device", "x.png"], "cpu [CPU]"),
         (&["--preset", "imagenet", "x.png"], "torchvision"),
         (&["--batch-size", "0", "x.png"], "at least 1"),
+        (&["--threads", "0", "x.png"], "--threads"),
         (&["--labels", MNIST, "x.png"], "mnist_mlp.safetensors"),
         (&["--mean", "123,117,104", "x.png"], "0..1"),
     ];

@@ -5,7 +5,10 @@ mod common;
 use common::{devices, gpus, relative_error};
 use pretrained::graph::Shape;
 use pretrained::zoo::ShuffleNetV2;
-use pretrained::{Device, Error, Model, Session};
+use pretrained::{CpuOptions, Device, Error, Model, Session};
+use rayon::prelude::*;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 /// A small network with weights that differ from each other.
 fn model() -> Model {
@@ -81,6 +84,96 @@ fn several_sessions_share_a_device_from_several_threads() {
                         assert!(relative_error(&logits, &expected) <= 1e-4, "on {}", device.name());
                     }
                 });
+            }
+        });
+    }
+}
+
+/// Devices with threads of their own: more than the machine may have, and none beside the caller's.
+fn pools() -> Vec<Device> {
+    let with = |threads| CpuOptions { threads: NonZeroUsize::new(threads), ..CpuOptions::default() };
+    [3, 1].map(|threads| Device::cpu_with(with(threads)).unwrap()).into()
+}
+
+/// What each of these batches gives by itself.
+fn batches(model: &Model) -> Vec<(Shape, usize, Vec<f32>)> {
+    let on_its_own = |(shape, count): (Shape, usize)| {
+        let mut session = Session::new(&Device::cpu(), model, shape, count).unwrap();
+        (shape, count, session.run(&images(shape, count)).unwrap())
+    };
+    [(SHAPE, 1), (Shape::new(3, 64, 40), 2), (SHAPE, 5), (Shape::new(3, 32, 32), 3)].map(on_its_own).into()
+}
+
+fn check(session: &mut Session, (shape, count, expected): &(Shape, usize, Vec<f32>)) {
+    let logits = session.run(&images(*shape, *count)).unwrap();
+    assert!(relative_error(&logits, expected) <= 1e-6, "a batch of {count}");
+}
+
+#[test]
+fn sessions_of_different_sizes_share_one_pool() {
+    let model = model();
+    let batches = batches(&model);
+    for device in pools() {
+        std::thread::scope(|scope| {
+            for batch in &batches {
+                let mut session = Session::new(&device, &model, batch.0, batch.1).unwrap();
+                scope.spawn(move || (0..100).for_each(|_| check(&mut session, batch)));
+            }
+        });
+    }
+}
+
+#[test]
+fn sessions_run_on_threads_of_a_rayon_pool() {
+    let model = model();
+    let batches = batches(&model);
+    let rayon = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+    for device in pools() {
+        rayon.install(|| {
+            (0..200).into_par_iter().for_each(|i| {
+                let batch = &batches[i % batches.len()];
+                let mut session = Session::new(&device, &model, batch.0, batch.1).unwrap();
+                // Work that rayon may take up while it waits, also with this thread.
+                rayon::join(|| check(&mut session, batch), || std::hint::black_box(images(SHAPE, 1)));
+            });
+        });
+    }
+}
+
+#[test]
+fn sessions_run_in_tasks_of_a_tokio_runtime() {
+    let model = Arc::new(model());
+    let batches = Arc::new(batches(&model));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    for device in pools() {
+        let tasks: Vec<_> = (0..40)
+            .map(|i| {
+                let (device, model, batches) = (device.clone(), model.clone(), batches.clone());
+                let work = move || {
+                    let batch = &batches[i % batches.len()];
+                    let mut session = Session::new(&device, &model, batch.0, batch.1).unwrap();
+                    (0..5).for_each(|_| check(&mut session, batch));
+                };
+                // On the runtime's own threads, which nobody should, and on those that it keeps for what blocks.
+                if i % 2 == 0 { runtime.spawn(async move { work() }) } else { runtime.spawn_blocking(work) }
+            })
+            .collect();
+        tasks.into_iter().for_each(|task| runtime.block_on(task).unwrap());
+    }
+}
+
+#[test]
+fn a_session_outlives_its_device() {
+    let model = model();
+    let batches = batches(&model);
+    for device in pools() {
+        let sessions: Vec<Session> =
+            batches.iter().map(|batch| Session::new(&device, &model, batch.0, batch.1).unwrap()).collect();
+        drop(device);
+        // Each thread drops its session; the last one drops what they shared, while others of the pool may be at work.
+        std::thread::scope(|scope| {
+            for (mut session, batch) in sessions.into_iter().zip(&batches) {
+                scope.spawn(move || (0..20).for_each(|_| check(&mut session, batch)));
             }
         });
     }

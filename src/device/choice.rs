@@ -1,6 +1,6 @@
-//! Which device is meant: `auto`, `cpu`, `gpu`, an index, or part of a name.
+//! Which device is meant: `auto`, `fastest`, `cpu`, `gpu`, an index, or part of a name.
 
-use super::Device;
+use super::{CpuOptions, Device};
 use crate::error::{Error, Result};
 use std::convert::Infallible;
 use std::fmt;
@@ -15,6 +15,8 @@ pub enum DeviceChoice {
     /// A discrete GPU, else an integrated one, else the CPU. Software adapters are passed over.
     #[default]
     Auto,
+    /// The GPU that [`Gpu`](Self::Gpu) means or the CPU, whichever runs the model faster: see [`Device::fastest`].
+    Fastest,
     /// The CPU.
     Cpu,
     /// A discrete GPU, else an integrated one, else an error.
@@ -31,6 +33,7 @@ impl FromStr for DeviceChoice {
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(match text.to_ascii_lowercase().as_str() {
             "auto" => Self::Auto,
+            "fastest" => Self::Fastest,
             CPU => Self::Cpu,
             "gpu" => Self::Gpu,
             other => other.parse().map_or_else(|_| Self::Named(text.to_owned()), Self::Index),
@@ -93,9 +96,24 @@ pub(super) fn list() -> Vec<DeviceInfo> {
 }
 
 #[cfg(not(feature = "gpu"))]
-pub(super) fn open(choice: &DeviceChoice) -> Result<Device> {
-    pick(choice, None, &[]).map(|_| Device::cpu())
+pub(super) fn open(choice: &DeviceChoice, cpu: CpuOptions) -> Result<Device> {
+    pick(choice, None, &[])?;
+    super::cpu_device(cpu)
 }
+
+#[cfg(not(feature = "gpu"))]
+pub(super) fn fastest(
+    _: &crate::Model,
+    _: crate::graph::Shape,
+    _: usize,
+    cpu: CpuOptions,
+    _: Option<&std::path::Path>,
+) -> Result<Device> {
+    super::cpu_device(cpu)
+}
+
+#[cfg(feature = "gpu")]
+pub(super) use super::fastest::fastest;
 
 #[cfg(feature = "gpu")]
 pub(super) fn list() -> Vec<DeviceInfo> {
@@ -104,17 +122,42 @@ pub(super) fn list() -> Vec<DeviceInfo> {
 }
 
 #[cfg(feature = "gpu")]
-pub(super) fn open(choice: &DeviceChoice) -> Result<Device> {
-    if *choice == DeviceChoice::Cpu {
-        return Ok(Device::cpu());
-    }
-    let adapters = super::gpu::adapters();
-    let kinds: Vec<&DeviceInfo> = adapters.iter().map(|adapter| &adapter.info).collect();
-    let wanted = std::env::var("WGPU_ADAPTER_NAME").ok().filter(|name| !name.is_empty());
+pub(super) fn open(choice: &DeviceChoice, cpu: CpuOptions) -> Result<Device> {
+    let wanted = wanted();
+    let found = match choice {
+        DeviceChoice::Cpu | DeviceChoice::Fastest => Vec::new(),
+        DeviceChoice::Auto if wanted.is_none() && !super::gpu::possible() => Vec::new(),
+        _ => super::gpu::adapters(),
+    };
+    let kinds: Vec<&DeviceInfo> = found.iter().map(|adapter| &adapter.info).collect();
     match pick(choice, wanted.as_deref(), &kinds)? {
-        Some(index) => Ok(Device(super::Kind::Gpu(std::sync::Arc::new(super::gpu::Context::open(&adapters[index])?)))),
-        None => Ok(Device::cpu()),
+        Some(index) => open_gpu(&found[index]),
+        None => super::cpu_device(cpu),
     }
+}
+
+/// The adapter that `gpu` means, if there is one.
+#[cfg(feature = "gpu")]
+pub(super) fn best_gpu() -> Option<super::gpu::Adapter> {
+    let wanted = wanted();
+    if wanted.is_none() && !super::gpu::possible() {
+        return None;
+    }
+    let mut found = super::gpu::adapters();
+    let kinds: Vec<&DeviceInfo> = found.iter().map(|adapter| &adapter.info).collect();
+    let index = pick(&DeviceChoice::Gpu, wanted.as_deref(), &kinds).ok()??;
+    Some(found.swap_remove(index))
+}
+
+#[cfg(feature = "gpu")]
+pub(super) fn open_gpu(adapter: &super::gpu::Adapter) -> Result<Device> {
+    Ok(Device(super::Kind::Gpu(std::sync::Arc::new(super::gpu::Context::open(adapter)?))))
+}
+
+/// Part of an adapter's name, from the environment.
+#[cfg(feature = "gpu")]
+fn wanted() -> Option<String> {
+    std::env::var("WGPU_ADAPTER_NAME").ok().filter(|name| !name.is_empty())
 }
 
 /// The index of the adapter that is meant; none for the CPU. `wanted` is part of an adapter's name from the
@@ -130,6 +173,10 @@ fn pick(choice: &DeviceChoice, wanted: Option<&str>, adapters: &[&DeviceInfo]) -
     };
     let (found, asked) = match (choice, wanted) {
         (DeviceChoice::Cpu, _) => return Ok(None),
+        (DeviceChoice::Fastest, _) => {
+            let reason = "which device is fastest depends on a model, and none is given here; choose auto, or a device";
+            return Err(Error::Usage(reason.into()));
+        }
         (DeviceChoice::Auto | DeviceChoice::Gpu, Some(name)) => {
             (named(name), format!("no adapter is called `{name}`, as WGPU_ADAPTER_NAME asks"))
         }
@@ -188,6 +235,11 @@ mod tests {
         assert!(error.contains("0: llvmpipe (Vulkan) [software GPU]") && error.contains("1: cpu"), "{error}");
         assert_eq!(picked("LLVM", None, software).unwrap(), Some(0));
         assert_eq!(picked("auto", Some("llvm"), software).unwrap(), Some(0));
+    }
+
+    #[test]
+    fn the_fastest_is_not_told_without_a_model() {
+        assert!(picked("fastest", None, &machine()).unwrap_err().to_string().contains("depends on a model"));
     }
 
     #[test]

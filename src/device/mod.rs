@@ -3,6 +3,8 @@
 mod choice;
 pub mod cpu;
 #[cfg(feature = "gpu")]
+mod fastest;
+#[cfg(feature = "gpu")]
 pub mod gpu;
 
 pub use choice::{DeviceChoice, DeviceInfo, DeviceKind};
@@ -11,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::model::Model;
 use cpu::CpuOptions;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 /// A device that is open.
@@ -35,7 +38,32 @@ impl Device {
     /// # Errors
     /// [`Error::Device`] that lists what was found where nothing fits, or where the driver refuses.
     pub fn open(choice: &DeviceChoice) -> Result<Self> {
-        choice::open(choice)
+        Self::open_with(choice, CpuOptions::default())
+    }
+
+    /// As [`open`](Self::open); where the `cpu` device is meant, with these options.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`cpu_with`](Self::cpu_with); [`Error::Usage`] for [`DeviceChoice::Fastest`], which
+    /// takes a model.
+    pub fn open_with(choice: &DeviceChoice, cpu: CpuOptions) -> Result<Self> {
+        choice::open(choice, cpu)
+    }
+
+    /// The device that runs `model` on batches of `batch` images of shape `input` in the least time: the GPU that
+    /// [`DeviceChoice::Gpu`] means, or the CPU. Where there is a GPU, both run a few batches, and the file `remembered`
+    /// keeps the times for the next call on the same machine. A file that cannot be read or written is done without.
+    ///
+    /// # Errors
+    /// As [`Session::new`] and [`Session::run`], where neither device runs the model.
+    pub fn fastest(
+        model: &Model,
+        input: Shape,
+        batch: usize,
+        cpu: CpuOptions,
+        remembered: Option<&Path>,
+    ) -> Result<Self> {
+        choice::fastest(model, input, batch, cpu, remembered)
     }
 
     /// The `cpu` device, with all threads that the process may use. Every call gives the same one, so that sessions
@@ -61,6 +89,11 @@ impl Device {
             Kind::Gpu(context) => context.name().to_owned(),
         }
     }
+}
+
+/// The `cpu` device that everybody shares, unless something else than its defaults is wanted.
+fn cpu_device(options: CpuOptions) -> Result<Device> {
+    if options == CpuOptions::default() { Ok(Device::cpu()) } else { Device::cpu_with(options) }
 }
 
 /// A model made ready on one device for one input size, and any batch up to a maximum.

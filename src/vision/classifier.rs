@@ -4,12 +4,14 @@ use super::{Labels, Limits, Overrides, Planes, Prediction, Preprocess, Preset, R
 use crate::bind::Strictness;
 use crate::catalog;
 use crate::checkpoint::{Rename, Renaming, StateDict};
+use crate::device::cpu::CpuOptions;
 use crate::device::{Device, DeviceChoice, Session};
 use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::model::Model;
 use crate::zoo::Network;
 use image::RgbImage;
+use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 
 /// A model that turns images into labelled classes.
@@ -102,13 +104,22 @@ impl Classifier {
     ///
     /// # Errors
     /// As [`classify`](Self::classify).
-    pub fn run(&mut self, inputs: &[Planes]) -> Result<Vec<f32>> {
-        let shape = |input: &Planes| Shape::new(input.channels, input.height, input.width);
+    pub fn run<P: Borrow<Planes>>(&mut self, inputs: &[P]) -> Result<Vec<f32>> {
+        let shape = |input: &P| {
+            let Planes { channels, height, width, .. } = *input.borrow();
+            Shape::new(channels, height, width)
+        };
         let mut logits = Vec::new();
         for alike in inputs.chunk_by(|a, b| shape(a) == shape(b)) {
             for batch in alike.chunks(self.max_batch) {
-                let values: Vec<f32> = batch.iter().flat_map(|input| &input.values).copied().collect();
-                logits.extend(self.session(shape(&batch[0]))?.run(&values)?);
+                let session = self.session(shape(&batch[0]))?;
+                logits.extend(match batch {
+                    [one] => session.run(&one.borrow().values)?,
+                    several => {
+                        let values: Vec<&[f32]> = several.iter().map(|input| &input.borrow().values[..]).collect();
+                        session.run(&values.concat())?
+                    }
+                });
             }
         }
         Ok(logits)
@@ -139,6 +150,7 @@ pub struct ClassifierBuilder {
     renames: Vec<Rename>,
     strictness: Strictness,
     choice: DeviceChoice,
+    cpu: CpuOptions,
     device: Option<Device>,
     preset: Option<Preset>,
     overrides: Overrides,
@@ -155,6 +167,7 @@ impl Default for ClassifierBuilder {
             renames: Vec::new(),
             strictness: Strictness::default(),
             choice: DeviceChoice::Auto,
+            cpu: CpuOptions::default(),
             device: None,
             preset: None,
             overrides: Overrides::default(),
@@ -197,9 +210,16 @@ impl ClassifierBuilder {
         self
     }
 
-    /// Which device to open; [`DeviceChoice::Auto`] by default.
+    /// Which device to open; [`DeviceChoice::Auto`] by default. What [`DeviceChoice::Fastest`] measures, for batches of
+    /// [`max_batch`](Self::max_batch), is kept in `fastest.json` in the cache folder (feature `hub`).
     pub fn device_choice(mut self, choice: DeviceChoice) -> Self {
         self.choice = choice;
+        self
+    }
+
+    /// How the `cpu` device runs, should it be the one that is opened.
+    pub fn cpu_options(mut self, options: CpuOptions) -> Self {
+        self.cpu = options;
         self
     }
 
@@ -264,24 +284,33 @@ impl ClassifierBuilder {
             Some(preset) => preset.preprocess(),
             None => default_preprocess(&state, network)?,
         };
+        let preprocess = self.overrides.apply(preprocess)?;
+        let fixed = preprocess
+            .fixed_size()
+            .map(|(width, height)| Shape::new(preprocess.channels(), height as usize, width as usize));
+        let device = match (self.device, &self.choice) {
+            (Some(device), _) => device,
+            (None, DeviceChoice::Fastest) => {
+                let shape = fixed.unwrap_or(network.input);
+                Device::fastest(&model, shape, self.max_batch, self.cpu, measurements().as_deref())?
+            }
+            (None, choice) => Device::open_with(choice, self.cpu)?,
+        };
         let mut classifier = Classifier {
             name: known.map_or_else(|| network.name.clone(), |known| known.name.to_owned()),
-            preprocess: self.overrides.apply(preprocess)?,
+            preprocess,
             labels: None,
             notes: state.notes().to_vec(),
             limits: Limits::default(),
             max_batch: self.max_batch,
             session: None,
             unmatched,
-            device: match self.device {
-                Some(device) => device,
-                None => Device::open(&self.choice)?,
-            },
+            device,
             model,
         };
         classifier.labels = labels(self.labels, &state, classifier.classes())?;
-        if let Some((width, height)) = classifier.preprocess.fixed_size() {
-            classifier.session(Shape::new(classifier.preprocess.channels(), height as usize, width as usize))?;
+        if let Some(shape) = fixed {
+            classifier.session(shape)?;
         }
         Ok(classifier)
     }
@@ -299,6 +328,15 @@ fn pretrained_weights(known: &catalog::CatalogModel) -> Result<StateDict> {
         #[cfg(not(feature = "hub"))]
         None => Err(Error::Usage(format!("{} is not shipped, and this build lacks the feature `hub`", known.name))),
     }
+}
+
+/// Where the times of devices are kept.
+fn measurements() -> Option<PathBuf> {
+    #[cfg(feature = "hub")]
+    let file = crate::hub::Hub::from_env().ok().map(|hub| hub.cache.join("fastest.json"));
+    #[cfg(not(feature = "hub"))]
+    let file = None;
+    file
 }
 
 /// What a checkpoint asks for under `preset` in its metadata, or else what the network was published with, or else what

@@ -1,6 +1,6 @@
 //! Opens exported graphs, ONNX and MindIR, that are damaged or made to harm.
 
-use crate::build::{bytes, number, open_bytes, open_bytes_with};
+use crate::build::{bytes, number, open_bytes, open_bytes_with, varint};
 use crate::{assert_refused, bend, small, survive};
 use pretrained::{DType, Error, Format, Limits, StateDict};
 use proptest::prelude::*;
@@ -58,7 +58,7 @@ fn every_way_to_hold_numbers() {
     assert_eq!(open_bytes(&onnx(&packed)).unwrap().get("w").unwrap().shape(), [1, 2]);
     let parameter = [number(1, 2), number(2, 1), bytes(7, b"net:main:l1.bias"), bytes(9, &two)].concat();
     let found = open_bytes(&mindir(&parameter)).unwrap();
-    assert_eq!((names(&found), found.format()), (vec!["l1.bias"], Some(Format::MindIr)));
+    assert_eq!((found.names().collect::<Vec<_>>(), found.format()), (vec!["l1.bias"], Some(Format::MindIr)));
 }
 
 #[test]

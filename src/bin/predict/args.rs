@@ -3,6 +3,7 @@
 use clap::Parser;
 use pretrained::vision::{Crop, Filter, Labels, Overrides, Preset, Size};
 use pretrained::{DeviceChoice, Initialiser, Rename, Result, Strictness};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// Classifies images with a pretrained network, on any GPU or the CPU.
@@ -30,9 +31,14 @@ pub struct Args {
     #[arg(long = "image_path", value_name = "FILE", alias = "image-path", hide = true)]
     pub image_path: Vec<PathBuf>,
 
-    /// auto, gpu, cpu, the number of a device, or part of its name (see --list-devices)
+    /// auto, gpu, cpu, fastest (measures once, and remembers), the number of a device, or part of its name (see
+    /// --list-devices)
     #[arg(long, default_value = "auto")]
     pub device: DeviceChoice,
+
+    /// Threads that prepare images, and threads of the cpu device; by default the cores that there are
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
 
     /// How images are prepared: torchvision, oneflow, megvii, mnist or cifar10; by default, as the model was trained
     #[arg(long, value_name = "NAME")]

@@ -3,6 +3,7 @@
 //! Results go to standard output in the order of the images, everything else to standard error. Exit codes: 0 all
 //! images were predicted, 1 some were not, 2 nothing could start.
 
+mod ahead;
 mod args;
 mod inputs;
 mod output;
@@ -14,10 +15,12 @@ use clap::Parser;
 use indicatif::ProgressBar;
 use inputs::Input;
 use output::{Outcome, Output};
-use pretrained::vision::{Limits, Planes, RgbImage, top_k};
-use pretrained::{Classifier, ClassifierBuilder, Device, Error, Result, catalog};
+use pretrained::vision::{Limits, Planes, Preprocess, top_k};
+use pretrained::{Classifier, ClassifierBuilder, CpuOptions, Device, DeviceChoice, Error, Result, catalog};
 use std::io::{self, IsTerminal};
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::thread::{available_parallelism, scope};
 use std::time::{Duration, Instant};
 
 /// So many images are worth a progress bar.
@@ -47,7 +50,7 @@ fn run(args: &Args) -> Result<usize> {
     if inputs.is_empty() {
         return Err(Error::Usage("no image is given; name files, folders, globs, or - (see --help)".into()));
     }
-    let (mut classifier, times) = start(args)?;
+    let (mut classifier, times) = start(args, inputs.len())?;
     predict(args, &inputs, &mut classifier, times)
 }
 
@@ -60,21 +63,26 @@ struct Times {
     infer: Duration,
 }
 
-/// Opens the device and loads the model.
-fn start(args: &Args) -> Result<(Classifier, Times)> {
+/// Opens the device and loads the model, for so many images.
+fn start(args: &Args, images: usize) -> Result<(Classifier, Times)> {
     if args.model.is_none() && args.weights.is_none() {
         remark(&format!(
             "using {}, which knows ten classes; for ImageNet's thousand add --model shufflenetv2_x1_0",
             catalog::DEFAULT
         ));
     }
+    let cpu = CpuOptions { threads: args.threads, ..CpuOptions::default() };
     let began = Instant::now();
-    let device = Device::open(&args.device)?;
+    let mut builder = match &args.device {
+        // It takes the model to tell.
+        DeviceChoice::Fastest => Classifier::builder().device_choice(DeviceChoice::Fastest).cpu_options(cpu),
+        choice => Classifier::builder().device(Device::open_with(choice, cpu)?),
+    };
     let init = began.elapsed();
 
-    let mut builder = Classifier::builder().device(device).strictness(args.strictness());
+    builder = builder.strictness(args.strictness());
     builder = args.rename.iter().cloned().fold(builder, ClassifierBuilder::rename);
-    builder = builder.overrides(args.overrides()?).max_batch(args.batch_size);
+    builder = builder.overrides(args.overrides()?).max_batch(args.batch_size.min(images));
     if let Some(preset) = args.preset {
         builder = builder.preset(preset);
     }
@@ -113,25 +121,31 @@ fn predict(args: &Args, inputs: &[Input], classifier: &mut Classifier, mut times
         ProgressBar::hidden()
     };
     let mut failed = 0;
-    for batch in inputs.chunks(args.batch_size) {
-        let began = Instant::now();
-        let prepared: Vec<Result<Planes>> = batch.iter().map(|input| prepare(input, classifier)).collect();
-        times.preprocess += began.elapsed();
+    let preprocess = classifier.preprocess().clone();
+    let prepare = |input: &Input| prepare(input, &preprocess);
+    let threads = args.threads.or(available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    scope(|scope| -> Result<()> {
+        let mut ahead = ahead::in_order(scope, inputs, threads, &prepare);
+        for batch in inputs.chunks(args.batch_size) {
+            let (prepared, took): (Vec<Result<Planes>>, Vec<Duration>) = ahead.by_ref().take(batch.len()).unzip();
+            times.preprocess += took.iter().sum::<Duration>();
 
-        let began = Instant::now();
-        let logits = infer(classifier, prepared);
-        let took = began.elapsed();
-        times.infer += took;
-        let share = took / logits.iter().filter(|l| l.is_ok()).count().max(1) as u32;
+            let began = Instant::now();
+            let logits = infer(classifier, prepared);
+            let took = began.elapsed();
+            times.infer += took;
+            let share = took / logits.iter().filter(|l| l.is_ok()).count().max(1) as u32;
 
-        for (input, logits) in batch.iter().zip(logits) {
-            let predictions = logits.and_then(|logits| top_k(&logits, args.top_k, classifier.labels()));
-            failed += usize::from(predictions.is_err());
-            let outcome = Outcome { image: input.name(), predictions, infer: share };
-            bar.suspend(|| output.write(&outcome))?;
-            bar.inc(1);
+            for (input, logits) in batch.iter().zip(logits) {
+                let predictions = logits.and_then(|logits| top_k(&logits, args.top_k, classifier.labels()));
+                failed += usize::from(predictions.is_err());
+                let outcome = Outcome { image: input.name(), predictions, infer: share };
+                bar.suspend(|| output.write(&outcome))?;
+                bar.inc(1);
+            }
         }
-    }
+        Ok(())
+    })?;
     bar.finish_and_clear();
     output.end()?;
     if args.timings {
@@ -140,14 +154,16 @@ fn predict(args: &Args, inputs: &[Input], classifier: &mut Classifier, mut times
     Ok(failed)
 }
 
-fn prepare(input: &Input, classifier: &Classifier) -> Result<Planes> {
-    let image: RgbImage = input.decode(&Limits::default())?;
-    classifier.preprocess().apply(&image)
+/// A network's input, and how long it took to make.
+fn prepare(input: &Input, preprocess: &Preprocess) -> (Result<Planes>, Duration) {
+    let began = Instant::now();
+    let planes = input.decode(&Limits::default()).and_then(|image| preprocess.apply(&image));
+    (planes, began.elapsed())
 }
 
 /// The logits of each image. Where a batch fails as a whole, its images run one by one, so that each has its own error.
 fn infer(classifier: &mut Classifier, prepared: Vec<Result<Planes>>) -> Vec<Result<Vec<f32>>> {
-    let batch: Vec<Planes> = prepared.iter().flatten().cloned().collect();
+    let batch: Vec<&Planes> = prepared.iter().flatten().collect();
     let classes = classifier.classes();
     let whole = classifier.run(&batch).ok();
     let mut rows = whole.as_deref().map(|logits| logits.chunks(classes.max(1)));
@@ -157,7 +173,7 @@ fn infer(classifier: &mut Classifier, prepared: Vec<Result<Planes>>) -> Vec<Resu
             let input = input?;
             match rows.as_mut().and_then(Iterator::next) {
                 Some(row) => Ok(row.to_vec()),
-                None => classifier.run(std::slice::from_ref(&input)),
+                None => classifier.run(&[input]),
             }
         })
         .collect()

@@ -4,9 +4,11 @@ use crate::weights;
 use clap::Args;
 use pretrained::graph::Shape;
 use pretrained::vision::{Overrides, Size};
-use pretrained::{Classifier, Device, DeviceChoice, Error, Result, Session, catalog};
+use pretrained::{Classifier, CpuOptions, Device, DeviceChoice, Error, Result, Session, catalog};
 use serde::Serialize;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 /// So many runs come before those that are timed, besides the first.
@@ -34,9 +36,9 @@ pub struct Bench {
     #[arg(long, value_name = "H[xW]")]
     size: Option<Size>,
 
-    /// Threads of the cpu device, which has one so far
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
+    /// Threads of the cpu device; by default the cores that there are
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
 
     /// Runs that are timed
     #[arg(long, default_value_t = 50)]
@@ -69,9 +71,6 @@ impl Bench {
         if self.batch == 0 || self.runs == 0 {
             return Err(Error::Usage("--batch and --runs are at least 1".into()));
         }
-        if self.threads != 1 {
-            eprintln!("pretrained: the devices that there are take one thread; --threads is not used");
-        }
         let figures = self.measure()?;
         if self.json {
             // Strings and numbers always serialise.
@@ -87,7 +86,7 @@ impl Bench {
     }
 
     fn measure(&self) -> Result<Figures> {
-        let device = Device::open(&self.device)?;
+        let device = Device::open_with(&self.device, CpuOptions { threads: self.threads, ..CpuOptions::default() })?;
         let model = self.model.as_deref().or(self.weights.is_none().then_some(catalog::DEFAULT));
         let builder =
             weights::choose(Classifier::builder().max_batch(self.batch), model, self.weights.as_deref(), |note| {
@@ -117,7 +116,7 @@ impl Bench {
             model: classifier.name().to_owned(),
             device: device.name(),
             batch: self.batch,
-            threads: 1,
+            threads: self.threads.or(available_parallelism().ok()).map_or(1, NonZeroUsize::get),
             runs: self.runs,
             min_ms: ms(times[0]),
             median_ms: percentile(&times, 50),

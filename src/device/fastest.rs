@@ -1,0 +1,164 @@
+//! Which of a GPU and the CPU runs a model faster: measured once, and remembered in a file.
+
+use super::{CpuOptions, Device, Kind, Session, choice};
+use crate::error::Result;
+use crate::graph::Shape;
+use crate::model::Model;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Runs before those that are timed, and those: a GPU raises its clock under load.
+const WARM_UP: usize = 3;
+const TIMED: usize = 7;
+
+/// A larger file is not one that was written here.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// Seconds that a batch takes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Times {
+    gpu: f64,
+    cpu: f64,
+}
+
+/// The file: times by what they were measured on.
+type Memory = BTreeMap<String, Times>;
+
+/// See [`Device::fastest`].
+pub(super) fn fastest(
+    model: &Model,
+    input: Shape,
+    batch: usize,
+    cpu: CpuOptions,
+    remembered: Option<&Path>,
+) -> Result<Device> {
+    let cpu = super::cpu_device(cpu)?;
+    let Some(adapter) = choice::best_gpu() else { return Ok(cpu) };
+    let key = [
+        concat!("pretrained ", env!("CARGO_PKG_VERSION")).to_owned(),
+        format!("{} of {} numbers", model.network().name, model.weights().count()),
+        format!("{batch} of {input}"),
+        adapter.info.to_string(),
+        processor(&cpu),
+    ];
+    let key = key.join("; ");
+    if let Some(times) = remembered.and_then(|file| recall(file, &key)) {
+        return if times.gpu < times.cpu { choice::open_gpu(&adapter) } else { Ok(cpu) };
+    }
+    let gpu = choice::open_gpu(&adapter).and_then(|gpu| Ok((time(&gpu, model, input, batch)?, gpu)));
+    let (gpu, cpu) = match (gpu, time(&cpu, model, input, batch)) {
+        (Ok((seconds, gpu)), Ok(cpu_seconds)) => {
+            let times = Times { gpu: seconds, cpu: cpu_seconds };
+            if let Some(file) = remembered {
+                remember(file, key, times);
+            }
+            return Ok(if times.gpu < times.cpu { gpu } else { cpu });
+        }
+        (gpu, seconds) => (gpu, seconds.map(|_| cpu)),
+    };
+    // A device that cannot run the model is no choice. That is not remembered: its reason may pass.
+    cpu.or_else(|error| gpu.map(|(_, gpu)| gpu).map_err(|_| error))
+}
+
+/// The shortest of a few runs, in seconds.
+fn time(device: &Device, model: &Model, input: Shape, batch: usize) -> Result<f64> {
+    let mut session = Session::new(device, model, input, batch)?;
+    let images = vec![0.5; batch * input.elements()];
+    let mut run = || -> Result<Duration> {
+        let began = Instant::now();
+        session.run(&images)?;
+        Ok(began.elapsed())
+    };
+    for _ in 0..WARM_UP {
+        run()?;
+    }
+    let times = (0..TIMED).map(|_| run()).collect::<Result<Vec<Duration>>>()?;
+    Ok(times.into_iter().min().unwrap_or_default().as_secs_f64())
+}
+
+/// The processor, and how the `cpu` device uses it.
+fn processor(cpu: &Device) -> String {
+    // Nothing in std tells the model; on systems without the file, the GPU's name has to tell machines apart.
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let model = model.map_or(std::env::consts::ARCH, |(_, name)| name.trim());
+    match &cpu.0 {
+        Kind::Cpu(context) => format!("{model}, {}, {} threads", context.name(), context.threads()),
+        Kind::Gpu(_) => model.to_owned(),
+    }
+}
+
+fn read(file: &Path) -> Memory {
+    let mut text = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut text));
+    read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default()
+}
+
+fn recall(file: &Path, key: &str) -> Option<Times> {
+    read(file).get(key).copied()
+}
+
+/// Adds an entry. Of two processes at once one may lose its entry, which is measured again.
+fn remember(file: &Path, key: String, times: Times) {
+    let mut memory = read(file);
+    memory.insert(key, times);
+    let Ok(text) = serde_json::to_string_pretty(&memory) else { return };
+    let temporary = file.with_extension(format!("{}.tmp", std::process::id()));
+    let folder = file.parent().map_or(Ok(()), fs::create_dir_all);
+    let written = folder.and_then(|()| fs::write(&temporary, text)).and_then(|()| fs::rename(&temporary, file));
+    if written.is_err() {
+        // Where nothing can be written, there may be nothing to remove either.
+        let _ = fs::remove_file(&temporary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMES: Times = Times { gpu: 0.25, cpu: 0.5 };
+
+    #[test]
+    fn what_was_measured_is_recalled_by_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new/fastest.json");
+        assert_eq!(recall(&file, "a"), None);
+        remember(&file, "a".into(), TIMES);
+        let other = Times { gpu: 2.0, ..TIMES };
+        remember(&file, "b".into(), other);
+        assert_eq!((recall(&file, "a"), recall(&file, "b"), recall(&file, "c")), (Some(TIMES), Some(other), None));
+        assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "a temporary file was left");
+    }
+
+    #[test]
+    fn a_damaged_file_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("fastest.json");
+        let huge = format!("{}{{\"a\": {{\"gpu\": 1, \"cpu\": 2}}}}", " ".repeat(MOST_BYTES as usize));
+        for damage in ["", "{", "[]", r#"{"a": {"gpu": "no", "cpu": 1}}"#, "\u{0}\u{1}", &huge] {
+            fs::write(&file, damage).unwrap();
+            assert_eq!(recall(&file, "a"), None);
+            remember(&file, "a".into(), TIMES);
+            assert_eq!(recall(&file, "a"), Some(TIMES));
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_done_without() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a file"), "").unwrap();
+        let below_a_file = folder.path().join("a file/fastest.json");
+        remember(&below_a_file, "a".into(), TIMES);
+        assert_eq!(recall(&below_a_file, "a"), None);
+        // A folder has its name.
+        let name = folder.path().join("fastest.json");
+        fs::create_dir(&name).unwrap();
+        remember(&name, "a".into(), TIMES);
+        assert_eq!(recall(&name, "a"), None);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "a temporary file was left");
+    }
+}
