@@ -2,7 +2,8 @@
 //!
 //! The stages, in order: `fuse` folds batch normalisation into convolutions and ReLU into whatever comes before it;
 //! `channels` replaces chunk, concat and shuffle by tables that say where each channel lies, so that nothing is
-//! copied, and `widen` spares depthwise convolutions from picking channels one by one; `memory` lets values whose lives do not overlap share a buffer. None of them knows a device.
+//! copied, and `widen` spares depthwise convolutions from picking channels one by one; `memory` lets values whose lives
+//! do not overlap share a buffer. None of them knows a device.
 
 mod channels;
 mod fuse;
