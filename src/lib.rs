@@ -34,7 +34,7 @@ pub mod zoo;
 
 pub use bind::{LoadReport, Mismatched, Missing, Strictness, Weights, bind};
 pub use checkpoint::{Format, Limits, SaveFormat, SaveOptions, StateDict};
-pub use device::{Device, DeviceChoice, DeviceInfo, DeviceKind, Session};
+pub use device::{Device, DeviceChoice, DeviceInfo, DeviceKind, Session, StepTime, Ticket};
 pub use error::{Error, Result};
 pub use model::Model;
 pub use tensor::{DType, Tensor, TensorError};

@@ -3,8 +3,12 @@
 mod choice;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+mod profile;
+mod ticket;
 
 pub use choice::{DeviceChoice, DeviceInfo, DeviceKind};
+pub use profile::StepTime;
+pub use ticket::Ticket;
 
 use crate::error::{Error, Result};
 use crate::graph::Shape;
@@ -112,6 +116,42 @@ impl Session {
     /// [`Error::Usage`] where the batch is empty, over the maximum, or not a whole number of images;
     /// [`Error::Device`] where the device fails.
     pub fn run(&mut self, batch: &[f32]) -> Result<Vec<f32>> {
+        self.submit(batch)?.wait()
+    }
+
+    /// Begins to run a batch as [`run`](Self::run) would, and does not wait for its results. Several batches may be on
+    /// their way at once; they run in the order in which they were submitted.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); what goes wrong later, the ticket tells.
+    pub fn submit(&mut self, batch: &[f32]) -> Result<Ticket> {
+        let count = self.images(batch)?;
+        match &mut self.runner {
+            Runner::Cpu(model) => {
+                let (graph, weights) = (&model.network().graph, model.weights());
+                reference::run_batch(graph, weights, self.input, batch).map(Ticket::done)
+            }
+            #[cfg(feature = "gpu")]
+            Runner::Gpu(session) => session.submit(batch, count).map(Ticket::gpu),
+        }
+    }
+
+    /// Runs a batch, and says how long each step took. Steps are timed one by one, so that they take longer together than
+    /// a run does.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); [`Error::Usage`] where the device runs no plan.
+    pub fn profile(&mut self, batch: &[f32]) -> Result<Vec<StepTime>> {
+        let count = self.images(batch)?;
+        match &mut self.runner {
+            Runner::Cpu(_) => Err(Error::Usage(format!("{} does not time its steps", choice::CPU))),
+            #[cfg(feature = "gpu")]
+            Runner::Gpu(session) => session.profile(batch, count),
+        }
+    }
+
+    /// How many images a batch holds.
+    fn images(&self, batch: &[f32]) -> Result<usize> {
         let count = batch.len() / self.input.elements();
         if count == 0 || count > self.max_batch || count * self.input.elements() != batch.len() {
             return Err(Error::Usage(format!(
@@ -121,11 +161,7 @@ impl Session {
                 self.input
             )));
         }
-        match &mut self.runner {
-            Runner::Cpu(model) => reference::run_batch(&model.network().graph, model.weights(), self.input, batch),
-            #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => session.run(batch, count),
-        }
+        Ok(count)
     }
 
     /// The shape of one image.

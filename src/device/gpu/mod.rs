@@ -1,10 +1,16 @@
 //! The GPU device: runs a plan through wgpu, on Vulkan, Metal or DX12.
 
+mod constants;
 mod context;
+mod family;
 mod kernels;
+mod pack;
 mod session;
+mod shader;
+mod ticket;
 
 pub use context::Context;
 pub(super) use context::adapters;
 pub(super) use kernels::LANES;
 pub use session::Session;
+pub(super) use ticket::Ticket;
