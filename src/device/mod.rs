@@ -45,6 +45,16 @@ impl Device {
         Self(Kind::Cpu)
     }
 
+    /// Gives the device back to its driver, with all memory that sessions hold there. Whatever they do from now on is an
+    /// [`Error::Device`]; open the device again, and make new ones. The `cpu` device has nothing to give back.
+    pub fn close(&self) {
+        match &self.0 {
+            Kind::Cpu => {}
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(context) => context.close(),
+        }
+    }
+
     /// What people call it, such as `NVIDIA H200 (Vulkan)` or `cpu`.
     pub fn name(&self) -> String {
         match &self.0 {

@@ -1,6 +1,6 @@
 //! A batch on its way through a device: wait for it, or await it.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,15 +12,17 @@ pub struct Ticket(State);
 
 #[derive(Debug)]
 enum State {
-    /// The results, from a device that computes while one waits; none once they are taken.
-    Done(Option<Vec<f32>>),
+    /// The results, from a device that computes while one submits.
+    Done(Vec<f32>),
     #[cfg(feature = "gpu")]
     Gpu(Box<super::gpu::Ticket>),
+    /// An awaited ticket that gave its results.
+    Taken,
 }
 
 impl Ticket {
     pub(super) fn done(results: Vec<f32>) -> Self {
-        Self(State::Done(Some(results)))
+        Self(State::Done(results))
     }
 
     #[cfg(feature = "gpu")]
@@ -35,22 +37,36 @@ impl Ticket {
     /// [`Error::Device`](crate::Error::Device) where the device fails.
     pub fn wait(self) -> Result<Vec<f32>> {
         match self.0 {
-            State::Done(results) => Ok(results.unwrap_or_default()),
+            State::Done(results) => Ok(results),
             #[cfg(feature = "gpu")]
             State::Gpu(ticket) => ticket.wait(),
+            State::Taken => Err(taken()),
         }
     }
+}
+
+fn taken() -> Error {
+    Error::Usage("the results of this ticket were taken already".into())
 }
 
 /// What [`wait`](Ticket::wait) returns, without blocking. It works with any executor.
 impl Future for Ticket {
     type Output = Result<Vec<f32>>;
 
+    #[cfg_attr(not(feature = "gpu"), allow(unused_variables))]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.get_mut().0 {
-            State::Done(results) => Poll::Ready(Ok(results.take().unwrap_or_default())),
-            #[cfg(feature = "gpu")]
-            State::Gpu(ticket) => ticket.poll(cx.waker()),
+        let state = &mut self.get_mut().0;
+        #[cfg(feature = "gpu")]
+        if let State::Gpu(ticket) = state
+            && !ticket.is_ready(cx.waker())
+        {
+            return Poll::Pending;
         }
+        Poll::Ready(match std::mem::replace(state, State::Taken) {
+            State::Done(results) => Ok(results),
+            #[cfg(feature = "gpu")]
+            State::Gpu(ticket) => ticket.results(),
+            State::Taken => Err(taken()),
+        })
     }
 }

@@ -4,7 +4,7 @@ use super::{Labels, Limits, Overrides, Planes, Prediction, Preprocess, Preset, R
 use crate::bind::Strictness;
 use crate::catalog;
 use crate::checkpoint::StateDict;
-use crate::device::{Device, DeviceChoice, Session};
+use crate::device::{Device, DeviceChoice, Session, StepTime, Ticket};
 use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::model::Model;
@@ -90,15 +90,37 @@ impl Classifier {
     /// # Errors
     /// As [`classify`](Self::classify).
     pub fn run(&mut self, inputs: &[Planes]) -> Result<Vec<f32>> {
-        let shape = |input: &Planes| Shape::new(input.channels, input.height, input.width);
         let mut logits = Vec::new();
-        for alike in inputs.chunk_by(|a, b| shape(a) == shape(b)) {
-            for batch in alike.chunks(self.max_batch) {
-                let values: Vec<f32> = batch.iter().flat_map(|input| &input.values).copied().collect();
-                logits.extend(self.session(shape(&batch[0]))?.run(&values)?);
-            }
+        for ticket in self.submit(inputs)? {
+            logits.extend(ticket.wait()?);
         }
         Ok(logits)
+    }
+
+    /// Begins what [`run`](Self::run) does, and does not wait for it: the tickets' results, one after the other, are
+    /// the logits. Meanwhile the next images can be decoded.
+    ///
+    /// # Errors
+    /// As [`classify`](Self::classify).
+    pub fn submit(&mut self, inputs: &[Planes]) -> Result<Vec<Ticket>> {
+        let mut tickets = Vec::new();
+        for alike in inputs.chunk_by(|a, b| shape(a) == shape(b)) {
+            for batch in alike.chunks(self.max_batch) {
+                tickets.push(self.session(shape(&batch[0]))?.submit(&values(batch))?);
+            }
+        }
+        Ok(tickets)
+    }
+
+    /// How long each step of the network takes for `inputs`, of which those of the first one's size run as one batch.
+    ///
+    /// # Errors
+    /// As [`classify`](Self::classify); [`Error::Usage`] without inputs, or where the device does not time its steps.
+    pub fn profile(&mut self, inputs: &[Planes]) -> Result<Vec<StepTime>> {
+        let alike = inputs.chunk_by(|a, b| shape(a) == shape(b)).next().unwrap_or_default();
+        let batch = alike.chunks(self.max_batch).next().unwrap_or_default();
+        let first = batch.first().ok_or_else(|| Error::Usage("a profile needs an image".into()))?;
+        self.session(shape(first))?.profile(&values(batch))
     }
 
     /// How many classes there are.
@@ -115,6 +137,15 @@ impl Classifier {
         };
         Ok(self.session.insert(session))
     }
+}
+
+fn shape(input: &Planes) -> Shape {
+    Shape::new(input.channels, input.height, input.width)
+}
+
+/// Images of one shape as a session takes them.
+fn values(batch: &[Planes]) -> Vec<f32> {
+    batch.iter().flat_map(|input| &input.values).copied().collect()
 }
 
 /// What a [`Classifier`] is made of. Made by [`Classifier::builder`].

@@ -4,8 +4,8 @@ use super::family::Family;
 use super::shader::{self, Pipeline, Shader};
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::error::{Error, Result};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What it takes to time the steps of a pass.
 const TIMESTAMPS: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY.union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES);
@@ -54,7 +54,10 @@ pub struct Context {
     pub(super) layouts: [wgpu::BindGroupLayout; 2],
     modules: Mutex<HashMap<Shader, wgpu::ShaderModule>>,
     pipelines: Mutex<HashMap<Pipeline, wgpu::ComputePipeline>>,
+    /// What went wrong since somebody last asked.
     failure: Arc<Mutex<Option<String>>>,
+    /// Why the device is no more, which it stays.
+    loss: Arc<OnceLock<String>>,
 }
 
 impl Context {
@@ -78,13 +81,14 @@ impl Context {
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             lock(&report).get_or_insert(error.to_string());
         }));
-        let report = failure.clone();
+        let loss = Arc::new(OnceLock::new());
+        let report = loss.clone();
         device.set_device_lost_callback(move |reason, message| {
-            lock(&report).get_or_insert(format!("the device was lost ({reason:?}): {message}"));
+            report.get_or_init(|| format!("the device was lost ({reason:?}): {message}; open it again"));
         });
         let layouts = [false, true].map(|weighted| shader::layout(&device, weighted));
         let (modules, pipelines) = Default::default();
-        Ok(Self { name, device, queue, family, layouts, modules, pipelines, failure })
+        Ok(Self { name, device, queue, family, layouts, modules, pipelines, failure, loss })
     }
 
     /// What the adapter calls itself, and its backend.
@@ -97,8 +101,18 @@ impl Context {
         Error::Device(format!("{}: {reason}", self.name))
     }
 
-    /// What the driver reported since the last check, if anything.
+    /// Gives the device back to the driver, whatever still runs on it.
+    pub(in crate::device) fn close(&self) {
+        self.device.destroy();
+        // Brings the callback about that says so.
+        let _ = self.device.poll(wgpu::PollType::Poll);
+    }
+
+    /// The device's loss, or what else the driver reported since the last check, if anything.
     pub(super) fn check(&self) -> Result<()> {
+        if let Some(reason) = self.loss.get() {
+            return Err(self.error(reason));
+        }
         lock(&self.failure).take().map_or(Ok(()), |reason| Err(self.error(reason)))
     }
 
@@ -124,6 +138,21 @@ impl Context {
             Some(error) => Err(self.error(error)),
             None => made,
         }
+    }
+
+    /// Builds those pipelines that are not there yet, all at once.
+    pub(super) fn build_pipelines<'p>(&self, keys: impl Iterator<Item = &'p Pipeline>) -> Result<()> {
+        let missing: HashSet<&Pipeline> = {
+            let built = lock(&self.pipelines);
+            keys.filter(|key| !built.contains_key(*key)).collect()
+        };
+        std::thread::scope(|scope| {
+            for key in missing {
+                scope.spawn(|| self.pipeline(key));
+            }
+        });
+        // No scope sees what goes wrong on another thread.
+        self.check()
     }
 
     /// The pipeline for a shader and its constants, built at its first use.

@@ -3,7 +3,7 @@
 use super::constants::{Constants, Range};
 use super::context::{Context, lock};
 use super::kernels::{self, Dispatch};
-use super::ticket::{Mapping, Pool, Ticket};
+use super::ticket::{Mapping, Pool, Slot, Ticket};
 use crate::compile::{Plan, Target};
 use crate::device::profile::StepTime;
 use crate::error::Result;
@@ -16,12 +16,11 @@ pub struct Session {
     context: Arc<Context>,
     steps: Vec<Step>,
     buffers: Vec<wgpu::Buffer>,
-    readbacks: Pool,
-    readback_bytes: u64,
+    /// What takes batches to the device and results from it, where no ticket has it.
+    slots: Pool,
+    max_batch: usize,
     input: Target,
     output: Target,
-    /// The batch, laid out as the input buffer has it, where that is not how callers have it.
-    staged: Vec<f32>,
 }
 
 #[derive(Debug)]
@@ -55,7 +54,11 @@ impl Session {
         if let Some(workgroups) = dispatches.iter().flat_map(|d| d.workgroups).chain([max_batch]).find(|n| *n > most) {
             return Err(context.error(format!("a step takes {workgroups} workgroups, and {most} is its limit")));
         }
-        context.guarded(|| Self::build(context.clone(), plan, dispatches, max_batch))
+        context.build_pipelines(dispatches.iter().map(|dispatch| &dispatch.pipeline))?;
+        let mut session = context.guarded(|| Self::build(context.clone(), plan, dispatches, max_batch))?;
+        // Drivers finish compiling at the first dispatch, which had better not be the first answer's.
+        session.submit(&vec![0.0; plan.input.shape.elements()], 1)?.wait()?;
+        Ok(session)
     }
 
     fn build(context: Arc<Context>, plan: &Plan, dispatches: Vec<Dispatch>, max_batch: usize) -> Result<Self> {
@@ -101,35 +104,40 @@ impl Session {
         });
         let steps = steps.collect();
         let (input, output) = (plan.input.clone(), plan.output.clone());
-        let readback_bytes = (output.image_stride * max_batch * size_of::<f32>()) as u64;
-        let (readbacks, staged) = Default::default();
-        Ok(Self { context, steps, buffers, readbacks, readback_bytes, input, output, staged })
+        Ok(Self { context, steps, buffers, slots: Pool::default(), max_batch, input, output })
     }
 
     /// Writes a batch of `count` images, and lets all steps run; see [`crate::Session::submit`].
     pub(in crate::device) fn submit(&mut self, batch: &[f32], count: usize) -> Result<Ticket> {
-        self.write(batch);
+        self.context.check()?;
+        let slot = self.slot();
+        let (written, size) = (self.write(&slot, batch)?, bytes(&self.output, count));
         let context = &self.context;
         let mut encoder = context.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(&slot.upload, 0, &self.buffers[self.input.buffer], 0, written);
         let mut pass = encoder.begin_compute_pass(&Default::default());
         for step in &self.steps {
             step.encode(&mut pass, count);
         }
         drop(pass);
-        let size = (count * self.output.image_stride * size_of::<f32>()) as u64;
-        let readback = self.readback();
-        encoder.copy_buffer_to_buffer(&self.buffers[self.output.buffer], 0, &readback, 0, size);
-        let mapping = Arc::new(Mapping::default());
-        let told = mapping.clone();
-        encoder.map_buffer_on_submit(&readback, wgpu::MapMode::Read, 0..size, move |result| told.tell(result));
+        encoder.copy_buffer_to_buffer(&self.buffers[self.output.buffer], 0, &slot.readback, 0, size);
+        let mapping = Arc::new(Mapping::of_slot());
+        let (uploaded, told) = (mapping.clone(), mapping.clone());
+        encoder.map_buffer_on_submit(&slot.upload, wgpu::MapMode::Write, .., move |result| uploaded.tell(result));
+        encoder.map_buffer_on_submit(&slot.readback, wgpu::MapMode::Read, 0..size, move |result| told.tell(result));
         let submission = context.queue.submit([encoder.finish()]);
-        let (context, pool, output) = (self.context.clone(), self.readbacks.clone(), self.output.clone());
-        Ok(Ticket { context, submission, mapping, readback, pool, output, count, watched: false })
+        let (context, pool, output) = (self.context.clone(), self.slots.clone(), self.output.clone());
+        Ok(Ticket { context, submission, mapping, slot, pool, output, count, watched: false })
     }
 
     /// Runs `count` images step by step, and says how long each step took; see [`crate::Session::profile`].
     pub(in crate::device) fn profile(&mut self, batch: &[f32], count: usize) -> Result<Vec<StepTime>> {
-        self.write(batch);
+        self.context.check()?;
+        let slot = self.slot();
+        let written = self.write(&slot, batch)?;
+        let mut encoder = self.context.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(&slot.upload, 0, &self.buffers[self.input.buffer], 0, written);
+        self.context.queue.submit([encoder.finish()]);
         let times = if self.context.has_timestamps() { self.stamped(count)? } else { self.clocked(count)? };
         Ok(self.steps.iter().zip(times).map(|(step, time)| step.profile.clone().of_batch(count, time)).collect())
     }
@@ -181,38 +189,48 @@ impl Session {
         self.steps.iter().map(time).collect()
     }
 
-    /// A buffer for results: one that is free, or a new one.
-    fn readback(&self) -> wgpu::Buffer {
-        lock(&self.readbacks).pop().unwrap_or_else(|| {
-            self.context.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("readback"),
-                size: self.readback_bytes,
-                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            })
+    /// A slot that is free, or a new one.
+    fn slot(&self) -> Slot {
+        lock(&self.slots).pop().unwrap_or_else(|| {
+            let buffer = |label, usage, at: &Target, mapped_at_creation| {
+                let size = bytes(at, self.max_batch).next_multiple_of(16);
+                let label = Some(label);
+                self.context.device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation })
+            };
+            let upload = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
+            let readback = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+            Slot {
+                upload: buffer("upload", upload, &self.input, true),
+                readback: buffer("readback", readback, &self.output, false),
+            }
         })
     }
 
-    /// Puts a batch into the input's buffer: planes at their stride, images at theirs.
-    fn write(&mut self, batch: &[f32]) {
+    /// Lays a batch out as the input's buffer has it, planes at their stride and images at theirs, and returns its bytes.
+    fn write(&self, slot: &Slot, batch: &[f32]) -> Result<u64> {
         let Target { shape, image_stride, .. } = self.input;
-        let plane_stride = self.input.group_stride();
-        let laid_out = if image_stride == shape.elements() {
-            batch
+        let size = bytes(&self.input, batch.len() / shape.elements());
+        let mut view = slot.upload.get_mapped_range_mut(0..size).map_err(|error| self.context.error(error))?;
+        if image_stride == shape.elements() {
+            view.copy_from_slice(bytemuck::cast_slice(batch));
         } else {
-            self.staged.clear();
-            for image in batch.chunks_exact(shape.elements()) {
-                let start = self.staged.len();
-                for plane in image.chunks_exact(shape.pixels()) {
-                    self.staged.extend_from_slice(plane);
-                    self.staged.resize(self.staged.len() + plane_stride - plane.len(), 0.0);
-                }
-                self.staged.resize(start + image_stride, 0.0);
+            let planes = batch.chunks_exact(shape.pixels());
+            for (index, plane) in planes.enumerate() {
+                let (image, channel) = (index / shape.channels, index % shape.channels);
+                let start = (image * image_stride + self.input.plane(channel)) * size_of::<f32>();
+                let plane: &[u8] = bytemuck::cast_slice(plane);
+                view.slice(start..start + plane.len()).copy_from_slice(plane);
             }
-            &self.staged
-        };
-        self.context.queue.write_buffer(&self.buffers[self.input.buffer], 0, bytemuck::cast_slice(laid_out));
+        }
+        drop(view);
+        slot.upload.unmap();
+        Ok(size)
     }
+}
+
+/// Bytes of `count` images.
+fn bytes(target: &Target, count: usize) -> u64 {
+    (target.image_stride * count * size_of::<f32>()) as u64
 }
 
 impl Step {

@@ -4,38 +4,58 @@ use super::context::{Context, lock};
 use crate::compile::Target;
 use crate::error::Result;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 /// How long a finished run waits for its callback before it polls again.
 const CALLBACK_WAIT: Duration = Duration::from_millis(10);
 
-/// What the driver said of the results' buffer, and who wants to know.
-#[derive(Debug, Default)]
+/// Two buffers that take a batch to the device, and its results to the host.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// Mapped, but while a batch is under way.
+    pub upload: wgpu::Buffer,
+    /// Mapped only while results are read.
+    pub readback: wgpu::Buffer,
+}
+
+/// Slots of which no batch is under way.
+pub(super) type Pool = Arc<Mutex<Vec<Slot>>>;
+
+/// What the driver said of a slot's buffers, and who wants to know.
+#[derive(Debug)]
 pub(super) struct Mapping {
-    state: Mutex<(Option<Result<(), wgpu::BufferAsyncError>>, Option<Waker>)>,
+    state: Mutex<State>,
     told: Condvar,
 }
 
-impl Mapping {
-    /// Called by wgpu when the buffer is mapped, or cannot be.
-    pub fn tell(&self, result: Result<(), wgpu::BufferAsyncError>) {
-        let waker = {
-            let mut state = lock(&self.state);
-            state.0 = Some(result);
-            state.1.take()
-        };
-        self.told.notify_all();
-        waker.into_iter().for_each(Waker::wake);
-    }
-
-    fn is_told(&self) -> bool {
-        lock(&self.state).0.is_some()
-    }
+#[derive(Debug)]
+struct State {
+    /// Buffers of which nothing was said yet.
+    pending: usize,
+    failed: bool,
+    waker: Option<Waker>,
 }
 
-/// Buffers that are not mapped, to take results to the host.
-pub(super) type Pool = Arc<Mutex<Vec<wgpu::Buffer>>>;
+impl Mapping {
+    /// Waits for both buffers of a slot.
+    pub fn of_slot() -> Self {
+        Self { state: Mutex::new(State { pending: 2, failed: false, waker: None }), told: Condvar::new() }
+    }
+
+    /// Called by wgpu when a buffer is mapped, or cannot be.
+    pub fn tell(&self, result: Result<(), wgpu::BufferAsyncError>) {
+        let mut state = lock(&self.state);
+        state.pending = state.pending.saturating_sub(1);
+        state.failed |= result.is_err();
+        if state.pending == 0 {
+            let waker = state.waker.take();
+            drop(state);
+            self.told.notify_all();
+            waker.into_iter().for_each(Waker::wake);
+        }
+    }
+}
 
 /// A batch on its way through the device.
 #[derive(Debug)]
@@ -43,7 +63,7 @@ pub(in crate::device) struct Ticket {
     pub(super) context: Arc<Context>,
     pub(super) submission: wgpu::SubmissionIndex,
     pub(super) mapping: Arc<Mapping>,
-    pub(super) readback: wgpu::Buffer,
+    pub(super) slot: Slot,
     pub(super) pool: Pool,
     pub(super) output: Target,
     pub(super) count: usize,
@@ -60,11 +80,11 @@ impl Ticket {
         waited.map_err(|error| self.context.error(error))?;
         // Another thread that polls the same device may have taken the callback on, and not have called it yet.
         let mut state = lock(&self.mapping.state);
-        while state.0.is_none() {
+        while state.pending > 0 {
             let (waited, timeout) =
                 self.mapping.told.wait_timeout(state, CALLBACK_WAIT).unwrap_or_else(PoisonError::into_inner);
             state = waited;
-            if timeout.timed_out() && state.0.is_none() {
+            if timeout.timed_out() && state.pending > 0 {
                 drop(state);
                 self.context.device.poll(wgpu::PollType::Poll).map_err(|error| self.context.error(error))?;
                 self.context.check()?;
@@ -75,43 +95,40 @@ impl Ticket {
         self.results()
     }
 
-    /// The results, if they are there; otherwise `waker` is called when they are.
-    pub fn poll(&mut self, waker: &Waker) -> Poll<Result<Vec<f32>>> {
-        if self.mapping.is_told() {
-            return Poll::Ready(self.results());
+    /// Whether the results are there; if not, `waker` is called when they are.
+    pub fn is_ready(&mut self, waker: &Waker) -> bool {
+        let mut state = lock(&self.mapping.state);
+        if state.pending == 0 {
+            return true;
         }
-        lock(&self.mapping.state).1 = Some(waker.clone());
-        // Told between the two looks, the waker may have been missed.
-        if self.mapping.is_told() {
-            return Poll::Ready(self.results());
-        }
+        state.waker = Some(waker.clone());
+        drop(state);
         if !self.watched {
             self.watched = true;
             let (context, mapping, submission) = (self.context.clone(), self.mapping.clone(), self.submission.clone());
             std::thread::spawn(move || {
                 let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
-                let waited = context.device.poll(wait);
-                if waited.is_err() {
-                    mapping.tell(Err(wgpu::BufferAsyncError));
+                if context.device.poll(wait).is_err() {
+                    (0..2).for_each(|_| mapping.tell(Err(wgpu::BufferAsyncError)));
                 }
             });
         }
-        Poll::Pending
+        false
     }
 
-    /// Takes the results out of the mapped buffer, and gives it back to the session.
-    fn results(&self) -> Result<Vec<f32>> {
+    /// Takes the results out of the mapped buffer, and gives the slot back to the session.
+    pub fn results(self) -> Result<Vec<f32>> {
         self.context.check()?;
-        let told = lock(&self.mapping.state).0.take();
-        if let Some(Err(error)) = told {
-            return Err(self.context.error(error));
+        if lock(&self.mapping.state).failed {
+            return Err(self.context.error("the results cannot be read"));
         }
+        let Slot { readback, .. } = &self.slot;
         let size = (self.count * self.output.image_stride * size_of::<f32>()) as u64;
-        let view = self.readback.get_mapped_range(0..size).map_err(|error| self.context.error(error))?;
+        let view = readback.get_mapped_range(0..size).map_err(|error| self.context.error(error))?;
         let results = collect(bytemuck::cast_slice(&view), &self.output);
         drop(view);
-        self.readback.unmap();
-        lock(&self.pool).push(self.readback.clone());
+        readback.unmap();
+        lock(&self.pool).push(self.slot);
         Ok(results)
     }
 }
