@@ -1,73 +1,76 @@
 // A convolution of any kernel, stride, padding and grouping: y[o, p] = act(bias[o] + sum over i, ky, kx of
-// weight[o, i, ky, kx] * x[planes[group * in + i], p * stride + (ky, kx) - padding]), for each image.
+// weight[o, i, ky, kx] * x[i, p * stride + (ky, kx) - padding]), for each image. In y channels lie in groups of 4.
 //
-// One invocation computes one pixel of 4 output channels of one group. Dispatch: (pixels / 64, tiles, batch), rounded
-// up, where each group has out / groups / 4 tiles, rounded up. weight: [tile][in][KERNEL][KERNEL][4], padded by zeros.
-// bias: [tile][4], likewise.
+// One invocation computes one pixel of one group. Dispatch: (pixels / 64, groups, batch), rounded up. planes: for each
+// input of each group of outputs, the elements of x at which the planes that its 4 outputs read begin. Where SHARED all
+// outputs read the same inputs, and there is one plane an input. weight: [group][in][KERNEL][KERNEL][4], padded by zeros.
+// bias: [group], likewise.
 
 struct Params {
     x_image: u32, // elements from one image to the next
     y_image: u32,
-    y_offset: u32, // element at which the first plane begins
-    y_plane: u32, // elements from one plane to the next
+    y_offset: u32, // element at which the first group of 4 channels begins
+    y_group: u32, // elements from one group to the next
     x_height: u32, // pixels
     x_width: u32,
     y_height: u32,
     y_width: u32,
-    in_channels: u32, // of one group
-    out_channels: u32, // of all groups
-    groups: u32,
+    x_pixel: u32, // elements from one pixel to the next
+    inputs: u32, // groups or channels that an output is made of
+    runs: u32, // runs of groups that they lie in
+    out_groups: u32,
     stride: u32, // pixels
     padding: u32, // pixels
+    rows: u32, // rows that one invocation computes
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> planes: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
 
 override KERNEL: u32 = 3u;
 override RELU: bool = false;
+override SHARED: bool = true;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let pixel = id.x;
-    let tile = id.y;
-    if pixel >= params.y_height * params.y_width {
+    let group = id.y;
+    if pixel * 4u >= params.y_group {
         return;
     }
-    let per_group = params.out_channels / params.groups;
-    let tiles = (per_group + 3u) / 4u;
-    let group = tile / tiles;
-    let first = tile % tiles * 4u;
-
+    let image = id.z * params.x_image;
     let top = i32(pixel / params.y_width * params.stride) - i32(params.padding);
     let left = i32(pixel % params.y_width * params.stride) - i32(params.padding);
-    var acc = bias[tile];
-    var w = tile * params.in_channels * KERNEL * KERNEL;
-    for (var i = 0u; i < params.in_channels; i++) {
-        let plane = id.z * params.x_image + planes[group * params.in_channels + i];
+    var acc = bias[group];
+    var w = group * params.inputs * KERNEL * KERNEL;
+    for (var i = 0u; i < params.inputs; i++) {
+        var at = vec4<u32>(image);
+        if SHARED {
+            at.x += planes[i];
+        } else {
+            let entry = (group * params.inputs + i) * 4u;
+            at += vec4<u32>(planes[entry], planes[entry + 1u], planes[entry + 2u], planes[entry + 3u]);
+        }
         for (var ky = 0u; ky < KERNEL; ky++) {
             let row = top + i32(ky);
             for (var kx = 0u; kx < KERNEL; kx++) {
                 let column = left + i32(kx);
                 if row >= 0 && row < i32(params.x_height) && column >= 0 && column < i32(params.x_width) {
-                    acc += weight[w] * x[plane + u32(row) * params.x_width + u32(column)];
+                    let p = (u32(row) * params.x_width + u32(column)) * params.x_pixel;
+                    if SHARED {
+                        acc += weight[w] * x[at.x + p];
+                    } else {
+                        acc += weight[w] * vec4<f32>(x[at.x + p], x[at.y + p], x[at.z + p], x[at.w + p]);
+                    }
                 }
                 w++;
             }
         }
     }
-    if RELU {
-        acc = max(acc, vec4<f32>());
-    }
-
-    let at = id.z * params.y_image + params.y_offset + (group * per_group + first) * params.y_plane + pixel;
-    let rest = per_group - first;
-    y[at] = acc.x;
-    if rest > 1u { y[at + params.y_plane] = acc.y; }
-    if rest > 2u { y[at + 2u * params.y_plane] = acc.z; }
-    if rest > 3u { y[at + 3u * params.y_plane] = acc.w; }
+    let out = (id.z * params.y_image + params.y_offset + group * params.y_group) / 4u + pixel;
+    y[out] = select(acc, max(acc, vec4<f32>()), RELU);
 }

@@ -1,59 +1,139 @@
-// A convolution that keeps channels apart: y[c, p] = act(bias[c] + sum over ky, kx of
-// weight[c, ky, kx] * x[planes[c], p * stride + (ky, kx) - padding]), for each image.
+// A 3x3 convolution that keeps channels apart: y[c, p] = act(bias[c] + sum over ky, kx of weight[c, ky, kx] *
+// x[c, p * STRIDE + (ky, kx) - padding]), for each image. Channels lie in groups of 4.
 //
-// One invocation computes one pixel of one channel. Dispatch: (pixels / 64, channels, batch), rounded up.
-// weight: [channel][KERNEL][KERNEL]. bias: [channel].
+// One invocation computes one column of one group, `rows` rows of it, and reads each of its 3 x 3 windows but for the rows
+// that the window above had too. Dispatch: (columns * height / rows / WORKGROUP, groups, batch), rounded up. planes: the
+// element of x at which each channel lies, or where GROUPED only the first of each group counts, whose others lie beside
+// it. weight: [group][3][3][4]. bias: [group].
 
 struct Params {
     x_image: u32, // elements from one image to the next
     y_image: u32,
-    y_offset: u32, // element at which the first plane begins
-    y_plane: u32, // elements from one plane to the next
+    y_offset: u32, // element at which the first group of 4 channels begins
+    y_group: u32, // elements from one group to the next
     x_height: u32, // pixels
     x_width: u32,
     y_height: u32,
     y_width: u32,
-    in_channels: u32, // of one group
-    out_channels: u32, // of all groups
-    groups: u32,
+    x_pixel: u32, // elements from one pixel to the next
+    inputs: u32, // groups or channels that an output is made of
+    runs: u32, // runs of groups that they lie in
+    out_groups: u32,
     stride: u32, // pixels
     padding: u32, // pixels
+    rows: u32, // rows that one invocation computes
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> planes: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@group(0) @binding(4) var<storage, read> weight: array<f32>;
-@group(0) @binding(5) var<storage, read> bias: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> planes: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
 
-override KERNEL: u32 = 3u;
+override WORKGROUP: u32 = 64u;
 override RELU: bool = false;
+override STRIDE: u32 = 1u;
+override GROUPED: bool = true;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let pixel = id.x;
-    let channel = id.y;
-    if pixel >= params.y_height * params.y_width {
+// Three neighbours in a row.
+struct Window {
+    left: vec4<f32>,
+    middle: vec4<f32>,
+    right: vec4<f32>,
+}
+
+// Where the columns of the windows lie in a row of x, and whether they do.
+struct Columns {
+    left: u32,
+    middle: u32,
+    right: u32,
+    left_inside: bool,
+    middle_inside: bool,
+    right_inside: bool,
+}
+
+fn element(i: u32) -> f32 {
+    return x[i / 4u][i % 4u];
+}
+
+// Pixel `p` of 4 channels.
+fn pixel(at: vec4<u32>, p: u32) -> vec4<f32> {
+    if GROUPED {
+        return x[at.x / 4u + p];
+    }
+    let i = at + p * params.x_pixel;
+    return vec4<f32>(element(i.x), element(i.y), element(i.z), element(i.w));
+}
+
+fn load(at: vec4<u32>, row: i32, columns: Columns) -> Window {
+    let inside = row >= 0 && row < i32(params.x_height);
+    let start = u32(clamp(row, 0, i32(params.x_height) - 1)) * params.x_width;
+    return Window(
+        select(vec4<f32>(), pixel(at, start + columns.left), inside && columns.left_inside),
+        select(vec4<f32>(), pixel(at, start + columns.middle), inside && columns.middle_inside),
+        select(vec4<f32>(), pixel(at, start + columns.right), inside && columns.right_inside),
+    );
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let strip = workgroup.x * WORKGROUP + local;
+    let group = workgroup.y;
+    let column = strip % params.y_width;
+    let first = strip / params.y_width * params.rows;
+    if first >= params.y_height {
         return;
     }
-    let top = i32(pixel / params.y_width * params.stride) - i32(params.padding);
-    let left = i32(pixel % params.y_width * params.stride) - i32(params.padding);
-    let plane = id.z * params.x_image + planes[channel];
-    var acc = bias[channel];
-    var w = channel * KERNEL * KERNEL;
-    for (var ky = 0u; ky < KERNEL; ky++) {
-        let row = top + i32(ky);
-        for (var kx = 0u; kx < KERNEL; kx++) {
-            let column = left + i32(kx);
-            if row >= 0 && row < i32(params.x_height) && column >= 0 && column < i32(params.x_width) {
-                acc += weight[w] * x[plane + u32(row) * params.x_width + u32(column)];
-            }
-            w++;
+    let last = i32(params.x_width) - 1;
+    let left = i32(column * STRIDE) - i32(params.padding);
+    let columns = Columns(
+        u32(clamp(left, 0, last)),
+        u32(clamp(left + 1, 0, last)),
+        u32(clamp(left + 2, 0, last)),
+        left >= 0 && left <= last,
+        left + 1 >= 0 && left + 1 <= last,
+        left + 2 <= last,
+    );
+    let at = planes[group] + workgroup.z * params.x_image;
+    let w0 = weight[group * 9u];
+    let w1 = weight[group * 9u + 1u];
+    let w2 = weight[group * 9u + 2u];
+    let w3 = weight[group * 9u + 3u];
+    let w4 = weight[group * 9u + 4u];
+    let w5 = weight[group * 9u + 5u];
+    let w6 = weight[group * 9u + 6u];
+    let w7 = weight[group * 9u + 7u];
+    let w8 = weight[group * 9u + 8u];
+    let b = bias[group];
+
+    var out = (workgroup.z * params.y_image + params.y_offset + group * params.y_group) / 4u;
+    out += first * params.y_width + column;
+    var row = i32(first * STRIDE) - i32(params.padding);
+    var top = load(at, row, columns);
+    var middle = load(at, row + 1, columns);
+    var bottom = load(at, row + 2, columns);
+    let end = min(first + params.rows, params.y_height);
+    for (var i = first; i < end; i++) {
+        var acc = b + w0 * top.left + w1 * top.middle + w2 * top.right;
+        acc += w3 * middle.left + w4 * middle.middle + w5 * middle.right;
+        acc += w6 * bottom.left + w7 * bottom.middle + w8 * bottom.right;
+        y[out] = select(acc, max(acc, vec4<f32>()), RELU);
+        out += params.y_width;
+        if i + 1u == end {
+            break;
         }
+        row += i32(STRIDE);
+        if STRIDE == 1u {
+            top = middle;
+            middle = bottom;
+        } else if STRIDE == 2u {
+            top = bottom;
+            middle = load(at, row + 1, columns);
+        } else {
+            top = load(at, row, columns);
+            middle = load(at, row + 1, columns);
+        }
+        bottom = load(at, row + 2, columns);
     }
-    if RELU {
-        acc = max(acc, 0.0);
-    }
-    y[id.z * params.y_image + params.y_offset + channel * params.y_plane + pixel] = acc;
 }

@@ -1,54 +1,62 @@
-// A fully connected layer: y[o] = act(bias[o] + sum over k of weight[o, k] * x[planes[k]]), for each image.
+// A fully connected layer: y[o] = act(bias[o] + sum over k of weight[o, k] * x[k]), for each image.
 //
-// One invocation computes one output. Dispatch: (out / 64, 1, batch), rounded up. Here planes says where each input
-// element lies, its end padded by any valid place to a multiple of 4. weight: [in / 4][out][4], padded by zeros, so
-// that neighbours read neighbouring weights. bias: [out].
+// One invocation computes one group of 4 outputs. Dispatch: (groups / 64, 1, batch), rounded up. planes: where in x, 4
+// inputs at a time, each lies, its end padded by any valid place; where DENSE only its first entry counts, from which on
+// all inputs lie one behind the other. weight: [in / 4][groups][4 in][4 out], padded by zeros, so that neighbours read
+// neighbouring weights. bias: [groups], likewise.
 
 struct Params {
     x_image: u32, // elements from one image to the next
     y_image: u32,
-    y_offset: u32, // element at which the first plane begins
-    y_plane: u32, // elements from one plane to the next
+    y_offset: u32, // element at which the first group of 4 channels begins
+    y_group: u32, // elements from one group to the next
     x_height: u32, // pixels
     x_width: u32,
     y_height: u32,
     y_width: u32,
-    in_channels: u32, // of one group
-    out_channels: u32, // of all groups
-    groups: u32,
+    x_pixel: u32, // elements from one pixel to the next
+    inputs: u32, // groups or channels that an output is made of
+    runs: u32, // runs of groups that they lie in
+    out_groups: u32,
     stride: u32, // pixels
     padding: u32, // pixels
+    rows: u32, // rows that one invocation computes
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> planes: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> bias: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> planes: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> weight: array<mat4x4<f32>>;
+@group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
 
 override RELU: bool = false;
+override DENSE: bool = true;
+
+fn element(i: u32) -> f32 {
+    return x[i / 4u][i % 4u];
+}
+
+// Inputs `4 k` to `4 k + 3`.
+fn load(image: u32, k: u32) -> vec4<f32> {
+    if DENSE {
+        return x[(image + planes[0].x) / 4u + k];
+    }
+    let i = planes[k] + image;
+    return vec4<f32>(element(i.x), element(i.y), element(i.z), element(i.w));
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let out = id.x;
-    if out >= params.out_channels {
+    let group = id.x;
+    if group >= params.out_groups {
         return;
     }
     let image = id.z * params.x_image;
-    var acc = vec4<f32>();
-    for (var k = 0u; k * 4u < params.in_channels; k++) {
-        let v = vec4<f32>(
-            x[image + planes[k * 4u]],
-            x[image + planes[k * 4u + 1u]],
-            x[image + planes[k * 4u + 2u]],
-            x[image + planes[k * 4u + 3u]],
-        );
-        acc += weight[k * params.out_channels + out] * v;
+    var acc = bias[group];
+    for (var k = 0u; k < params.inputs; k++) {
+        acc += weight[k * params.out_groups + group] * load(image, k);
     }
-    var sum = acc.x + acc.y + (acc.z + acc.w) + bias[out];
-    if RELU {
-        sum = max(sum, 0.0);
-    }
-    y[id.z * params.y_image + params.y_offset + out * params.y_plane] = sum;
+    let out = (id.z * params.y_image + params.y_offset) / 4u + group;
+    y[out] = select(acc, max(acc, vec4<f32>()), RELU);
 }

@@ -1,51 +1,90 @@
-// A max pool: y[c, p] = the largest x[planes[c], p * stride + (ky, kx) - padding] inside the image, for each image.
+// A max pool: y[c, p] = the largest x[c, p * STRIDE + (ky, kx) - padding] inside the image, for each image. Channels lie in
+// groups of 4.
 //
-// One invocation computes one pixel of one channel. Dispatch: (pixels / 64, channels, batch), rounded up. The padding
-// must be less than KERNEL, so that no window lies outside the image.
+// One invocation computes one column of one group, `rows` rows of it. The padding must be less than KERNEL, so that no
+// window lies outside the image. Dispatch: (columns * height / rows / WORKGROUP, groups, batch), rounded up. planes: the element
+// of x at which each channel lies, or where GROUPED only the first of each group counts, whose others lie beside it.
 
 struct Params {
     x_image: u32, // elements from one image to the next
     y_image: u32,
-    y_offset: u32, // element at which the first plane begins
-    y_plane: u32, // elements from one plane to the next
+    y_offset: u32, // element at which the first group of 4 channels begins
+    y_group: u32, // elements from one group to the next
     x_height: u32, // pixels
     x_width: u32,
     y_height: u32,
     y_width: u32,
-    in_channels: u32, // of one group
-    out_channels: u32, // of all groups
-    groups: u32,
+    x_pixel: u32, // elements from one pixel to the next
+    inputs: u32, // groups or channels that an output is made of
+    runs: u32, // runs of groups that they lie in
+    out_groups: u32,
     stride: u32, // pixels
     padding: u32, // pixels
+    rows: u32, // rows that one invocation computes
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> planes: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> planes: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
+override WORKGROUP: u32 = 64u;
 override KERNEL: u32 = 3u;
+override STRIDE: u32 = 2u;
+override GROUPED: bool = true;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let pixel = id.x;
-    let channel = id.y;
-    if pixel >= params.y_height * params.y_width {
+fn element(i: u32) -> f32 {
+    return x[i / 4u][i % 4u];
+}
+
+// Pixel `p` of 4 channels.
+fn load(at: vec4<u32>, p: u32) -> vec4<f32> {
+    if GROUPED {
+        return x[at.x / 4u + p];
+    }
+    let i = at + p * params.x_pixel;
+    return vec4<f32>(element(i.x), element(i.y), element(i.z), element(i.w));
+}
+
+// The largest of a row's pixels from `left` on. Those outside are replaced by the nearest ones inside the window.
+fn row_maximum(at: vec4<u32>, row: u32, left: i32) -> vec4<f32> {
+    let last = i32(params.x_width) - 1;
+    var best = load(at, row * params.x_width + u32(clamp(left, 0, last)));
+    for (var kx = 1u; kx < KERNEL; kx++) {
+        let column = u32(clamp(left + i32(kx), max(left, 0), last));
+        best = max(best, load(at, row * params.x_width + column));
+    }
+    return best;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let strip = workgroup.x * WORKGROUP + local;
+    let group = workgroup.y;
+    let column = strip % params.y_width;
+    let first = strip / params.y_width * params.rows;
+    if first >= params.y_height {
         return;
     }
-    let top = i32(pixel / params.y_width * params.stride) - i32(params.padding);
-    let left = i32(pixel % params.y_width * params.stride) - i32(params.padding);
-    let bottom_row = i32(params.x_height) - 1;
-    let right_column = i32(params.x_width) - 1;
-    let plane = id.z * params.x_image + planes[channel];
-    // A window's pixels outside the image are replaced by its nearest ones inside, which changes no maximum.
-    var best = x[plane + u32(clamp(top, 0, bottom_row)) * params.x_width + u32(clamp(left, 0, right_column))];
-    for (var ky = 0u; ky < KERNEL; ky++) {
-        let row = u32(clamp(top + i32(ky), max(top, 0), bottom_row));
-        for (var kx = 0u; kx < KERNEL; kx++) {
-            let column = u32(clamp(left + i32(kx), max(left, 0), right_column));
-            best = max(best, x[plane + row * params.x_width + column]);
+    let left = i32(column * STRIDE) - i32(params.padding);
+    let at = planes[group] + workgroup.z * params.x_image;
+    var out = (workgroup.z * params.y_image + params.y_offset + group * params.y_group) / 4u;
+    out += first * params.y_width + column;
+    let last_row = i32(params.x_height) - 1;
+    let end = min(first + params.rows, params.y_height);
+    var bottom = vec4<f32>();
+    for (var i = first; i < end; i++) {
+        let top = i32(i * STRIDE) - i32(params.padding);
+        // The last row of a window can be the first of the next.
+        var best = bottom;
+        if STRIDE + 1u != KERNEL || i == first {
+            best = row_maximum(at, u32(clamp(top, 0, last_row)), left);
         }
+        for (var ky = 1u; ky < KERNEL; ky++) {
+            bottom = row_maximum(at, u32(clamp(top + i32(ky), max(top, 0), last_row)), left);
+            best = max(best, bottom);
+        }
+        y[out] = best;
+        out += params.y_width;
     }
-    y[id.z * params.y_image + params.y_offset + channel * params.y_plane + pixel] = best;
 }

@@ -1,44 +1,62 @@
-// The mean of each plane: y[c] = sum over p of x[planes[c], p] / pixels, for each image.
+// The mean of each plane: y[c] = sum over p of x[c, p] / pixels, for each image. Channels lie in groups of 4.
 //
-// One invocation computes one channel. Dispatch: (channels / 64, 1, batch), rounded up.
+// One invocation computes one group. Dispatch: (groups / WORKGROUP, 1, batch), rounded up. planes: the element of x at which each
+// channel lies, or where GROUPED only the first of each group counts, whose others lie beside it.
 
 struct Params {
     x_image: u32, // elements from one image to the next
     y_image: u32,
-    y_offset: u32, // element at which the first plane begins
-    y_plane: u32, // elements from one plane to the next
+    y_offset: u32, // element at which the first group of 4 channels begins
+    y_group: u32, // elements from one group to the next
     x_height: u32, // pixels
     x_width: u32,
     y_height: u32,
     y_width: u32,
-    in_channels: u32, // of one group
-    out_channels: u32, // of all groups
-    groups: u32,
+    x_pixel: u32, // elements from one pixel to the next
+    inputs: u32, // groups or channels that an output is made of
+    runs: u32, // runs of groups that they lie in
+    out_groups: u32,
     stride: u32, // pixels
     padding: u32, // pixels
+    rows: u32, // rows that one invocation computes
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> planes: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> planes: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
-@compute @workgroup_size(64)
+override WORKGROUP: u32 = 64u;
+override GROUPED: bool = true;
+
+fn element(i: u32) -> f32 {
+    return x[i / 4u][i % 4u];
+}
+
+// Pixel `p` of 4 channels.
+fn load(at: vec4<u32>, p: u32) -> vec4<f32> {
+    if GROUPED {
+        return x[at.x / 4u + p];
+    }
+    let i = at + p * params.x_pixel;
+    return vec4<f32>(element(i.x), element(i.y), element(i.z), element(i.w));
+}
+
+@compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let channel = id.x;
-    if channel >= params.out_channels {
+    let group = id.x;
+    if group >= params.out_groups {
         return;
     }
-    let plane = id.z * params.x_image + planes[channel];
-    let pixels = params.x_height * params.x_width;
+    let at = planes[group] + id.z * params.x_image;
     // One sum a row keeps the rounding error of large images small.
-    var sum = 0.0;
+    var sum = vec4<f32>();
     for (var row = 0u; row < params.x_height; row++) {
-        var part = 0.0;
+        var part = vec4<f32>();
         for (var column = 0u; column < params.x_width; column++) {
-            part += x[plane + row * params.x_width + column];
+            part += load(at, row * params.x_width + column);
         }
         sum += part;
     }
-    y[id.z * params.y_image + params.y_offset + channel * params.y_plane] = sum / f32(pixels);
+    y[(id.z * params.y_image + params.y_offset) / 4u + group] = sum / f32(params.x_height * params.x_width);
 }

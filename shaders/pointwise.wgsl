@@ -1,87 +1,88 @@
-// A 1x1 convolution: y[o, p] = act(bias[o] + sum over k of weight[o, k] * x[planes[k], p]), for each image.
+// A 1x1 convolution: y[o, p] = act(bias[o] + sum over k of weight[o, k] * x[k, p]), for each image. Channels lie in groups
+// of 4.
 //
-// One invocation computes 4 neighbouring pixels of 8 output channels. Dispatch: (pixels / 4 / 8, out / 8 / 8, batch),
-// each rounded up. x and y hold planes whose stride is a multiple of 4; the pixels that pad them are computed too and
-// hold nothing. weight: [out / 8][in][8], padded by zeros. bias: [out / 8][8], likewise.
+// One invocation computes 4 pixels of 2 groups of outputs. Dispatch: (pixels / 32, groups / 16, batch), rounded up. runs:
+// the first and the end, in units of 4 elements, of groups that follow each other in x. weight: [tile][in group][2 groups]
+// [4 in][4 out], padded by zeros. bias: [tile][2 groups], likewise.
 
 struct Params {
     x_image: u32, // elements from one image to the next
     y_image: u32,
-    y_offset: u32, // element at which the first plane begins
-    y_plane: u32, // elements from one plane to the next
+    y_offset: u32, // element at which the first group of 4 channels begins
+    y_group: u32, // elements from one group to the next
     x_height: u32, // pixels
     x_width: u32,
     y_height: u32,
     y_width: u32,
-    in_channels: u32, // of one group
-    out_channels: u32, // of all groups
-    groups: u32,
+    x_pixel: u32, // elements from one pixel to the next
+    inputs: u32, // groups or channels that an output is made of
+    runs: u32, // runs of groups that they lie in
+    out_groups: u32,
     stride: u32, // pixels
     padding: u32, // pixels
+    rows: u32, // rows that one invocation computes
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> planes: array<u32>;
+@group(0) @binding(2) var<storage, read> runs: array<vec2<u32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> weight: array<mat4x4<f32>>;
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
 
 override RELU: bool = false;
 
-fn activate(v: vec4<f32>) -> vec4<f32> {
-    if RELU {
-        return max(v, vec4<f32>());
+fn same(v: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(v, v, v, v);
+}
+
+fn store_one(at: u32, pixel: u32, value: vec4<f32>) {
+    if pixel * 4u < params.y_group {
+        y[at + pixel] = select(value, max(value, vec4<f32>()), RELU);
     }
-    return v;
+}
+
+fn store(image: u32, group: u32, pixel: u32, acc: mat4x4<f32>) {
+    if group < params.out_groups {
+        let at = (image * params.y_image + params.y_offset + group * params.y_group) / 4u;
+        store_one(at, pixel, acc[0]);
+        store_one(at, pixel + 8u, acc[1]);
+        store_one(at, pixel + 16u, acc[2]);
+        store_one(at, pixel + 24u, acc[3]);
+    }
 }
 
 @compute @workgroup_size(8, 8)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let quad = id.x;
-    let tile = id.y;
-    let out = tile * 8u;
-    if quad * 4u >= params.y_plane || out >= params.out_channels {
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_id) local: vec3<u32>,
+) {
+    let pixels = params.y_group / 4u;
+    let pixel = workgroup.x * 32u + local.x;
+    let tile = workgroup.y * 8u + local.y;
+    let group = tile * 2u;
+    if group >= params.out_groups {
         return;
     }
+    // Pixels past the last are computed as the last, and not stored.
+    let image = workgroup.z * params.x_image / 4u;
+    let at0 = image + min(pixel, pixels - 1u);
+    let at1 = image + min(pixel + 8u, pixels - 1u);
+    let at2 = image + min(pixel + 16u, pixels - 1u);
+    let at3 = image + min(pixel + 24u, pixels - 1u);
 
-    let low = bias[tile * 2u];
-    let high = bias[tile * 2u + 1u];
-    var acc0 = vec4<f32>(low.x);
-    var acc1 = vec4<f32>(low.y);
-    var acc2 = vec4<f32>(low.z);
-    var acc3 = vec4<f32>(low.w);
-    var acc4 = vec4<f32>(high.x);
-    var acc5 = vec4<f32>(high.y);
-    var acc6 = vec4<f32>(high.z);
-    var acc7 = vec4<f32>(high.w);
-
-    let image = id.z * params.x_image;
-    var w = tile * params.in_channels * 2u;
-    for (var k = 0u; k < params.in_channels; k++) {
-        let v = x[(image + planes[k]) / 4u + quad];
-        let a = weight[w];
-        let b = weight[w + 1u];
-        acc0 += a.x * v;
-        acc1 += a.y * v;
-        acc2 += a.z * v;
-        acc3 += a.w * v;
-        acc4 += b.x * v;
-        acc5 += b.y * v;
-        acc6 += b.z * v;
-        acc7 += b.w * v;
-        w += 2u;
+    var acc0 = same(bias[group]);
+    var acc1 = same(bias[group + 1u]);
+    var w = tile * params.inputs * 2u;
+    for (var r = 0u; r < params.runs; r++) {
+        let run = runs[r];
+        for (var k = run.x; k < run.y; k += pixels) {
+            let v = mat4x4<f32>(x[at0 + k], x[at1 + k], x[at2 + k], x[at3 + k]);
+            acc0 += weight[w] * v;
+            acc1 += weight[w + 1u] * v;
+            w += 2u;
+        }
     }
-
-    let stride = params.y_plane / 4u;
-    let at = (id.z * params.y_image + params.y_offset) / 4u + out * stride + quad;
-    let rest = params.out_channels - out;
-    y[at] = activate(acc0);
-    if rest > 1u { y[at + stride] = activate(acc1); }
-    if rest > 2u { y[at + 2u * stride] = activate(acc2); }
-    if rest > 3u { y[at + 3u * stride] = activate(acc3); }
-    if rest > 4u { y[at + 4u * stride] = activate(acc4); }
-    if rest > 5u { y[at + 5u * stride] = activate(acc5); }
-    if rest > 6u { y[at + 6u * stride] = activate(acc6); }
-    if rest > 7u { y[at + 7u * stride] = activate(acc7); }
+    store(workgroup.z, group, pixel, acc0);
+    store(workgroup.z, group + 1u, pixel, acc1);
 }

@@ -333,8 +333,9 @@ fn bench_prints_one_json_object() {
     let (out, err, code) = run(env!("CARGO_BIN_EXE_pretrained"), &arguments);
     let object: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
     let keys: Vec<&String> = object.as_object().unwrap().keys().collect();
-    assert_eq!(keys.len(), 11, "{out}");
-    for key in ["min_ms", "median_ms", "p95_ms", "p99_ms", "load_ms", "first_run_ms"] {
+    assert_eq!(keys.len(), 14, "{out}");
+    let positive = ["min_ms", "median_ms", "p95_ms", "p99_ms", "load_ms", "first_run_ms", "images_per_second"];
+    for key in positive.into_iter().chain(["decode_ms", "preprocess_ms"]) {
         assert!(object[key].as_f64().unwrap() > 0.0, "{key}");
     }
     assert!(object["min_ms"].as_f64() <= object["median_ms"].as_f64() && code == 0);

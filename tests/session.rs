@@ -5,10 +5,12 @@ mod common;
 use common::{devices, gpus, relative_error};
 use pretrained::graph::Shape;
 use pretrained::zoo::ShuffleNetV2;
-use pretrained::{CpuOptions, Device, Error, Model, Session};
+use pretrained::{CpuOptions, Device, DeviceChoice, Error, Model, Session, Ticket};
 use rayon::prelude::*;
+use std::future::Future;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 
 /// A small network with weights that differ from each other.
 fn model() -> Model {
@@ -177,4 +179,139 @@ fn a_session_outlives_its_device() {
             }
         });
     }
+}
+
+/// Wakes the thread that waits for a future.
+struct Unpark(std::thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on(ticket: Ticket) -> pretrained::Result<Vec<f32>> {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut ticket = std::pin::pin!(ticket);
+    loop {
+        match ticket.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(results) => return results,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[test]
+fn batches_in_flight_come_back_each_with_its_own_results() {
+    let model = model();
+    for device in devices() {
+        let mut session = Session::new(&device, &model, SHAPE, 3).unwrap();
+        let all = images(SHAPE, 6);
+        let batches: Vec<&[f32]> = [(0, 1), (1, 3), (3, 4), (4, 6), (2, 5)]
+            .map(|(from, to)| &all[from * SHAPE.elements()..to * SHAPE.elements()])
+            .to_vec();
+        let expected: Vec<Vec<f32>> = batches.iter().map(|batch| session.run(batch).unwrap()).collect();
+        let mut tickets: Vec<Ticket> = batches.iter().map(|batch| session.submit(batch).unwrap()).collect();
+        // The last first, one of them awaited, and one given up.
+        assert_eq!(tickets.pop().unwrap().wait().unwrap(), expected[4], "{}", device.name());
+        assert_eq!(block_on(tickets.pop().unwrap()).unwrap(), expected[3], "{}", device.name());
+        drop(tickets.pop());
+        assert_eq!(block_on(tickets.remove(0)).unwrap(), expected[0], "{}", device.name());
+        drop(session);
+        assert_eq!(tickets.remove(0).wait().unwrap(), expected[1], "{}", device.name());
+    }
+}
+
+#[test]
+fn large_batches_give_what_their_images_give_alone() {
+    let (model, shape) = (model(), Shape::new(3, 17, 19));
+    let all = images(shape, 256);
+    for device in gpus() {
+        let mut session = Session::new(&device, &model, shape, 256).unwrap();
+        let together = session.run(&all).unwrap();
+        for image in [0, 100, 255] {
+            let alone = session.run(&all[image * shape.elements()..][..shape.elements()]).unwrap();
+            assert!(relative_error(&together[image * 4..][..4], &alone) <= 1e-6, "{image} on {}", device.name());
+        }
+    }
+}
+
+#[test]
+fn a_profile_has_every_step_and_its_work() {
+    let network = ShuffleNetV2::by_name("shufflenetv2_x0_5", 10).unwrap().network();
+    let values = network.graph.parameters().iter().map(|p| vec![0.1; p.shape.iter().product()]).collect();
+    let model = Model::from_weights(network, values).unwrap();
+    let shape = Shape::new(3, 64, 64);
+    for device in gpus() {
+        let mut session = Session::new(&device, &model, shape, 2).unwrap();
+        let steps = session.profile(&images(shape, 2)).unwrap();
+        assert_eq!(steps.len(), 59, "{}", device.name());
+        // 3x3 kernels of 3 inputs for 24 outputs of 32x32 pixels and 2 images; a multiplication and an addition each.
+        assert_eq!(steps[0].operations, 2 * 27 * 24 * 32 * 32 * 2);
+        assert_eq!((steps[0].name.as_str(), steps[0].output, steps[0].batch), ("conv1.0", Shape::new(24, 32, 32), 2));
+        assert_eq!(steps[0].bytes, 4 * (2 * (3 * 64 * 64 + 24 * 32 * 32) + 24 * 28));
+        assert!(steps.iter().map(|step| step.time).sum::<std::time::Duration>().as_nanos() > 0);
+    }
+}
+
+#[test]
+fn a_device_that_is_lost_is_an_error_and_can_be_opened_again() {
+    let model = model();
+    for name in gpus().iter().map(Device::name) {
+        let open = || Device::open(&DeviceChoice::Named(name.clone())).unwrap();
+        let device = open();
+        let mut session = Session::new(&device, &model, SHAPE, 1).unwrap();
+        let image = images(SHAPE, 1);
+        let expected = session.run(&image).unwrap();
+        let under_way = session.submit(&image).unwrap();
+        device.close();
+        // What was under way may have come through.
+        if let Err(error) = under_way.wait() {
+            assert!(matches!(error, Error::Device(_)), "{error}");
+        }
+        for _ in 0..3 {
+            let error = session.run(&image).unwrap_err();
+            assert!(matches!(&error, Error::Device(reason) if reason.contains("lost")), "{error}");
+        }
+        assert!(matches!(Session::new(&device, &model, SHAPE, 1), Err(Error::Device(_))));
+        let again = Session::new(&open(), &model, SHAPE, 1).unwrap().run(&image).unwrap();
+        assert_eq!(again, expected);
+    }
+}
+
+/// `PRETRAINED_RUNS` makes it longer.
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_stays_flat_over_many_runs() {
+    // In a process of its own, whose memory no other test takes.
+    const ALONE: &str = "PRETRAINED_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+        alone.args(["--exact", "memory_stays_flat_over_many_runs", "--nocapture"]).env(ALONE, "1");
+        assert!(alone.status().unwrap().success());
+        return;
+    }
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap()
+    };
+    let runs = std::env::var("PRETRAINED_RUNS").map_or(2000, |runs| runs.parse().unwrap());
+    let (model, shape) = (model(), Shape::new(3, 17, 19));
+    let image = images(shape, 1);
+    let Some(device) = gpus().into_iter().next() else { return };
+    let mut session = Session::new(&device, &model, shape, 1).unwrap();
+    let mut run = |runs: usize| {
+        for _ in 0..runs / 2 {
+            let ticket = session.submit(&image).unwrap();
+            session.run(&image).unwrap();
+            ticket.wait().unwrap();
+        }
+    };
+    run(runs / 4);
+    let before = resident();
+    run(runs);
+    let grown = resident().saturating_sub(before);
+    println!("{runs} runs on {}: {grown} KiB more", device.name());
+    assert!(grown < 8 << 10, "{runs} runs took {grown} KiB more");
 }

@@ -12,19 +12,45 @@ fn shaders() -> Vec<(String, String)> {
     wgsl.map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap())).collect()
 }
 
-/// Parses and validates with no capability beyond the core of WebGPU, and hands the result on with overrides resolved.
+/// Parses and validates with no capability beyond the core of WebGPU, but for subgroup operations where a shader has
+/// them, and hands the result on once for each value that an override may take.
 fn each(check: impl Fn(&str, &naga::Module, &ModuleInfo)) {
     let shaders = shaders();
-    assert!(shaders.len() >= 7, "found only {} shaders", shaders.len());
+    assert!(shaders.len() >= 11, "found only {} shaders", shaders.len());
     for (name, source) in shaders {
         let module = naga::front::wgsl::parse_str(&source)
             .unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(&source, &name)));
-        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+        let mut capabilities = Capabilities::empty();
+        capabilities.set(Capabilities::SUBGROUP, source.contains("subgroup"));
+        let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+        validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
+        validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
         let info =
             validator.validate(&module).unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(&source, &name)));
-        let (module, info) = process_overrides(&module, &info, None, &Default::default()).unwrap();
-        check(&name, &module, &info);
+        for constants in variants(&module) {
+            let name = format!("{name} with {constants:?}");
+            let constants = constants.into_iter().collect();
+            let (module, info) = process_overrides(&module, &info, None, &constants).unwrap();
+            check(&name, &module, &info);
+        }
     }
+}
+
+/// The defaults, and each override by itself at each value that kernels.rs gives it.
+fn variants(module: &naga::Module) -> Vec<Vec<(String, f64)>> {
+    let mut variants = vec![Vec::new()];
+    for (_, constant) in module.overrides.iter() {
+        let name = constant.name.clone().unwrap();
+        let values: &[f64] = match name.as_str() {
+            "RELU" | "GROUPED" | "SHARED" | "DENSE" => &[0.0, 1.0],
+            "KERNEL" => &[1.0, 2.0, 3.0, 5.0],
+            "STRIDE" => &[1.0, 2.0, 3.0],
+            "WORKGROUP" => &[8.0, 64.0],
+            _ => panic!("no values are known for {name}"),
+        };
+        variants.extend(values.iter().map(|value| vec![(name.clone(), *value)]));
+    }
+    variants
 }
 
 #[test]

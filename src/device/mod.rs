@@ -6,8 +6,12 @@ pub mod cpu;
 mod fastest;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+mod profile;
+mod ticket;
 
 pub use choice::{DeviceChoice, DeviceInfo, DeviceKind};
+pub use profile::StepTime;
+pub use ticket::Ticket;
 
 use crate::error::{Error, Result};
 use crate::graph::Shape;
@@ -81,6 +85,16 @@ impl Device {
         Ok(Self(Kind::Cpu(Arc::new(cpu::Context::new(options)?))))
     }
 
+    /// Gives the device back to its driver, with all memory that sessions hold there. Whatever they do from now on is an
+    /// [`Error::Device`]; open the device again, and make new ones. The `cpu` device has nothing to give back.
+    pub fn close(&self) {
+        match &self.0 {
+            Kind::Cpu(_) => {}
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(context) => context.close(),
+        }
+    }
+
     /// What people call it, such as `NVIDIA H200 (Vulkan)` or `cpu`.
     pub fn name(&self) -> String {
         match &self.0 {
@@ -146,6 +160,39 @@ impl Session {
     /// [`Error::Usage`] where the batch is empty, over the maximum, or not a whole number of images;
     /// [`Error::Device`] where the device fails.
     pub fn run(&mut self, batch: &[f32]) -> Result<Vec<f32>> {
+        self.submit(batch)?.wait()
+    }
+
+    /// Begins to run a batch as [`run`](Self::run) would, and does not wait for its results. Several batches may be on
+    /// their way at once; they run in the order in which they were submitted.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); what goes wrong later, the ticket tells.
+    pub fn submit(&mut self, batch: &[f32]) -> Result<Ticket> {
+        let count = self.images(batch)?;
+        match &mut self.runner {
+            Runner::Cpu(session) => session.run(batch).map(Ticket::done),
+            #[cfg(feature = "gpu")]
+            Runner::Gpu(session) => session.submit(batch, count).map(Ticket::gpu),
+        }
+    }
+
+    /// Runs a batch, and says how long each step took. Steps are timed one by one, so that they take longer together than
+    /// a run does.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn profile(&mut self, batch: &[f32]) -> Result<Vec<StepTime>> {
+        let count = self.images(batch)?;
+        match &mut self.runner {
+            Runner::Cpu(session) => session.profile(batch),
+            #[cfg(feature = "gpu")]
+            Runner::Gpu(session) => session.profile(batch, count),
+        }
+    }
+
+    /// How many images a batch holds.
+    fn images(&self, batch: &[f32]) -> Result<usize> {
         let count = batch.len() / self.input.elements();
         if count == 0 || count > self.max_batch || count * self.input.elements() != batch.len() {
             return Err(Error::Usage(format!(
@@ -155,20 +202,7 @@ impl Session {
                 self.input
             )));
         }
-        match &mut self.runner {
-            Runner::Cpu(session) => session.run(batch),
-            #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => session.run(batch, count),
-        }
-    }
-
-    /// PROFILE
-    pub fn profile(&mut self, batch: &[f32]) -> Result<Vec<std::time::Duration>> {
-        match &mut self.runner {
-            Runner::Cpu(session) => session.profile(batch),
-            #[cfg(feature = "gpu")]
-            _ => Ok(Vec::new()),
-        }
+        Ok(count)
     }
 
     /// The shape of one image.

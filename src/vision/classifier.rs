@@ -5,13 +5,13 @@ use crate::bind::Strictness;
 use crate::catalog;
 use crate::checkpoint::{Rename, Renaming, StateDict};
 use crate::device::cpu::CpuOptions;
-use crate::device::{Device, DeviceChoice, Session};
+use crate::device::{Device, DeviceChoice, Session, StepTime, Ticket};
 use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::model::Model;
 use crate::zoo::Network;
 use image::RgbImage;
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::path::{Path, PathBuf};
 
 /// A model that turns images into labelled classes.
@@ -105,24 +105,37 @@ impl Classifier {
     /// # Errors
     /// As [`classify`](Self::classify).
     pub fn run<P: Borrow<Planes>>(&mut self, inputs: &[P]) -> Result<Vec<f32>> {
-        let shape = |input: &P| {
-            let Planes { channels, height, width, .. } = *input.borrow();
-            Shape::new(channels, height, width)
-        };
         let mut logits = Vec::new();
-        for alike in inputs.chunk_by(|a, b| shape(a) == shape(b)) {
-            for batch in alike.chunks(self.max_batch) {
-                let session = self.session(shape(&batch[0]))?;
-                logits.extend(match batch {
-                    [one] => session.run(&one.borrow().values)?,
-                    several => {
-                        let values: Vec<&[f32]> = several.iter().map(|input| &input.borrow().values[..]).collect();
-                        session.run(&values.concat())?
-                    }
-                });
-            }
+        for ticket in self.submit(inputs)? {
+            logits.extend(ticket.wait()?);
         }
         Ok(logits)
+    }
+
+    /// Begins what [`run`](Self::run) does, and does not wait for it: the tickets' results, one after the other, are
+    /// the logits. Meanwhile the next images can be decoded.
+    ///
+    /// # Errors
+    /// As [`classify`](Self::classify).
+    pub fn submit<P: Borrow<Planes>>(&mut self, inputs: &[P]) -> Result<Vec<Ticket>> {
+        let mut tickets = Vec::new();
+        for alike in inputs.chunk_by(|a, b| shape(a) == shape(b)) {
+            for batch in alike.chunks(self.max_batch) {
+                tickets.push(self.session(shape(&batch[0]))?.submit(&values(batch))?);
+            }
+        }
+        Ok(tickets)
+    }
+
+    /// How long each step of the network takes for `inputs`, of which those of the first one's size run as one batch.
+    ///
+    /// # Errors
+    /// As [`classify`](Self::classify); [`Error::Usage`] without inputs.
+    pub fn profile<P: Borrow<Planes>>(&mut self, inputs: &[P]) -> Result<Vec<StepTime>> {
+        let alike = inputs.chunk_by(|a, b| shape(a) == shape(b)).next().unwrap_or_default();
+        let batch = alike.chunks(self.max_batch).next().unwrap_or_default();
+        let first = batch.first().ok_or_else(|| Error::Usage("a profile needs an image".into()))?;
+        self.session(shape(first))?.profile(&values(batch))
     }
 
     /// How many classes there are.
@@ -138,6 +151,19 @@ impl Classifier {
             _ => Session::new(&self.device, &self.model, shape, self.max_batch)?,
         };
         Ok(self.session.insert(session))
+    }
+}
+
+fn shape(input: &impl Borrow<Planes>) -> Shape {
+    let Planes { channels, height, width, .. } = *input.borrow();
+    Shape::new(channels, height, width)
+}
+
+/// Images of one shape as a session takes them.
+fn values<P: Borrow<Planes>>(batch: &[P]) -> Cow<'_, [f32]> {
+    match batch {
+        [one] => Cow::Borrowed(&one.borrow().values),
+        several => several.iter().flat_map(|input| &input.borrow().values).copied().collect(),
     }
 }
 

@@ -106,6 +106,10 @@ pub struct Args {
     #[arg(long)]
     pub timings: bool,
 
+    /// Say what each step of the network takes, for the first batch
+    #[arg(long)]
+    pub profile: bool,
+
     /// List the devices, and stop
     #[arg(long)]
     pub list_devices: bool,

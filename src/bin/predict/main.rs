@@ -7,6 +7,7 @@ mod ahead;
 mod args;
 mod inputs;
 mod output;
+mod profile;
 #[path = "../common/weights.rs"]
 mod weights;
 
@@ -16,7 +17,7 @@ use indicatif::ProgressBar;
 use inputs::Input;
 use output::{Outcome, Output};
 use pretrained::vision::{Limits, Planes, Preprocess, top_k};
-use pretrained::{Classifier, ClassifierBuilder, CpuOptions, Device, DeviceChoice, Error, Result, catalog};
+use pretrained::{Classifier, ClassifierBuilder, CpuOptions, Device, DeviceChoice, Error, Result, Ticket, catalog};
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -110,7 +111,17 @@ fn start(args: &Args, images: usize) -> Result<(Classifier, Times)> {
     Ok((classifier, Times { init, load, ..Times::default() }))
 }
 
-/// Predicts all images, batch by batch, and returns how many failed.
+/// A batch on its way through the device.
+struct UnderWay<'a> {
+    inputs: &'a [Input],
+    prepared: Vec<Result<Planes>>,
+    tickets: Result<Vec<Ticket>>,
+    /// How long it took to submit.
+    submit: Duration,
+}
+
+/// Predicts all images, batch by batch, and returns how many failed. While the device computes a batch, the next is
+/// decoded.
 fn predict(args: &Args, inputs: &[Input], classifier: &mut Classifier, mut times: Times) -> Result<usize> {
     let name = args.model.clone().unwrap_or_else(|| classifier.name().to_owned());
     let mut output = Output::new(args.format, classifier.name().to_owned(), classifier.device().name());
@@ -126,22 +137,42 @@ fn predict(args: &Args, inputs: &[Input], classifier: &mut Classifier, mut times
     let threads = args.threads.or(available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     scope(|scope| -> Result<()> {
         let mut ahead = ahead::in_order(scope, inputs, threads, &prepare);
-        for batch in inputs.chunks(args.batch_size) {
-            let (prepared, took): (Vec<Result<Planes>>, Vec<Duration>) = ahead.by_ref().take(batch.len()).unzip();
-            times.preprocess += took.iter().sum::<Duration>();
-
-            let began = Instant::now();
-            let logits = infer(classifier, prepared);
-            let took = began.elapsed();
-            times.infer += took;
-            let share = took / logits.iter().filter(|l| l.is_ok()).count().max(1) as u32;
-
-            for (input, logits) in batch.iter().zip(logits) {
-                let predictions = logits.and_then(|logits| top_k(&logits, args.top_k, classifier.labels()));
-                failed += usize::from(predictions.is_err());
-                let outcome = Outcome { image: input.name(), predictions, infer: share };
-                bar.suspend(|| output.write(&outcome))?;
-                bar.inc(1);
+        let mut profiled = !args.profile;
+        let mut under_way = None;
+        let mut batches = inputs.chunks(args.batch_size);
+        loop {
+            let next = batches.next().map(|inputs| {
+                let (prepared, took): (Vec<Result<Planes>>, Vec<Duration>) = ahead.by_ref().take(inputs.len()).unzip();
+                times.preprocess += took.iter().sum::<Duration>();
+                let began = Instant::now();
+                let planes: Vec<&Planes> = prepared.iter().flatten().collect();
+                if !profiled && !planes.is_empty() {
+                    profiled = true;
+                    match classifier.profile(&planes) {
+                        Ok(steps) => eprint!("{}", profile::table(&steps)),
+                        Err(error) => remark(&error.to_string()),
+                    }
+                }
+                let tickets = classifier.submit(&planes);
+                UnderWay { inputs, prepared, tickets, submit: began.elapsed() }
+            });
+            let last = next.is_none();
+            if let Some(UnderWay { inputs, prepared, tickets, submit }) = std::mem::replace(&mut under_way, next) {
+                let began = Instant::now();
+                let logits = infer(classifier, prepared, tickets);
+                let took = submit + began.elapsed();
+                times.infer += took;
+                let share = took / logits.iter().filter(|l| l.is_ok()).count().max(1) as u32;
+                for (input, logits) in inputs.iter().zip(logits) {
+                    let predictions = logits.and_then(|logits| top_k(&logits, args.top_k, classifier.labels()));
+                    failed += usize::from(predictions.is_err());
+                    let outcome = Outcome { image: input.name(), predictions, infer: share };
+                    bar.suspend(|| output.write(&outcome))?;
+                    bar.inc(1);
+                }
+            }
+            if last {
+                break;
             }
         }
         Ok(())
@@ -162,10 +193,14 @@ fn prepare(input: &Input, preprocess: &Preprocess) -> (Result<Planes>, Duration)
 }
 
 /// The logits of each image. Where a batch fails as a whole, its images run one by one, so that each has its own error.
-fn infer(classifier: &mut Classifier, prepared: Vec<Result<Planes>>) -> Vec<Result<Vec<f32>>> {
-    let batch: Vec<&Planes> = prepared.iter().flatten().collect();
+fn infer(
+    classifier: &mut Classifier,
+    prepared: Vec<Result<Planes>>,
+    tickets: Result<Vec<Ticket>>,
+) -> Vec<Result<Vec<f32>>> {
     let classes = classifier.classes();
-    let whole = classifier.run(&batch).ok();
+    let wait = |tickets: Vec<Ticket>| tickets.into_iter().map(Ticket::wait).collect::<Result<Vec<_>>>();
+    let whole = tickets.and_then(wait).ok().map(|logits| logits.concat());
     let mut rows = whole.as_deref().map(|logits| logits.chunks(classes.max(1)));
     prepared
         .into_iter()

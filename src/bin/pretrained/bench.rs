@@ -1,11 +1,14 @@
-//! `pretrained bench`: times a model from input on the host to logits on the host, after a warm-up.
+//! `pretrained bench`: times a model from input on the host to logits on the host, after a warm-up, and the parts of the
+//! way from an image file to them.
 
 use crate::weights;
 use clap::Args;
+use image::codecs::jpeg::JpegEncoder;
 use pretrained::graph::Shape;
-use pretrained::vision::{Overrides, Size};
-use pretrained::{Classifier, CpuOptions, Device, DeviceChoice, Error, Result, Session, catalog};
+use pretrained::vision::{Limits, Overrides, RgbImage, Size, decode};
+use pretrained::{Classifier, CpuOptions, Device, DeviceChoice, Error, Result, Session, Ticket, catalog};
 use serde::Serialize;
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
@@ -40,6 +43,10 @@ pub struct Bench {
     #[arg(long)]
     threads: Option<NonZeroUsize>,
 
+    /// The image whose decoding and preprocessing are timed; by default a JPEG of noise, 500 x 375 pixels
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+
     /// Runs that are timed
     #[arg(long, default_value_t = 50)]
     runs: usize,
@@ -49,7 +56,12 @@ pub struct Bench {
     json: bool,
 }
 
-/// What was measured, in milliseconds.
+/// Batches on their way at once, where throughput is measured.
+const IN_FLIGHT: usize = 3;
+
+/// What was measured, in milliseconds. The parts are medians: decoding and preprocessing of one image; for the batch,
+/// `upload` until it is submitted, `gpu` by the device's own clock, and `readback`, which is the rest. A device that does
+/// not time its steps leaves the last three out.
 #[derive(Debug, Serialize)]
 struct Figures {
     model: String,
@@ -63,6 +75,15 @@ struct Figures {
     p99_ms: f64,
     load_ms: f64,
     first_run_ms: f64,
+    images_per_second: f64,
+    decode_ms: f64,
+    preprocess_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gpu_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readback_ms: Option<f64>,
 }
 
 impl Bench {
@@ -77,12 +98,26 @@ impl Bench {
             return Ok(serde_json::to_string(&figures).unwrap_or_default() + "\n");
         }
         let Figures { model, device, batch, runs, .. } = &figures;
-        Ok(format!(
+        let mut text = format!(
             "{model} on {device}, batch {batch}, {runs} runs\n\
              min {:.3} ms, median {:.3} ms, p95 {:.3} ms, p99 {:.3} ms\n\
-             load {:.3} ms, first run {:.3} ms\n",
-            figures.min_ms, figures.median_ms, figures.p95_ms, figures.p99_ms, figures.load_ms, figures.first_run_ms
-        ))
+             {:.1} images a second with {IN_FLIGHT} batches in flight\n\
+             load {:.3} ms, first run {:.3} ms\n\
+             an image: decode {:.3} ms, preprocess {:.3} ms\n",
+            figures.min_ms,
+            figures.median_ms,
+            figures.p95_ms,
+            figures.p99_ms,
+            figures.images_per_second,
+            figures.load_ms,
+            figures.first_run_ms,
+            figures.decode_ms,
+            figures.preprocess_ms
+        );
+        if let (Some(upload), Some(gpu), Some(readback)) = (figures.upload_ms, figures.gpu_ms, figures.readback_ms) {
+            text += &format!("a batch: upload {upload:.3} ms, gpu {gpu:.3} ms, readback {readback:.3} ms\n");
+        }
+        Ok(text)
     }
 
     fn measure(&self) -> Result<Figures> {
@@ -101,17 +136,24 @@ impl Bench {
         let load = began.elapsed();
 
         let images = noise(session.input().elements() * self.batch);
+        let mut uploads = Vec::new();
         let mut time = || -> Result<Duration> {
             let began = Instant::now();
-            session.run(&images)?;
+            let ticket = session.submit(&images)?;
+            uploads.push(began.elapsed());
+            ticket.wait()?;
             Ok(began.elapsed())
         };
         let first_run = time()?;
         for _ in 0..WARM_UP {
             time()?;
         }
-        let mut times = (0..self.runs).map(|_| time()).collect::<Result<Vec<Duration>>>()?;
-        times.sort();
+        let times = sorted((0..self.runs).map(|_| time()))?;
+        let upload = percentile(&sorted(uploads.into_iter().skip(1 + WARM_UP).map(Ok))?, 50);
+        // A device that does not time its steps says so by an error.
+        let gpu = session.profile(&images).ok().map(|steps| ms(steps.iter().map(|step| step.time).sum()));
+        let median = percentile(&times, 50);
+        let (decode, preprocess) = self.prepare(&classifier)?;
         Ok(Figures {
             model: classifier.name().to_owned(),
             device: device.name(),
@@ -119,12 +161,55 @@ impl Bench {
             threads: self.threads.or(available_parallelism().ok()).map_or(1, NonZeroUsize::get),
             runs: self.runs,
             min_ms: ms(times[0]),
-            median_ms: percentile(&times, 50),
+            median_ms: median,
             p95_ms: percentile(&times, 95),
             p99_ms: percentile(&times, 99),
             load_ms: ms(load),
             first_run_ms: ms(first_run),
+            images_per_second: self.throughput(&mut session, &images)?,
+            decode_ms: decode,
+            preprocess_ms: preprocess,
+            upload_ms: gpu.map(|_| upload),
+            gpu_ms: gpu,
+            readback_ms: gpu.map(|gpu| (median - upload - gpu).max(0.0)),
         })
+    }
+
+    /// Images a second with several batches in flight.
+    fn throughput(&self, session: &mut Session, images: &[f32]) -> Result<f64> {
+        let mut in_flight: VecDeque<Ticket> = VecDeque::new();
+        let began = Instant::now();
+        for _ in 0..self.runs {
+            if in_flight.len() == IN_FLIGHT
+                && let Some(oldest) = in_flight.pop_front()
+            {
+                oldest.wait()?;
+            }
+            in_flight.push_back(session.submit(images)?);
+        }
+        for ticket in in_flight {
+            ticket.wait()?;
+        }
+        Ok((self.runs * self.batch) as f64 / began.elapsed().as_secs_f64())
+    }
+
+    /// The median times to decode an image and to prepare it, in milliseconds.
+    fn prepare(&self, classifier: &Classifier) -> Result<(f64, f64)> {
+        let path = self.image.clone().unwrap_or_else(|| PathBuf::from("noise.jpg"));
+        let bytes = match &self.image {
+            Some(path) => std::fs::read(path).map_err(|source| Error::io(path, source))?,
+            None => noise_jpeg().map_err(|error| Error::image(&path, error.to_string()))?,
+        };
+        let decoded = || decode(&path, &bytes, &Limits::default());
+        let image: RgbImage = decoded()?;
+        let timed = |part: &dyn Fn() -> Result<()>| -> Result<Duration> {
+            let began = Instant::now();
+            part()?;
+            Ok(began.elapsed())
+        };
+        let decode = sorted((0..self.runs).map(|_| timed(&|| decoded().map(drop))))?;
+        let preprocess = sorted((0..self.runs).map(|_| timed(&|| classifier.preprocess().apply(&image).map(drop))))?;
+        Ok((percentile(&decode, 50), percentile(&preprocess, 50)))
     }
 
     fn input(&self, classifier: &Classifier) -> Shape {
@@ -149,6 +234,24 @@ fn ms(time: Duration) -> f64 {
 fn percentile(times: &[Duration], percent: usize) -> f64 {
     let rank = (times.len() * percent).div_ceil(100).clamp(1, times.len());
     ms(times[rank - 1])
+}
+
+/// All times, the shortest first.
+fn sorted(times: impl Iterator<Item = Result<Duration>>) -> Result<Vec<Duration>> {
+    let mut times = times.collect::<Result<Vec<Duration>>>()?;
+    times.sort();
+    Ok(times)
+}
+
+/// A picture that compresses as badly as a photo full of detail.
+fn noise_jpeg() -> image::ImageResult<Vec<u8>> {
+    let (width, height) = (500, 375);
+    let level = |v: f32| (v * 40.0 + 128.0) as u8;
+    let pixels = noise((width * height * 3) as usize).into_iter().map(level).collect();
+    let picture = RgbImage::from_raw(width, height, pixels).unwrap_or_default();
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, 90).encode_image(&picture)?;
+    Ok(bytes)
 }
 
 /// Numbers between -1 and 1.

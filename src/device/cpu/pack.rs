@@ -49,6 +49,19 @@ pub(super) enum Kernel {
     Copy { relu: bool },
 }
 
+impl Kernel {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Matmul(_) => "matmul",
+            Self::Convolution(_) => "convolution",
+            Self::Window(Window { op: WindowOp::Sum { .. }, .. }) => "depthwise",
+            Self::Window(Window { op: WindowOp::Max, .. }) => "max_pool",
+            Self::Mean => "mean",
+            Self::Copy { .. } => "copy",
+        }
+    }
+}
+
 /// A 1x1 convolution, or a fully connected layer of images that are one pixel.
 #[derive(Debug)]
 pub(super) struct Matmul {

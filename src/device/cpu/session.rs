@@ -7,10 +7,11 @@ use super::kernels::Places;
 use super::pack::{Step, pack};
 use super::pool::Unit;
 use crate::compile::{Plan, Target};
+use crate::device::StepTime;
 use crate::error::{Error, Result};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Bytes that a session's buffers may take.
 const MOST_BYTES: usize = 4 << 30;
@@ -28,6 +29,8 @@ pub struct Session {
     scratch: Vec<Vec<Line>>,
     /// Images that the buffers hold.
     together: usize,
+    /// What each step does.
+    profile: Vec<StepTime>,
     /// Numbers of an image.
     input: usize,
     output: Target,
@@ -94,7 +97,9 @@ impl Session {
         let most = steps.iter().map(|step| step.scratch).max().unwrap_or(0);
         let scratch = (0..context.pool.threads()).map(|_| lines(most)).collect();
         let (input, output) = (plan.input.shape.elements(), plan.output.clone());
-        Ok(Self { context, steps, buffers, scratch, together, input, output })
+        let profile = plan.steps.iter().zip(&*steps);
+        let profile = profile.map(|(step, packed)| StepTime::of(step, packed.kernel.name())).collect();
+        Ok(Self { context, steps, buffers, scratch, together, profile, input, output })
     }
 
     /// Runs a whole number of images; see [`crate::Session::run`].
@@ -108,17 +113,17 @@ impl Session {
         Ok(results)
     }
 
-    /// Runs one step after the other, and returns how long each took. Values are as after [`Session::run`].
-    pub(in crate::device) fn profile(&mut self, batch: &[f32]) -> Result<Vec<Duration>> {
+    /// Runs one step after the other, of as many images as go together; see [`crate::Session::profile`].
+    pub(in crate::device) fn profile(&mut self, batch: &[f32]) -> Result<Vec<StepTime>> {
         let count = (batch.len() / self.input).min(self.together);
         let images = &batch[..count * self.input];
-        let steps = self.steps.len();
-        let time = |step| {
+        let steps = self.profile.clone().into_iter().enumerate();
+        let time = |(step, profile): (usize, StepTime)| {
             let began = Instant::now();
             self.run_steps(images, count, step..step + 1)?;
-            Ok(began.elapsed())
+            Ok(profile.of_batch(count, began.elapsed()))
         };
-        (0..steps).map(time).collect()
+        steps.map(time).collect()
     }
 
     fn run_steps(&mut self, images: &[f32], count: usize, range: Range<usize>) -> Result<()> {

@@ -1,10 +1,14 @@
 //! An open adapter: its device and queue, its pipelines, and what went wrong with it.
 
-use super::kernels::{Pipeline, Shader};
+use super::family::Family;
+use super::shader::{self, Pipeline, Shader};
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::error::{Error, Result};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// What it takes to time the steps of a pass.
+const TIMESTAMPS: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY.union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES);
 
 /// An adapter that could be opened.
 pub(in crate::device) struct Adapter {
@@ -45,11 +49,15 @@ pub struct Context {
     name: String,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
+    pub(super) family: Family,
     /// Layouts of kernels without and with weights.
     pub(super) layouts: [wgpu::BindGroupLayout; 2],
     modules: Mutex<HashMap<Shader, wgpu::ShaderModule>>,
     pipelines: Mutex<HashMap<Pipeline, wgpu::ComputePipeline>>,
+    /// What went wrong since somebody last asked.
     failure: Arc<Mutex<Option<String>>>,
+    /// Why the device is no more, which it stays.
+    loss: Arc<OnceLock<String>>,
 }
 
 impl Context {
@@ -62,7 +70,10 @@ impl Context {
             max_buffer_size: offered.max_buffer_size,
             ..wgpu::Limits::default()
         };
-        let descriptor = wgpu::DeviceDescriptor { label: Some("pretrained"), required_limits, ..Default::default() };
+        let family = Family::of(&adapter.adapter.get_info(), adapter.adapter.features());
+        let required_features = family.features() | adapter.adapter.features() & TIMESTAMPS;
+        let label = Some("pretrained");
+        let descriptor = wgpu::DeviceDescriptor { label, required_features, required_limits, ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.adapter.request_device(&descriptor))
             .map_err(|error| Error::Device(format!("{name} cannot be opened: {error}")))?;
         let failure = Arc::new(Mutex::new(None));
@@ -70,13 +81,14 @@ impl Context {
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             lock(&report).get_or_insert(error.to_string());
         }));
-        let report = failure.clone();
+        let loss = Arc::new(OnceLock::new());
+        let report = loss.clone();
         device.set_device_lost_callback(move |reason, message| {
-            lock(&report).get_or_insert(format!("the device was lost ({reason:?}): {message}"));
+            report.get_or_init(|| format!("the device was lost ({reason:?}): {message}; open it again"));
         });
-        let layouts = [false, true].map(|weighted| super::kernels::layout(&device, weighted));
+        let layouts = [false, true].map(|weighted| shader::layout(&device, weighted));
         let (modules, pipelines) = Default::default();
-        Ok(Self { name, device, queue, layouts, modules, pipelines, failure })
+        Ok(Self { name, device, queue, family, layouts, modules, pipelines, failure, loss })
     }
 
     /// What the adapter calls itself, and its backend.
@@ -89,9 +101,31 @@ impl Context {
         Error::Device(format!("{}: {reason}", self.name))
     }
 
-    /// What the driver reported since the last check, if anything.
+    /// Gives the device back to the driver, whatever still runs on it.
+    pub(in crate::device) fn close(&self) {
+        self.device.destroy();
+        // Brings the callback about that says so.
+        let _ = self.device.poll(wgpu::PollType::Poll);
+    }
+
+    /// The device's loss, or what else the driver reported since the last check, if anything.
     pub(super) fn check(&self) -> Result<()> {
+        if let Some(reason) = self.loss.get() {
+            return Err(self.error(reason));
+        }
         lock(&self.failure).take().map_or(Ok(()), |reason| Err(self.error(reason)))
+    }
+
+    /// Blocks until all that was submitted is done.
+    pub(super) fn wait(&self) -> Result<()> {
+        let waited = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.check()?;
+        waited.map(|_| ()).map_err(|error| self.error(error))
+    }
+
+    /// Whether steps can be timed by the device's own clock.
+    pub(super) fn has_timestamps(&self) -> bool {
+        self.device.features().contains(TIMESTAMPS)
     }
 
     /// Runs `make`, and turns an invalid call or a lack of memory in it into an error.
@@ -104,6 +138,21 @@ impl Context {
             Some(error) => Err(self.error(error)),
             None => made,
         }
+    }
+
+    /// Builds those pipelines that are not there yet, all at once.
+    pub(super) fn build_pipelines<'p>(&self, keys: impl Iterator<Item = &'p Pipeline>) -> Result<()> {
+        let missing: HashSet<&Pipeline> = {
+            let built = lock(&self.pipelines);
+            keys.filter(|key| !built.contains_key(*key)).collect()
+        };
+        std::thread::scope(|scope| {
+            for key in missing {
+                scope.spawn(|| self.pipeline(key));
+            }
+        });
+        // No scope sees what goes wrong on another thread.
+        self.check()
     }
 
     /// The pipeline for a shader and its constants, built at its first use.
@@ -124,13 +173,15 @@ impl Context {
             bind_group_layouts: &[Some(&self.layouts[usize::from(key.shader.weighted())])],
             ..Default::default()
         });
+        let constants: Vec<(&str, f64)> =
+            key.constants.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(key.shader.name()),
             layout: Some(&layout),
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &key.constants(),
+                constants: &constants,
                 zero_initialize_workgroup_memory: false,
             },
             cache: None,
@@ -141,6 +192,6 @@ impl Context {
 }
 
 /// A panic while one of these locks was held leaves nothing half done, so poison is no concern.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

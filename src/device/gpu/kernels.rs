@@ -1,168 +1,81 @@
 //! Which shader runs a step: its constants, its parameters, its packed weights, and the size of its dispatch.
 
-use crate::compile::{Kernel, Step};
-use crate::graph::{Conv2d, Shape};
-use bytemuck::{Pod, Zeroable};
+use super::family::Family;
+use super::pack::{self, Groups};
+use super::shader::{Params, Pipeline, Shader};
+use crate::compile::{Kernel, Source, Step, Target};
+use crate::graph::{Conv2d, MaxPool2d, Shape};
 
-/// Every shader's name and text.
-const SHADERS: [(&str, &str); 7] = [
-    ("pointwise", include_str!("../../../shaders/pointwise.wgsl")),
-    ("depthwise", include_str!("../../../shaders/depthwise.wgsl")),
-    ("conv", include_str!("../../../shaders/conv.wgsl")),
-    ("linear", include_str!("../../../shaders/linear.wgsl")),
-    ("max_pool", include_str!("../../../shaders/max_pool.wgsl")),
-    ("mean", include_str!("../../../shaders/mean.wgsl")),
-    ("copy", include_str!("../../../shaders/copy.wgsl")),
-];
+/// The plan keeps 4 channels side by side, so that a load is a vector.
+pub(in crate::device) const LANES: usize = 4;
 
-/// A shader, by its place in [`SHADERS`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Shader {
-    Pointwise,
-    Depthwise,
-    Conv,
-    Linear,
-    MaxPool,
-    Mean,
-    Copy,
-}
+/// Invocations of a workgroup where a shader leaves it open, and of those that do not.
+const INVOCATIONS: usize = 64;
 
-impl Shader {
-    pub fn name(self) -> &'static str {
-        SHADERS[self as usize].0
-    }
-
-    pub fn source(self) -> &'static str {
-        SHADERS[self as usize].1
-    }
-
-    /// Whether it reads weights and a bias.
-    pub fn weighted(self) -> bool {
-        matches!(self, Self::Pointwise | Self::Depthwise | Self::Conv | Self::Linear)
-    }
-}
-
-/// A shader with its constants: what one compiled pipeline is made of.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Pipeline {
-    pub shader: Shader,
-    kernel: Option<usize>,
-    relu: Option<bool>,
-}
-
-impl Pipeline {
-    /// Values for the shader's `override`s.
-    pub fn constants(&self) -> Vec<(&'static str, f64)> {
-        let kernel = self.kernel.map(|size| ("KERNEL", size as f64));
-        let relu = self.relu.map(|relu| ("RELU", f64::from(u8::from(relu))));
-        kernel.into_iter().chain(relu).collect()
-    }
-}
-
-/// The uniform that every shader declares, word for word.
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
-pub(super) struct Params {
-    x_image: u32,
-    y_image: u32,
-    y_offset: u32,
-    y_plane: u32,
-    x_height: u32,
-    x_width: u32,
-    y_height: u32,
-    y_width: u32,
-    in_channels: u32,
-    out_channels: u32,
-    groups: u32,
-    stride: u32,
-    padding: u32,
-    /// Uniforms are sized in units of 16 bytes.
-    unused: [u32; 3],
-}
+/// Invocations of a workgroup in the shaders of [`Family::Spread`].
+const SPREAD: usize = 8;
 
 /// A step as the GPU takes it.
 pub(super) struct Dispatch {
     pub pipeline: Pipeline,
     pub params: Params,
-    pub planes: Vec<u32>,
+    pub table: Vec<u32>,
     /// Weight and bias, packed.
     pub weights: Option<[Vec<f32>; 2]>,
     /// Workgroups in x and y; z is the batch.
     pub workgroups: [usize; 2],
 }
 
-/// The layout that all shaders without weights share, and the one that all with weights share.
-pub(super) fn layout(device: &wgpu::Device, weighted: bool) -> wgpu::BindGroupLayout {
-    let storage = |read_only| wgpu::BufferBindingType::Storage { read_only };
-    let types =
-        [wgpu::BufferBindingType::Uniform, storage(true), storage(true), storage(false), storage(true), storage(true)];
-    let entries: Vec<wgpu::BindGroupLayoutEntry> = (0..)
-        .zip(types)
-        .take(if weighted { 6 } else { 4 })
-        .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
-            binding,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
-            count: None,
-        })
-        .collect();
-    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
+/// What differs between the shaders of one step.
+struct Choice {
+    shader: Shader,
+    constants: Vec<(&'static str, usize)>,
+    table: Vec<usize>,
+    inputs: usize,
+    runs: usize,
+    stride: usize,
+    padding: usize,
+    rows: usize,
+    weights: Option<[Vec<f32>; 2]>,
+    workgroups: [usize; 2],
 }
 
-/// The plan keeps channels in planes.
-pub(in crate::device) const LANES: usize = 1;
+impl Choice {
+    fn new(shader: Shader, table: Vec<usize>, workgroups: [usize; 2]) -> Self {
+        let (constants, weights) = (Vec::new(), None);
+        Self { shader, constants, table, inputs: 0, runs: 0, stride: 1, padding: 0, rows: 1, weights, workgroups }
+    }
 
-/// Pixels or outputs that one workgroup of the plain kernels covers.
-const INVOCATIONS: usize = 64;
+    fn constant(mut self, name: &'static str, value: usize) -> Self {
+        self.constants.push((name, value));
+        self
+    }
+}
 
 /// Chooses the shader for `step`, and packs what it needs.
-pub(super) fn dispatch(step: &Step) -> Dispatch {
+pub(super) fn dispatch(step: &Step, family: Family) -> Dispatch {
     let (source, target) = (&step.source, &step.target);
-    let image = Shape::new(source.planes.len(), source.height, source.width);
-    let out = target.shape;
-    let per_pixel = [out.pixels().div_ceil(INVOCATIONS), out.channels];
-    let per_channel = [out.channels.div_ceil(INVOCATIONS), 1];
-    let pipeline = |shader, kernel, relu| Pipeline { shader, kernel, relu };
-    let planes = source.planes.clone();
-
-    let (conv, pipeline, planes, weights, workgroups) = match &step.kernel {
+    let pixels = source.height * source.width;
+    let choice = match &step.kernel {
         Kernel::Linear { linear, weight, bias, relu } => {
-            let (places, weight) = linear_operands(weight, linear.out_features, &planes, image.pixels());
-            let conv = Conv2d::new(places.len(), linear.out_features, 1);
-            (conv, pipeline(Shader::Linear, None, Some(*relu)), places, Some([weight, bias.clone()]), per_channel)
+            linear_layer(family, source, linear.out_features, weight, bias, *relu)
         }
         // On a single pixel it is a fully connected layer.
-        Kernel::Conv2d { conv, weight, bias, relu } if conv.is_pointwise() && image.pixels() == 1 => {
-            let (places, weight) = linear_operands(weight, conv.out_channels, &planes, 1);
-            let conv = Conv2d { in_channels: places.len(), ..*conv };
-            (conv, pipeline(Shader::Linear, None, Some(*relu)), places, Some([weight, bias.clone()]), per_channel)
+        Kernel::Conv2d { conv, weight, bias, relu } if conv.is_pointwise() && pixels == 1 => {
+            linear_layer(family, source, conv.out_channels, weight, bias, *relu)
         }
-        Kernel::Conv2d { conv, weight, bias, relu } if conv.is_pointwise() => {
-            let packed = [tiled::<8>(weight, conv, 1), tiled::<8>(bias, &Conv2d::new(1, conv.out_channels, 1), 1)];
-            let quads = target.group_stride() / 4;
-            let workgroups = [quads.div_ceil(8), conv.out_channels.div_ceil(64)];
-            (*conv, pipeline(Shader::Pointwise, None, Some(*relu)), planes, Some(packed), workgroups)
-        }
-        Kernel::Conv2d { conv, weight, bias, relu } if conv.is_depthwise() => {
-            let weights = Some([weight.clone(), bias.clone()]);
-            (*conv, pipeline(Shader::Depthwise, Some(conv.kernel), Some(*relu)), planes, weights, per_pixel)
-        }
-        Kernel::Conv2d { conv, weight, bias, relu } => {
-            let bias_of = Conv2d { in_channels: conv.groups, kernel: 1, ..*conv };
-            let packed = [tiled::<4>(weight, conv, conv.groups), tiled::<4>(bias, &bias_of, conv.groups)];
-            let tiles = conv.groups * (conv.out_channels / conv.groups).div_ceil(4);
-            let workgroups = [out.pixels().div_ceil(INVOCATIONS), tiles];
-            (*conv, pipeline(Shader::Conv, Some(conv.kernel), Some(*relu)), planes, Some(packed), workgroups)
-        }
-        Kernel::MaxPool2d(pool) => {
-            let conv = Conv2d::depthwise(out.channels, pool.kernel).stride(pool.stride).padding(pool.padding);
-            (conv, pipeline(Shader::MaxPool, Some(pool.kernel), None), planes, None, per_pixel)
-        }
+        Kernel::Conv2d { conv, weight, bias, relu } => convolution(family, source, target, conv, weight, bias, *relu),
+        Kernel::MaxPool2d(pool) => max_pool(family, source, target, pool),
         Kernel::Mean => {
-            (Conv2d::depthwise(out.channels, 1), pipeline(Shader::Mean, None, None), planes, None, per_channel)
+            let (table, grouped) = planes(source);
+            let workgroups = [target.shape.channels.div_ceil(LANES).div_ceil(invocations(family)), 1];
+            Choice::new(Shader::Mean, table, workgroups)
+                .constant("GROUPED", grouped.into())
+                .constant("WORKGROUP", invocations(family))
         }
         Kernel::Copy { relu } => {
-            (Conv2d::depthwise(out.channels, 1), pipeline(Shader::Copy, None, Some(*relu)), planes, None, per_pixel)
+            let table = pack::padded(source.planes.iter().copied());
+            Choice::new(Shader::Copy, table, per_pixel(target)).constant("RELU", (*relu).into())
         }
     };
     let n = |value: usize| value as u32;
@@ -170,45 +83,160 @@ pub(super) fn dispatch(step: &Step) -> Dispatch {
         x_image: n(source.image_stride),
         y_image: n(target.image_stride),
         y_offset: n(target.offset),
-        y_plane: n(target.group_stride()),
-        x_height: n(image.height),
-        x_width: n(image.width),
-        y_height: n(out.height),
-        y_width: n(out.width),
-        in_channels: n(conv.in_channels / conv.groups),
-        out_channels: n(conv.out_channels),
-        groups: n(conv.groups),
-        stride: n(conv.stride),
-        padding: n(conv.padding),
-        unused: [0; 3],
+        y_group: n(target.group_stride()),
+        x_height: n(source.height),
+        x_width: n(source.width),
+        y_height: n(target.shape.height),
+        y_width: n(target.shape.width),
+        x_pixel: n(source.lanes),
+        inputs: n(choice.inputs),
+        runs: n(choice.runs),
+        out_groups: n(target.shape.channels.div_ceil(LANES)),
+        stride: n(choice.stride),
+        padding: n(choice.padding),
+        rows: n(choice.rows),
+        unused: 0,
     };
-    Dispatch { pipeline, params, planes: planes.into_iter().map(n).collect(), weights, workgroups }
-}
-
-/// Rows of output channels as `[tile][everything else][N]`, each group's rows padded by zeros to whole tiles.
-fn tiled<const N: usize>(weight: &[f32], conv: &Conv2d, groups: usize) -> Vec<f32> {
-    let row = conv.weight_shape()[1..].iter().product::<usize>();
-    let mut packed = Vec::new();
-    for group in weight.chunks(conv.out_channels / groups * row) {
-        for tile in group.chunks(N * row) {
-            for k in 0..row {
-                packed.extend((0..N).map(|o| tile.get(o * row + k).copied().unwrap_or(0.0)));
-            }
-        }
+    Dispatch {
+        pipeline: Pipeline {
+            shader: choice.shader,
+            constants: choice.constants.into_iter().map(|(name, value)| (name, n(value))).collect(),
+        },
+        params,
+        table: choice.table.into_iter().map(n).collect(),
+        weights: choice.weights,
+        workgroups: choice.workgroups,
     }
-    packed
 }
 
-/// For a matrix `[out, in]`: where each input lies, padded to a multiple of 4, and the matrix as `[in / 4][out][4]`.
-fn linear_operands(weight: &[f32], out: usize, planes: &[usize], pixels: usize) -> (Vec<usize>, Vec<f32>) {
-    let mut places: Vec<usize> = planes.iter().flat_map(|plane| (0..pixels).map(move |p| plane + p)).collect();
+fn per_pixel(target: &Target) -> [usize; 2] {
+    [target.shape.pixels().div_ceil(INVOCATIONS), target.shape.channels.div_ceil(LANES)]
+}
+
+fn invocations(family: Family) -> usize {
+    match family {
+        Family::Spread => SPREAD,
+        Family::Plain => INVOCATIONS,
+    }
+}
+
+/// Where each channel lies, padded to whole groups, and whether the channels make whole groups.
+fn planes(source: &Source) -> (Vec<usize>, bool) {
+    (pack::padded(source.planes.iter().copied()), pack::whole_groups(source))
+}
+
+/// Rows that an invocation computes one below the other, so that it need not read all that they share again: more where
+/// a load costs, few where there are many invocations to feed.
+fn rows(family: Family, out: Shape) -> usize {
+    let most = match family {
+        Family::Spread => 7,
+        Family::Plain => 2,
+    };
+    out.height.div_ceil(out.height.div_ceil(most))
+}
+
+/// Workgroups for strips of `rows` pixels, one below the other.
+fn per_strip(family: Family, out: Shape, rows: usize) -> [usize; 2] {
+    let strips = out.height.div_ceil(rows) * out.width;
+    [strips.div_ceil(invocations(family)), out.channels.div_ceil(LANES)]
+}
+
+fn max_pool(family: Family, source: &Source, target: &Target, pool: &MaxPool2d) -> Choice {
+    let (table, grouped) = planes(source);
+    let rows = rows(family, target.shape);
+    let choice = Choice::new(Shader::MaxPool, table, per_strip(family, target.shape, rows))
+        .constant("KERNEL", pool.kernel)
+        .constant("STRIDE", pool.stride)
+        .constant("GROUPED", grouped.into())
+        .constant("WORKGROUP", invocations(family));
+    Choice { padding: pool.padding, rows, ..choice }
+}
+
+fn linear_layer(family: Family, source: &Source, outputs: usize, weight: &[f32], bias: &[f32], relu: bool) -> Choice {
+    let pixels = source.height * source.width;
+    let places: Vec<usize> =
+        source.planes.iter().flat_map(|plane| (0..pixels).map(move |p| plane + p * source.lanes)).collect();
     let inputs = places.len();
-    places.resize(inputs.next_multiple_of(4), places.first().copied().unwrap_or(0));
-    let mut packed = Vec::with_capacity(places.len() * out);
-    for k in (0..inputs).step_by(4) {
-        for row in weight.chunks(inputs) {
-            packed.extend((k..k + 4).map(|k| row.get(k).copied().unwrap_or(0.0)));
+    let aligned = places[0].is_multiple_of(LANES) && source.image_stride.is_multiple_of(LANES);
+    // What fills the last group up must be readable, and finite.
+    let filled = inputs.is_multiple_of(LANES) || source.lanes == LANES;
+    let dense = aligned && filled && places.iter().zip(places[0]..).all(|(place, expected)| *place == expected);
+    let groups = outputs.div_ceil(LANES);
+    let choice = if dense && family == Family::Spread {
+        let weights = [pack::by_eights(weight, inputs), pack::bias(bias, 2)];
+        let choice = Choice::new(Shader::Linear8, places[..1].to_vec(), [groups.div_ceil(2), 1]);
+        Choice { weights: Some(weights), ..choice }
+    } else {
+        let weights = [pack::by_input(weight, inputs), pack::bias(bias, 1)];
+        let choice = Choice::new(Shader::Linear, pack::padded(places), [groups.div_ceil(INVOCATIONS), 1]);
+        Choice { weights: Some(weights), ..choice }.constant("DENSE", dense.into())
+    };
+    Choice { inputs: inputs.div_ceil(LANES), ..choice }.constant("RELU", relu.into())
+}
+
+fn convolution(
+    family: Family,
+    source: &Source,
+    target: &Target,
+    conv: &Conv2d,
+    weight: &[f32],
+    bias: &[f32],
+    relu: bool,
+) -> Choice {
+    let out = target.shape;
+    let groups = out.channels.div_ceil(LANES);
+    let choice = if conv.is_pointwise() && source.lanes == LANES {
+        let read = Groups::of(source);
+        let runs = read.runs();
+        let (shader, tile, workgroups) = pointwise_tile(family, out);
+        let choice = Choice::new(shader, runs.concat(), workgroups);
+        let weights = [read.matrix(weight, tile), pack::bias(bias, tile)];
+        Choice { inputs: read.len(), runs: runs.len(), weights: Some(weights), ..choice }
+    } else if conv.is_depthwise() && conv.kernel == 3 {
+        let rows = rows(family, out);
+        let (table, grouped) = planes(source);
+        let choice = Choice::new(Shader::Depthwise, table, per_strip(family, out, rows))
+            .constant("STRIDE", conv.stride)
+            .constant("GROUPED", grouped.into())
+            .constant("WORKGROUP", invocations(family));
+        Choice { rows, weights: Some([pack::by_group(weight, 9), pack::bias(bias, 1)]), ..choice }
+    } else if family == Family::Spread && source.lanes == 1 && (conv.kernel, conv.stride, conv.groups) == (3, 2, 1) {
+        let quads = out.width.div_ceil(4) * out.height;
+        let choice = Choice::new(Shader::Stem, source.planes.clone(), [quads.div_ceil(SPREAD), groups.div_ceil(6)]);
+        let weights = [pack::stem(weight, conv.in_channels), pack::bias(bias, 6)];
+        Choice { inputs: conv.in_channels, weights: Some(weights), ..choice }
+    } else {
+        let inputs = conv.in_channels / conv.groups;
+        let shared = conv.groups == 1;
+        let table = if shared {
+            source.planes.clone()
+        } else {
+            let of_output = |o: usize, i: usize| source.planes[o / (out.channels / conv.groups) * inputs + i];
+            let of_group = |group: usize, i: usize| {
+                let outputs = (group * LANES..(group + 1) * LANES).map(|o| o.min(out.channels - 1));
+                outputs.map(move |o| of_output(o, i))
+            };
+            (0..groups).flat_map(|group| (0..inputs).flat_map(move |i| of_group(group, i))).collect()
+        };
+        let choice = Choice::new(Shader::Conv, table, per_pixel(target))
+            .constant("KERNEL", conv.kernel)
+            .constant("SHARED", shared.into());
+        let weights = [pack::by_group(weight, inputs * conv.kernel * conv.kernel), pack::bias(bias, 1)];
+        Choice { inputs, weights: Some(weights), ..choice }
+    };
+    Choice { stride: conv.stride, padding: conv.padding, ..choice }.constant("RELU", relu.into())
+}
+
+/// The shader of a 1x1 convolution, the groups of outputs in its tile, and its workgroups.
+fn pointwise_tile(family: Family, out: Shape) -> (Shader, usize, [usize; 2]) {
+    let groups = out.channels.div_ceil(LANES);
+    let (pixels, groups_of) = (out.pixels(), |tile: usize| groups.div_ceil(tile));
+    match family {
+        Family::Plain => (Shader::Pointwise, 2, [pixels.div_ceil(32), groups.div_ceil(16)]),
+        // The one that computes less in vain.
+        Family::Spread if pixels.div_ceil(56) * groups_of(4) * 7 < pixels.div_ceil(32) * groups_of(8) * 8 => {
+            (Shader::Pointwise7x16, 4, [pixels.div_ceil(56), groups_of(4)])
         }
+        Family::Spread => (Shader::Pointwise4x32, 8, [pixels.div_ceil(32), groups_of(8)]),
     }
-    (places, packed)
 }

@@ -1,12 +1,18 @@
 //! The GPU device: runs a plan through wgpu, on Vulkan, Metal or DX12.
 
+mod constants;
 mod context;
+mod family;
 mod kernels;
+mod pack;
 mod presence;
 mod session;
+mod shader;
+mod ticket;
 
 pub use context::Context;
 pub(super) use context::{Adapter, adapters};
 pub(super) use kernels::LANES;
 pub(super) use presence::possible;
 pub use session::Session;
+pub(super) use ticket::Ticket;

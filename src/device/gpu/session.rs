@@ -1,15 +1,14 @@
-//! A plan on the GPU: buffers and bind groups made once, then one pass, one submit and one wait a run.
+//! A plan on the GPU: buffers and bind groups made once, then one pass and one submit a run.
 
-use super::context::Context;
+use super::constants::{Constants, Range};
+use super::context::{Context, lock};
 use super::kernels::{self, Dispatch};
+use super::ticket::{Mapping, Pool, Slot, Ticket};
 use crate::compile::{Plan, Target};
+use crate::device::profile::StepTime;
 use crate::error::Result;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
-
-/// How long a finished run waits for its callback before it polls again.
-const CALLBACK_WAIT: Duration = Duration::from_millis(10);
+use std::time::{Duration, Instant};
 
 /// A compiled network in GPU memory.
 #[derive(Debug)]
@@ -17,11 +16,11 @@ pub struct Session {
     context: Arc<Context>,
     steps: Vec<Step>,
     buffers: Vec<wgpu::Buffer>,
-    readback: wgpu::Buffer,
+    /// What takes batches to the device and results from it, where no ticket has it.
+    slots: Pool,
+    max_batch: usize,
     input: Target,
     output: Target,
-    /// The batch, laid out as the input buffer has it.
-    staged: Vec<f32>,
 }
 
 #[derive(Debug)]
@@ -29,6 +28,8 @@ struct Step {
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
     workgroups: [u32; 2],
+    /// What a profile says of the step, but for its time.
+    profile: StepTime,
 }
 
 impl Session {
@@ -48,25 +49,28 @@ impl Session {
             );
             return Err(context.error(reason));
         }
-        let dispatches: Vec<Dispatch> = plan.steps.iter().map(kernels::dispatch).collect();
+        let dispatches: Vec<Dispatch> = plan.steps.iter().map(|step| kernels::dispatch(step, context.family)).collect();
         let most = limits.max_compute_workgroups_per_dimension as usize;
         if let Some(workgroups) = dispatches.iter().flat_map(|d| d.workgroups).chain([max_batch]).find(|n| *n > most) {
             return Err(context.error(format!("a step takes {workgroups} workgroups, and {most} is its limit")));
         }
-        context.guarded(|| Self::build(context.clone(), plan, dispatches, max_batch))
+        context.build_pipelines(dispatches.iter().map(|dispatch| &dispatch.pipeline))?;
+        let mut session = context.guarded(|| Self::build(context.clone(), plan, dispatches, max_batch))?;
+        // Drivers finish compiling at the first dispatch, which had better not be the first answer's.
+        session.submit(&vec![0.0; plan.input.shape.elements()], 1)?.wait()?;
+        Ok(session)
     }
 
     fn build(context: Arc<Context>, plan: &Plan, dispatches: Vec<Dispatch>, max_batch: usize) -> Result<Self> {
         let device = &context.device;
-        let buffer = |label, elements: usize, usage| {
-            let size = (elements * size_of::<f32>()) as u64;
-            device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
-        };
         let activations = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-        let buffers: Vec<wgpu::Buffer> =
-            plan.buffers.iter().map(|elements| buffer("activations", elements * max_batch, activations)).collect();
-        let readback = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        let readback = buffer("readback", plan.output.image_stride * max_batch, readback);
+        let buffer = |elements: &usize| {
+            // A binding may not end within a vector.
+            let size = (elements * max_batch * size_of::<f32>()).next_multiple_of(16) as u64;
+            let label = Some("activations");
+            device.create_buffer(&wgpu::BufferDescriptor { label, size, usage: activations, mapped_at_creation: false })
+        };
+        let buffers: Vec<wgpu::Buffer> = plan.buffers.iter().map(buffer).collect();
 
         let mut constants = Constants::new(&device.limits());
         let ranges: Vec<Vec<Range>> = dispatches.iter().map(|dispatch| constants.add(dispatch)).collect();
@@ -95,131 +99,144 @@ impl Session {
                     entries: &entries,
                 }),
                 workgroups: dispatch.workgroups.map(|n| n as u32),
+                profile: StepTime::of(step, dispatch.pipeline.shader.name()),
             }
         });
         let steps = steps.collect();
         let (input, output) = (plan.input.clone(), plan.output.clone());
-        Ok(Self { context, steps, buffers, readback, input, output, staged: Vec::new() })
+        Ok(Self { context, steps, buffers, slots: Pool::default(), max_batch, input, output })
     }
 
-    /// Runs `count` images; see [`crate::Session::run`].
-    pub(in crate::device) fn run(&mut self, batch: &[f32], count: usize) -> Result<Vec<f32>> {
-        self.stage(batch);
+    /// Writes a batch of `count` images, and lets all steps run; see [`crate::Session::submit`].
+    pub(in crate::device) fn submit(&mut self, batch: &[f32], count: usize) -> Result<Ticket> {
+        self.context.check()?;
+        let slot = self.slot();
+        let (written, size) = (self.write(&slot, batch)?, bytes(&self.output, count));
         let context = &self.context;
-        context.queue.write_buffer(&self.buffers[self.input.buffer], 0, bytemuck::cast_slice(&self.staged));
         let mut encoder = context.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(&slot.upload, 0, &self.buffers[self.input.buffer], 0, written);
         let mut pass = encoder.begin_compute_pass(&Default::default());
         for step in &self.steps {
-            pass.set_pipeline(&step.pipeline);
-            pass.set_bind_group(0, &step.bindings, &[]);
-            pass.dispatch_workgroups(step.workgroups[0], step.workgroups[1], count as u32);
+            step.encode(&mut pass, count);
         }
         drop(pass);
-        let size = (count * self.output.image_stride * size_of::<f32>()) as u64;
-        encoder.copy_buffer_to_buffer(&self.buffers[self.output.buffer], 0, &self.readback, 0, size);
-        let (sender, mapped) = mpsc::channel();
-        encoder.map_buffer_on_submit(&self.readback, wgpu::MapMode::Read, 0..size, move |result| {
-            // The receiver is gone only when the run has failed already.
-            let _ = sender.send(result);
-        });
+        encoder.copy_buffer_to_buffer(&self.buffers[self.output.buffer], 0, &slot.readback, 0, size);
+        let mapping = Arc::new(Mapping::of_slot());
+        let (uploaded, told) = (mapping.clone(), mapping.clone());
+        encoder.map_buffer_on_submit(&slot.upload, wgpu::MapMode::Write, .., move |result| uploaded.tell(result));
+        encoder.map_buffer_on_submit(&slot.readback, wgpu::MapMode::Read, 0..size, move |result| told.tell(result));
         let submission = context.queue.submit([encoder.finish()]);
-        let waited = context.device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None });
-        context.check()?;
-        waited.map_err(|error| context.error(error))?;
-        // Another thread that polls the same device may have taken the callback on, and not have called it yet.
-        let mapping = loop {
-            match mapped.recv_timeout(CALLBACK_WAIT) {
-                Ok(mapping) => break mapping,
-                Err(RecvTimeoutError::Timeout) => {
-                    context.device.poll(wgpu::PollType::Poll).map_err(|error| context.error(error))?;
-                    context.check()?;
-                }
-                Err(RecvTimeoutError::Disconnected) => return Err(context.error("the results were not mapped")),
-            }
+        let (context, pool, output) = (self.context.clone(), self.slots.clone(), self.output.clone());
+        Ok(Ticket { context, submission, mapping, slot, pool, output, count, watched: false })
+    }
+
+    /// Runs `count` images step by step, and says how long each step took; see [`crate::Session::profile`].
+    pub(in crate::device) fn profile(&mut self, batch: &[f32], count: usize) -> Result<Vec<StepTime>> {
+        self.context.check()?;
+        let slot = self.slot();
+        let written = self.write(&slot, batch)?;
+        let mut encoder = self.context.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(&slot.upload, 0, &self.buffers[self.input.buffer], 0, written);
+        self.context.queue.submit([encoder.finish()]);
+        let times = if self.context.has_timestamps() { self.stamped(count)? } else { self.clocked(count)? };
+        Ok(self.steps.iter().zip(times).map(|(step, time)| step.profile.clone().of_batch(count, time)).collect())
+    }
+
+    /// Times by the device's own clock, in one pass.
+    fn stamped(&self, count: usize) -> Result<Vec<Duration>> {
+        let Context { device, queue, .. } = &*self.context;
+        let stamps = self.steps.len() as u32 + 1;
+        let bytes = u64::from(stamps) * 8;
+        let (label, ty) = (Some("timestamps"), wgpu::QueryType::Timestamp);
+        let queries = device.create_query_set(&wgpu::QuerySetDescriptor { label, ty, count: stamps });
+        let buffer = |usage| {
+            device.create_buffer(&wgpu::BufferDescriptor { label, size: bytes, usage, mapped_at_creation: false })
         };
-        mapping.map_err(|error| context.error(error))?;
-        let view = self.readback.get_mapped_range(0..size).map_err(|error| context.error(error))?;
-        let results = self.collect(bytemuck::cast_slice(&view));
+        let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
+        let readback = buffer(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
+        let mut encoder = device.create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        pass.write_timestamp(&queries, 0);
+        for (index, step) in (1..).zip(&self.steps) {
+            step.encode(&mut pass, count);
+            pass.write_timestamp(&queries, index);
+        }
+        drop(pass);
+        encoder.resolve_query_set(&queries, 0..stamps, &resolved, 0);
+        encoder.copy_buffer_to_buffer(&resolved, 0, &readback, 0, bytes);
+        encoder.map_buffer_on_submit(&readback, wgpu::MapMode::Read, .., |_| {});
+        queue.submit([encoder.finish()]);
+        self.context.wait()?;
+        let view = readback.get_mapped_range(..).map_err(|error| self.context.error(error))?;
+        let ticks: &[u64] = bytemuck::cast_slice(&view);
+        let period = f64::from(queue.get_timestamp_period());
+        let time = |pair: &[u64]| Duration::from_nanos((pair[1].saturating_sub(pair[0]) as f64 * period) as u64);
+        Ok(ticks.windows(2).map(time).collect())
+    }
+
+    /// Times by the host's clock, a submit a step.
+    fn clocked(&self, count: usize) -> Result<Vec<Duration>> {
+        self.context.queue.submit([]);
+        self.context.wait()?;
+        let time = |step: &Step| {
+            let began = Instant::now();
+            let mut encoder = self.context.device.create_command_encoder(&Default::default());
+            step.encode(&mut encoder.begin_compute_pass(&Default::default()), count);
+            self.context.queue.submit([encoder.finish()]);
+            self.context.wait()?;
+            Ok(began.elapsed())
+        };
+        self.steps.iter().map(time).collect()
+    }
+
+    /// A slot that is free, or a new one.
+    fn slot(&self) -> Slot {
+        lock(&self.slots).pop().unwrap_or_else(|| {
+            let buffer = |label, usage, at: &Target, mapped_at_creation| {
+                let size = bytes(at, self.max_batch).next_multiple_of(16);
+                let label = Some(label);
+                self.context.device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation })
+            };
+            let upload = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
+            let readback = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+            Slot {
+                upload: buffer("upload", upload, &self.input, true),
+                readback: buffer("readback", readback, &self.output, false),
+            }
+        })
+    }
+
+    /// Lays a batch out as the input's buffer has it, planes at their stride and images at theirs, and returns its bytes.
+    fn write(&self, slot: &Slot, batch: &[f32]) -> Result<u64> {
+        let Target { shape, image_stride, .. } = self.input;
+        let size = bytes(&self.input, batch.len() / shape.elements());
+        let mut view = slot.upload.get_mapped_range_mut(0..size).map_err(|error| self.context.error(error))?;
+        if image_stride == shape.elements() {
+            view.copy_from_slice(bytemuck::cast_slice(batch));
+        } else {
+            let planes = batch.chunks_exact(shape.pixels());
+            for (index, plane) in planes.enumerate() {
+                let (image, channel) = (index / shape.channels, index % shape.channels);
+                let start = (image * image_stride + self.input.plane(channel)) * size_of::<f32>();
+                let plane: &[u8] = bytemuck::cast_slice(plane);
+                view.slice(start..start + plane.len()).copy_from_slice(plane);
+            }
+        }
         drop(view);
-        self.readback.unmap();
-        Ok(results)
-    }
-
-    /// Lays a batch out as the input buffer has it: planes at their stride, images at theirs.
-    fn stage(&mut self, batch: &[f32]) {
-        let Target { shape, image_stride, offset, .. } = self.input;
-        let plane_stride = self.input.group_stride();
-        self.staged.clear();
-        for image in batch.chunks_exact(shape.elements()) {
-            let start = self.staged.len();
-            self.staged.resize(start + offset, 0.0);
-            for plane in image.chunks_exact(shape.pixels()) {
-                self.staged.extend_from_slice(plane);
-                self.staged.resize(self.staged.len() + plane_stride - plane.len(), 0.0);
-            }
-            self.staged.resize(start + image_stride, 0.0);
-        }
-    }
-
-    /// Takes the results out of the output buffer's layout.
-    fn collect(&self, images: &[f32]) -> Vec<f32> {
-        let Target { shape, image_stride, offset, .. } = self.output;
-        let planes = |image: &[f32]| -> Vec<f32> {
-            let planes = image[offset..].chunks(self.output.group_stride()).take(shape.channels);
-            planes.flat_map(|plane| plane[..shape.pixels()].iter().copied()).collect()
-        };
-        images.chunks_exact(image_stride).flat_map(planes).collect()
+        slot.upload.unmap();
+        Ok(size)
     }
 }
 
-/// Bytes of a range of the constants' buffer.
-struct Range {
-    offset: u64,
-    size: u64,
+/// Bytes of `count` images.
+fn bytes(target: &Target, count: usize) -> u64 {
+    (target.image_stride * count * size_of::<f32>()) as u64
 }
 
-/// All that never changes: parameters, tables and weights of every step, in one buffer.
-struct Constants {
-    bytes: Vec<u8>,
-    alignment: usize,
-}
-
-impl Constants {
-    fn new(limits: &wgpu::Limits) -> Self {
-        let alignment = limits.min_storage_buffer_offset_alignment.max(limits.min_uniform_buffer_offset_alignment);
-        Self { bytes: Vec::new(), alignment: alignment as usize }
-    }
-
-    /// The ranges of parameters, planes and, where there are any, weight and bias.
-    fn add(&mut self, dispatch: &Dispatch) -> Vec<Range> {
-        let mut ranges = vec![self.push(bytemuck::bytes_of(&dispatch.params))];
-        ranges.push(self.push(bytemuck::cast_slice(&dispatch.planes)));
-        ranges.extend(dispatch.weights.iter().flatten().map(|weights| self.push(bytemuck::cast_slice(weights))));
-        ranges
-    }
-
-    fn push(&mut self, bytes: &[u8]) -> Range {
-        let offset = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        // A binding may not be empty, nor end within a vec4.
-        self.bytes.resize(self.bytes.len().next_multiple_of(16), 0);
-        let size = self.bytes.len() - offset;
-        self.bytes.resize(self.bytes.len().next_multiple_of(self.alignment), 0);
-        Range { offset: offset as u64, size: size as u64 }
-    }
-
-    fn upload(self, context: &Context) -> Result<wgpu::Buffer> {
-        let limit = context.device.limits().max_buffer_size;
-        if self.bytes.len() as u64 > limit {
-            return Err(context.error(format!("{} bytes of weights are over its limit of {limit}", self.bytes.len())));
-        }
-        let buffer = context.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("constants"),
-            size: self.bytes.len() as u64,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        context.queue.write_buffer(&buffer, 0, &self.bytes);
-        Ok(buffer)
+impl Step {
+    fn encode(&self, pass: &mut wgpu::ComputePass, count: usize) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bindings, &[]);
+        pass.dispatch_workgroups(self.workgroups[0], self.workgroups[1], count as u32);
     }
 }

@@ -1,0 +1,64 @@
+// A fully connected layer where every load costs, as on a CPU: y[o] = act(bias[o] + sum over k of weight[o, k] * x[k]), for
+// each image. The inputs lie one behind the other.
+//
+// One invocation computes one output; a workgroup, 8 of them. Of the inputs, which all lanes need, each loads an eighth,
+// and subgroupBroadcast spreads them, so a subgroup must have at least 8 lanes. Dispatch: (groups / 2, 1, batch), rounded
+// up. planes: the element of x at which the first input lies. weight: [out / 8][in / 32][8 of 4 in][8 out][4 in], padded
+// by zeros; past the last input x may hold anything finite. bias: [out], padded to a multiple of 8.
+
+struct Params {
+    x_image: u32, // elements from one image to the next
+    y_image: u32,
+    y_offset: u32, // element at which the first group of 4 channels begins
+    y_group: u32, // elements from one group to the next
+    x_height: u32, // pixels
+    x_width: u32,
+    y_height: u32,
+    y_width: u32,
+    x_pixel: u32, // elements from one pixel to the next
+    inputs: u32, // groups or channels that an output is made of
+    runs: u32, // runs of groups that they lie in
+    out_groups: u32,
+    stride: u32, // pixels
+    padding: u32, // pixels
+    rows: u32, // rows that one invocation computes
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> planes: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> bias: array<f32>;
+
+override RELU: bool = false;
+
+@compute @workgroup_size(8)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let at = (workgroup.z * params.x_image + planes[0]) / 4u;
+    let blocks = (params.inputs + 7u) / 8u;
+    var w = workgroup.x * blocks * 64u + local;
+    var acc = vec4<f32>();
+    for (var k = 0u; k < params.inputs; k += 8u) {
+        let mine = k + lane;
+        let v = select(vec4<f32>(), x[at + min(mine, params.inputs - 1u)], mine < params.inputs);
+        acc += weight[w] * subgroupBroadcast(v, 0u);
+        acc += weight[w + 8u] * subgroupBroadcast(v, 1u);
+        acc += weight[w + 16u] * subgroupBroadcast(v, 2u);
+        acc += weight[w + 24u] * subgroupBroadcast(v, 3u);
+        acc += weight[w + 32u] * subgroupBroadcast(v, 4u);
+        acc += weight[w + 40u] * subgroupBroadcast(v, 5u);
+        acc += weight[w + 48u] * subgroupBroadcast(v, 6u);
+        acc += weight[w + 56u] * subgroupBroadcast(v, 7u);
+        w += 64u;
+    }
+    let out = workgroup.x * 8u + local;
+    let sum = acc.x + acc.y + (acc.z + acc.w) + bias[out];
+    if out < params.out_groups * 4u {
+        y[workgroup.z * params.y_image + params.y_offset + out] = select(sum, max(sum, 0.0), RELU);
+    }
+}

@@ -1,0 +1,133 @@
+// A 1x1 convolution where every load costs, as on a CPU: y[o, p] = act(bias[o] + sum over k of weight[o, k] * x[k, p]),
+// for each image. Channels lie in groups of 4.
+//
+// One invocation computes 4 pixels of 8 groups of outputs. Every lane needs all weights; each loads an eighth of them,
+// and subgroupBroadcast spreads them, so a subgroup must have at least 8 lanes. Dispatch: (pixels / 32, groups / 8,
+// batch), rounded up. runs: the first and the end, in units of 4 elements, of groups that follow each other in x.
+// weight: [tile][in group][8 groups][4 in][4 out], padded by zeros. bias: [tile][8 groups], likewise.
+
+struct Params {
+    x_image: u32, // elements from one image to the next
+    y_image: u32,
+    y_offset: u32, // element at which the first group of 4 channels begins
+    y_group: u32, // elements from one group to the next
+    x_height: u32, // pixels
+    x_width: u32,
+    y_height: u32,
+    y_width: u32,
+    x_pixel: u32, // elements from one pixel to the next
+    inputs: u32, // groups or channels that an output is made of
+    runs: u32, // runs of groups that they lie in
+    out_groups: u32,
+    stride: u32, // pixels
+    padding: u32, // pixels
+    rows: u32, // rows that one invocation computes
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> runs: array<vec2<u32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
+
+override RELU: bool = false;
+
+// One pixel a column.
+alias Pixels = mat4x4<f32>;
+
+// The weights of a group of outputs that lanes 0 to 3 hold, one input a column.
+fn low(w: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        subgroupBroadcast(w, 0u),
+        subgroupBroadcast(w, 1u),
+        subgroupBroadcast(w, 2u),
+        subgroupBroadcast(w, 3u),
+    );
+}
+
+// Those that lanes 4 to 7 hold.
+fn high(w: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        subgroupBroadcast(w, 4u),
+        subgroupBroadcast(w, 5u),
+        subgroupBroadcast(w, 6u),
+        subgroupBroadcast(w, 7u),
+    );
+}
+
+fn same(v: vec4<f32>) -> Pixels {
+    return Pixels(v, v, v, v);
+}
+
+fn store_one(at: u32, pixel: u32, value: vec4<f32>) {
+    if pixel * 4u < params.y_group {
+        y[at + pixel] = select(value, max(value, vec4<f32>()), RELU);
+    }
+}
+
+fn store(image: u32, group: u32, pixel: u32, acc: Pixels) {
+    if group < params.out_groups {
+        let at = (image * params.y_image + params.y_offset + group * params.y_group) / 4u;
+        store_one(at, pixel, acc[0]);
+        store_one(at, pixel + 8u, acc[1]);
+        store_one(at, pixel + 16u, acc[2]);
+        store_one(at, pixel + 24u, acc[3]);
+    }
+}
+
+@compute @workgroup_size(8)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let pixels = params.y_group / 4u;
+    let pixel = workgroup.x * 32u + local;
+    // Pixels past the last are computed as the last, and not stored.
+    let image = workgroup.z * params.x_image / 4u;
+    let at0 = image + min(pixel, pixels - 1u);
+    let at1 = image + min(pixel + 8u, pixels - 1u);
+    let at2 = image + min(pixel + 16u, pixels - 1u);
+    let at3 = image + min(pixel + 24u, pixels - 1u);
+
+    let group = workgroup.y * 8u;
+    var acc0 = same(bias[group]);
+    var acc1 = same(bias[group + 1u]);
+    var acc2 = same(bias[group + 2u]);
+    var acc3 = same(bias[group + 3u]);
+    var acc4 = same(bias[group + 4u]);
+    var acc5 = same(bias[group + 5u]);
+    var acc6 = same(bias[group + 6u]);
+    var acc7 = same(bias[group + 7u]);
+
+    var w = workgroup.y * params.inputs * 32u + lane;
+    for (var r = 0u; r < params.runs; r++) {
+        let run = runs[r];
+        for (var k = run.x; k < run.y; k += pixels) {
+            let v = Pixels(x[at0 + k], x[at1 + k], x[at2 + k], x[at3 + k]);
+            let w0 = weight[w];
+            acc0 += low(w0) * v;
+            acc1 += high(w0) * v;
+            let w1 = weight[w + 8u];
+            acc2 += low(w1) * v;
+            acc3 += high(w1) * v;
+            let w2 = weight[w + 16u];
+            acc4 += low(w2) * v;
+            acc5 += high(w2) * v;
+            let w3 = weight[w + 24u];
+            acc6 += low(w3) * v;
+            acc7 += high(w3) * v;
+            w += 32u;
+        }
+    }
+
+    store(workgroup.z, group, pixel, acc0);
+    store(workgroup.z, group + 1u, pixel, acc1);
+    store(workgroup.z, group + 2u, pixel, acc2);
+    store(workgroup.z, group + 3u, pixel, acc3);
+    store(workgroup.z, group + 4u, pixel, acc4);
+    store(workgroup.z, group + 5u, pixel, acc5);
+    store(workgroup.z, group + 6u, pixel, acc6);
+    store(workgroup.z, group + 7u, pixel, acc7);
+}

@@ -1,0 +1,146 @@
+//! Tables of places and weights, in the order in which the shaders read them.
+//!
+//! A group is 4 channels that lie side by side, pixel by pixel. Where a step reads only some channels of a group, the
+//! others get weights of zero.
+
+use super::kernels::LANES;
+use crate::compile::Source;
+
+/// The groups that a 1x1 convolution reads, and which of its inputs are which of their channels.
+pub(super) struct Groups {
+    /// Where each group begins, in units of 4 elements.
+    starts: Vec<usize>,
+    /// For each input its group, and its place there.
+    places: Vec<(usize, usize)>,
+    /// Pixels, which is how far two groups of one value lie apart.
+    pixels: usize,
+}
+
+impl Groups {
+    /// The groups in the order in which their first channel appears.
+    pub fn of(source: &Source) -> Self {
+        let mut starts: Vec<usize> = Vec::new();
+        let mut places = Vec::new();
+        for plane in &source.planes {
+            let start = plane / LANES;
+            // Channels come in ranges, so that it is mostly the last.
+            let index = starts.iter().rposition(|s| *s == start).unwrap_or_else(|| {
+                starts.push(start);
+                starts.len() - 1
+            });
+            places.push((index, plane % LANES));
+        }
+        Self { starts, places, pixels: source.height * source.width }
+    }
+
+    pub fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// The first and the end of each run of groups that follow each other.
+    pub fn runs(&self) -> Vec<[usize; 2]> {
+        let mut runs: Vec<[usize; 2]> = Vec::new();
+        for &start in &self.starts {
+            match runs.last_mut() {
+                Some([_, end]) if *end == start => *end += self.pixels,
+                _ => runs.push([start, start + self.pixels]),
+            }
+        }
+        runs
+    }
+
+    /// The rows `[out][in]` of a matrix as `[tile][group][tile's groups][4 in][4 out]`, padded by zeros.
+    pub fn matrix(&self, weight: &[f32], tile: usize) -> Vec<f32> {
+        let inputs = self.places.len();
+        let outputs = weight.len() / inputs.max(1);
+        let block = tile * LANES * LANES;
+        let mut packed = vec![0.0; outputs.div_ceil(tile * LANES) * self.len() * block];
+        for (o, row) in weight.chunks(inputs.max(1)).enumerate() {
+            let (group, lane) = (o / LANES, o % LANES);
+            let base = group / tile * self.len() * block + group % tile * LANES * LANES + lane;
+            for (&w, &(k, input)) in row.iter().zip(&self.places) {
+                // A channel may be read twice.
+                packed[base + k * block + input * LANES] += w;
+            }
+        }
+        packed
+    }
+}
+
+/// Whether the source's channels make whole groups, in order.
+pub(super) fn whole_groups(source: &Source) -> bool {
+    let in_order = |group: &[usize]| {
+        group[0].is_multiple_of(LANES) && group.iter().zip(group[0]..).all(|(plane, expected)| *plane == expected)
+    };
+    source.lanes == LANES && source.planes.chunks(LANES).all(in_order)
+}
+
+/// `values` padded to whole groups by repeating the last.
+pub(super) fn padded(values: impl IntoIterator<Item = usize>) -> Vec<usize> {
+    let mut values: Vec<usize> = values.into_iter().collect();
+    let last = values.last().copied().unwrap_or(0);
+    values.resize(values.len().next_multiple_of(LANES), last);
+    values
+}
+
+/// Rows of outputs `[out][everything else]` as `[group][everything else][4]`, padded by zeros.
+pub(super) fn by_group(weight: &[f32], row: usize) -> Vec<f32> {
+    let mut packed = Vec::with_capacity(weight.len().next_multiple_of(LANES * row));
+    for group in weight.chunks(LANES * row) {
+        for k in 0..row {
+            packed.extend((0..LANES).map(|o| group.get(o * row + k).copied().unwrap_or(0.0)));
+        }
+    }
+    packed
+}
+
+/// A bias, padded by zeros to so many groups at a time.
+pub(super) fn bias(bias: &[f32], groups: usize) -> Vec<f32> {
+    let mut packed = bias.to_vec();
+    packed.resize(bias.len().next_multiple_of(groups * LANES), 0.0);
+    packed
+}
+
+/// A matrix `[out][in]` as `[in / 4][out / 4][4 in][4 out]`, padded by zeros.
+pub(super) fn by_input(weight: &[f32], inputs: usize) -> Vec<f32> {
+    let groups = (weight.len() / inputs).div_ceil(LANES);
+    let mut packed = vec![0.0; inputs.next_multiple_of(LANES) * groups * LANES];
+    for (o, row) in weight.chunks(inputs).enumerate() {
+        for (k, &w) in row.iter().enumerate() {
+            packed[((k / LANES * groups + o / LANES) * LANES + k % LANES) * LANES + o % LANES] = w;
+        }
+    }
+    packed
+}
+
+/// A matrix `[out][in]` as `[out / 8][in / 4][8 out][4 in]`, its inputs padded by zeros to a multiple of 32.
+pub(super) fn by_eights(weight: &[f32], inputs: usize) -> Vec<f32> {
+    const OUTPUTS: usize = 8;
+    let blocks = inputs.div_ceil(OUTPUTS * LANES) * OUTPUTS;
+    let mut packed = vec![0.0; (weight.len() / inputs).div_ceil(OUTPUTS) * blocks * OUTPUTS * LANES];
+    for (o, row) in weight.chunks(inputs).enumerate() {
+        for (k, &w) in row.iter().enumerate() {
+            let block = o / OUTPUTS * blocks + k / LANES;
+            packed[(block * OUTPUTS + o % OUTPUTS) * LANES + k % LANES] = w;
+        }
+    }
+    packed
+}
+
+/// A stem's weights `[out][in][3][3]` as `[out / 24][in][3][24][4 out]`: the 3 columns of each of 6 groups, padded by
+/// zeros to 24.
+pub(super) fn stem(weight: &[f32], inputs: usize) -> Vec<f32> {
+    const GROUPS: usize = 6;
+    const ROW: usize = 24;
+    let rows = inputs * 3;
+    let outputs = weight.len() / (rows * 3);
+    let mut packed = vec![0.0; outputs.div_ceil(GROUPS * LANES) * rows * ROW * LANES];
+    for (o, kernel) in weight.chunks(rows * 3).enumerate() {
+        let (tile, group, lane) = (o / (GROUPS * LANES), o / LANES % GROUPS, o % LANES);
+        for (i, &w) in kernel.iter().enumerate() {
+            let (row, column) = (i / 3, i % 3);
+            packed[((tile * rows + row) * ROW + group * 3 + column) * LANES + lane] = w;
+        }
+    }
+    packed
+}

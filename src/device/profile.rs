@@ -1,0 +1,70 @@
+//! What a step of a session does and how long it takes.
+
+use crate::compile::{Kernel, Step};
+use crate::graph::Shape;
+use std::time::Duration;
+
+/// One step of a session, for a batch that ran.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepTime {
+    /// The layer that it comes from, such as `stage2.0.branch1.0`; empty for layers without parameters.
+    pub name: String,
+    /// The device's own name of what computes it.
+    pub kernel: String,
+    /// What it reads of one image. Of a value whose channels lie apart, those that it reads.
+    pub input: Shape,
+    /// What it writes of one image.
+    pub output: Shape,
+    /// Images.
+    pub batch: usize,
+    /// How long it took.
+    pub time: Duration,
+    /// Multiplications and additions, for the batch; comparisons count as additions.
+    pub operations: u64,
+    /// Bytes that it must read and write at least: values of the batch, and weights once.
+    pub bytes: u64,
+}
+
+impl StepTime {
+    /// What is known of `step` before it runs, for a batch of one.
+    pub(super) fn of(step: &Step, kernel: &str) -> Self {
+        let input = Shape::new(step.source.planes.len(), step.source.height, step.source.width);
+        let output = step.target.shape;
+        let (per_output, weights) = match &step.kernel {
+            Kernel::Conv2d { weight, bias, .. } | Kernel::Linear { weight, bias, .. } => {
+                (2 * weight.len() / output.channels.max(1), weight.len() + bias.len())
+            }
+            Kernel::MaxPool2d(pool) => (pool.kernel * pool.kernel, 0),
+            Kernel::Mean => (input.pixels(), 0),
+            Kernel::Copy { .. } => (0, 0),
+        };
+        Self {
+            name: step.name.clone(),
+            kernel: kernel.to_owned(),
+            input,
+            output,
+            batch: 1,
+            time: Duration::ZERO,
+            operations: (output.elements() * per_output) as u64,
+            bytes: ((input.elements() + output.elements() + weights) * size_of::<f32>()) as u64,
+        }
+    }
+
+    /// The same for a batch of `count`, which took `time`.
+    pub(super) fn of_batch(mut self, count: usize, time: Duration) -> Self {
+        let values = ((self.input.elements() + self.output.elements()) * size_of::<f32>()) as u64;
+        self.bytes += values * (count as u64 - 1);
+        self.operations *= count as u64;
+        Self { batch: count, time, ..self }
+    }
+
+    /// Operations a second, in billions.
+    pub fn gflops(&self) -> f64 {
+        self.operations as f64 / self.time.as_secs_f64().max(1e-9) / 1e9
+    }
+
+    /// Bytes a second, in billions.
+    pub fn gigabytes(&self) -> f64 {
+        self.bytes as f64 / self.time.as_secs_f64().max(1e-9) / 1e9
+    }
+}
