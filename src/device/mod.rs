@@ -171,7 +171,7 @@ impl Session {
     pub fn submit(&mut self, batch: &[f32]) -> Result<Ticket> {
         let count = self.images(batch)?;
         match &mut self.runner {
-            Runner::Cpu(session) => session.run(batch).map(Ticket::done),
+            Runner::Cpu(session) => session.run(batch, count).map(Ticket::done),
             #[cfg(feature = "gpu")]
             Runner::Gpu(session) => session.submit(batch, count).map(Ticket::gpu),
         }
@@ -185,7 +185,7 @@ impl Session {
     pub fn profile(&mut self, batch: &[f32]) -> Result<Vec<StepTime>> {
         let count = self.images(batch)?;
         match &mut self.runner {
-            Runner::Cpu(session) => session.profile(batch),
+            Runner::Cpu(session) => session.profile(batch, count),
             #[cfg(feature = "gpu")]
             Runner::Gpu(session) => session.profile(batch, count),
         }

@@ -102,9 +102,9 @@ impl Session {
         Ok(Self { context, steps, buffers, scratch, together, profile, input, output })
     }
 
-    /// Runs a whole number of images; see [`crate::Session::run`].
-    pub(in crate::device) fn run(&mut self, batch: &[f32]) -> Result<Vec<f32>> {
-        let mut results = Vec::with_capacity(batch.len() / self.input * self.output.shape.elements());
+    /// Runs `count` images; see [`crate::Session::run`].
+    pub(in crate::device) fn run(&mut self, batch: &[f32], count: usize) -> Result<Vec<f32>> {
+        let mut results = Vec::with_capacity(count * self.output.shape.elements());
         for images in batch.chunks(self.input * self.together) {
             let count = images.len() / self.input;
             self.run_steps(images, count, 0..self.steps.len())?;
@@ -114,8 +114,8 @@ impl Session {
     }
 
     /// Runs one step after the other, of as many images as go together; see [`crate::Session::profile`].
-    pub(in crate::device) fn profile(&mut self, batch: &[f32]) -> Result<Vec<StepTime>> {
-        let count = (batch.len() / self.input).min(self.together);
+    pub(in crate::device) fn profile(&mut self, batch: &[f32], count: usize) -> Result<Vec<StepTime>> {
+        let count = count.min(self.together);
         let images = &batch[..count * self.input];
         let steps = self.profile.clone().into_iter().enumerate();
         let time = |(step, profile): (usize, StepTime)| {

@@ -106,12 +106,12 @@ unsafe fn chunk<V: Vector, const R: usize, const C: usize, const HALF: bool>(
         let bias = matrix.bias.as_ptr().add(tile.first * V::LANES);
         let mut sums = [[V::splat(0.0); C]; R];
         let mut halves = [V::Half::splat(0.0); R];
-        for r in 0..R {
-            for c in 0..C {
-                sums[r][c] = V::load(bias.add(c * V::LANES));
+        for (sums, half) in sums.iter_mut().zip(&mut halves) {
+            for (c, sum) in sums.iter_mut().enumerate() {
+                *sum = V::load(bias.add(c * V::LANES));
             }
             if HALF {
-                halves[r] = V::Half::load(bias.add(C * V::LANES));
+                *half = V::Half::load(bias.add(C * V::LANES));
             }
         }
         let inputs = matrix.inputs.as_ptr().add(tile.inputs);
@@ -128,26 +128,26 @@ unsafe fn chunk<V: Vector, const R: usize, const C: usize, const HALF: bool>(
                 half = V::Half::load(weights);
                 weights = weights.add(V::Half::LANES);
             }
-            for r in 0..R {
+            for (r, (sums, sum_of_half)) in sums.iter_mut().zip(&mut halves).enumerate() {
                 let value = *x.add(r * x_stride);
                 let x = V::splat(value);
-                for c in 0..C {
-                    sums[r][c] = x.mul_add(w[c], sums[r][c]);
+                for (sum, w) in sums.iter_mut().zip(w) {
+                    *sum = x.mul_add(w, *sum);
                 }
                 if HALF {
-                    halves[r] = V::Half::splat(value).mul_add(half, halves[r]);
+                    *sum_of_half = V::Half::splat(value).mul_add(half, *sum_of_half);
                 }
             }
         }
         let y = y.add(tile.first * y_group);
         let floor = if matrix.relu { 0.0 } else { f32::NEG_INFINITY };
-        for r in 0..R {
+        for (r, (sums, half)) in sums.iter().zip(halves).enumerate() {
             let y = y.add(r * y_stride);
-            for c in 0..C {
-                sums[r][c].max(V::splat(floor)).store(y.add(c * y_group));
+            for (c, sum) in sums.iter().enumerate() {
+                sum.max(V::splat(floor)).store(y.add(c * y_group));
             }
             if HALF {
-                halves[r].max(V::Half::splat(floor)).store(y.add(C * y_group));
+                half.max(V::Half::splat(floor)).store(y.add(C * y_group));
             }
         }
         pixels.x = x.add(R * x_stride);
