@@ -41,8 +41,6 @@ ENGINES = {
     "onnxruntime-cuda": Engine((CUDA,), "onnxruntime", ("cuda",)),
     "openvino": Engine((CPU,), "openvino"),
     "tract": Engine((CPU,), "tract", crate="tract-onnx"),
-    "candle": Engine((CPU,), "candle", crate="candle-core"),
-    "burn": Engine((CPU, GPU), "burn", crate="burn"),
     "torch": Engine((CPU,), "torch"),
     "torch-last-fused": Engine((CPU,), "torch", ("last", "fused")),
     "torch-compile": Engine((CPU,), "torch", ("compile",)),

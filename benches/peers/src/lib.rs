@@ -1,7 +1,5 @@
 //! Serves one engine over standard input and output; the README beside this crate describes the protocol.
 
-pub mod shufflenet_v2;
-
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::io::{BufRead, Write};
