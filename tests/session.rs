@@ -242,7 +242,7 @@ fn a_profile_has_every_step_and_its_work() {
     let values = network.graph.parameters().iter().map(|p| vec![0.1; p.shape.iter().product()]).collect();
     let model = Model::from_weights(network, values).unwrap();
     let shape = Shape::new(3, 64, 64);
-    for device in gpus() {
+    for device in devices() {
         let mut session = Session::new(&device, &model, shape, 2).unwrap();
         let steps = session.profile(&images(shape, 2)).unwrap();
         assert_eq!(steps.len(), 59, "{}", device.name());

@@ -95,6 +95,11 @@ impl Device {
         }
     }
 
+    /// Whether it is the `cpu` device, which needs no copies and computes while one submits.
+    pub fn is_cpu(&self) -> bool {
+        matches!(self.0, Kind::Cpu(_))
+    }
+
     /// What people call it, such as `NVIDIA H200 (Vulkan)` or `cpu`.
     pub fn name(&self) -> String {
         match &self.0 {
