@@ -135,14 +135,14 @@ impl Session {
     /// # Errors
     /// As [`run`](Self::run); what goes wrong later, the ticket tells.
     pub fn submit(&mut self, batch: &[f32]) -> Result<Ticket> {
-        let count = self.images(batch)?;
+        self.check(batch)?;
         match &mut self.runner {
             Runner::Cpu(model) => {
                 let (graph, weights) = (&model.network().graph, model.weights());
                 reference::run_batch(graph, weights, self.input, batch).map(Ticket::done)
             }
             #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => session.submit(batch, count).map(Ticket::gpu),
+            Runner::Gpu(session) => session.submit(batch, batch.len() / self.input.elements()).map(Ticket::gpu),
         }
     }
 
@@ -152,16 +152,16 @@ impl Session {
     /// # Errors
     /// As [`run`](Self::run); [`Error::Usage`] where the device runs no plan.
     pub fn profile(&mut self, batch: &[f32]) -> Result<Vec<StepTime>> {
-        let count = self.images(batch)?;
+        self.check(batch)?;
         match &mut self.runner {
             Runner::Cpu(_) => Err(Error::Usage(format!("{} does not time its steps", choice::CPU))),
             #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => session.profile(batch, count),
+            Runner::Gpu(session) => session.profile(batch, batch.len() / self.input.elements()),
         }
     }
 
-    /// How many images a batch holds.
-    fn images(&self, batch: &[f32]) -> Result<usize> {
+    /// Whether a batch is a whole number of images, and not too many.
+    fn check(&self, batch: &[f32]) -> Result<()> {
         let count = batch.len() / self.input.elements();
         if count == 0 || count > self.max_batch || count * self.input.elements() != batch.len() {
             return Err(Error::Usage(format!(
@@ -171,7 +171,7 @@ impl Session {
                 self.input
             )));
         }
-        Ok(count)
+        Ok(())
     }
 
     /// The shape of one image.
