@@ -174,11 +174,11 @@ impl Session {
     /// # Errors
     /// As [`run`](Self::run); what goes wrong later, the ticket tells.
     pub fn submit(&mut self, batch: &[f32]) -> Result<Ticket> {
-        self.check(batch)?;
+        let count = self.images(batch)?;
         match &mut self.runner {
             Runner::Cpu(session) => session.run(batch, count).map(Ticket::done),
             #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => session.submit(batch, batch.len() / self.input.elements()).map(Ticket::gpu),
+            Runner::Gpu(session) => session.submit(batch, count).map(Ticket::gpu),
         }
     }
 
@@ -188,16 +188,16 @@ impl Session {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn profile(&mut self, batch: &[f32]) -> Result<Vec<StepTime>> {
-        self.check(batch)?;
+        let count = self.images(batch)?;
         match &mut self.runner {
             Runner::Cpu(session) => session.profile(batch, count),
             #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => session.profile(batch, batch.len() / self.input.elements()),
+            Runner::Gpu(session) => session.profile(batch, count),
         }
     }
 
-    /// Whether a batch is a whole number of images, and not too many.
-    fn check(&self, batch: &[f32]) -> Result<()> {
+    /// How many images a batch holds.
+    fn images(&self, batch: &[f32]) -> Result<usize> {
         let count = batch.len() / self.input.elements();
         if count == 0 || count > self.max_batch || count * self.input.elements() != batch.len() {
             return Err(Error::Usage(format!(
@@ -207,7 +207,7 @@ impl Session {
                 self.input
             )));
         }
-        Ok(())
+        Ok(count)
     }
 
     /// The shape of one image.

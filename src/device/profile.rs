@@ -1,6 +1,5 @@
 //! What a step of a session does and how long it takes.
 
-#[cfg(feature = "gpu")]
 use crate::compile::{Kernel, Step};
 use crate::graph::Shape;
 use std::time::Duration;
@@ -26,8 +25,6 @@ pub struct StepTime {
     pub bytes: u64,
 }
 
-/// Of use to devices that run plans, which is the GPU.
-#[cfg(feature = "gpu")]
 impl StepTime {
     /// What is known of `step` before it runs, for a batch of one.
     pub(super) fn of(step: &Step, kernel: &str) -> Self {
@@ -60,9 +57,7 @@ impl StepTime {
         self.operations *= count as u64;
         Self { batch: count, time, ..self }
     }
-}
 
-impl StepTime {
     /// Operations a second, in billions.
     pub fn gflops(&self) -> f64 {
         self.operations as f64 / self.time.as_secs_f64().max(1e-9) / 1e9
