@@ -80,7 +80,8 @@ pub(super) fn rename(state: &StateDict, rules: &[Rename]) -> Result<Renaming> {
     let usage = |reason| Err(Error::Usage(format!("{}: {reason}", state.origin().display())));
     let mut owners: IndexMap<&str, &str> = IndexMap::new();
     for (new, old) in names.iter().zip(state.names()) {
-        if new.is_empty() {
+        // A name that is empty in the file is its own affair.
+        if new.is_empty() && !old.is_empty() {
             return usage(format!("renaming would leave `{old}` without a name"));
         }
         if let Some(other) = owners.insert(new, old) {
@@ -133,6 +134,7 @@ mod tests {
         assert!(error.contains("`a` and `b` the same name, `a`"), "{error}");
         let error = rename(&["a"], &["a="]).unwrap_err().to_string();
         assert!(error.contains("`a` without a name"), "{error}");
+        assert_eq!(rename(&["", "a"], &["a=b"]).unwrap().0, ["", "b"]);
     }
 
     #[test]
