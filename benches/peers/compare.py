@@ -177,7 +177,9 @@ def measure(options):
         command = [sys.executable, HERE / "networks.py", model, "--work", options.work, "--size", str(options.size),
                    "--batches", ",".join(map(str, options.batches))]
         command += ["--weights", weights] if weights else []
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        # Nothing is timed here, so threads that spin would only be in each other's way on a busy machine.
+        environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
         prepared[model] = json.loads(done.stdout.splitlines()[-1])
     results, others = [], []
     for place, kinds, threads, adapter in places(options):
