@@ -4,7 +4,7 @@
 
 use crate::bind::Weights;
 use crate::error::{Error, Result};
-use crate::graph::{Conv2d, Graph, MaxPool2d, Node, Op, Shape};
+use crate::graph::{Conv2d, Graph, Node, Op, Padding, Shape, Window};
 
 /// Runs `graph` on one image of `shape`, channels first, and returns its output.
 ///
@@ -37,8 +37,19 @@ fn apply(node: &Node, weights: &Weights, inputs: &[(&[f32], Shape)], out: Shape)
                 ((f64::from(v) - f64::from(mean[c])) * scale + f64::from(bias[c])) as f32
             })
         }
-        Op::Relu => x.iter().map(|v| v.max(0.0)).collect(),
-        Op::MaxPool2d(pool) => max_pool2d(pool, x, shape, out),
+        Op::Activation(activation) => x.iter().map(|v| activation.of(*v)).collect(),
+        Op::MaxPool2d(pool) => {
+            let largest = |taps: &[f32], _| taps.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            pool2d(&pool.window, x, shape, out, largest)
+        }
+        Op::AvgPool2d(pool) => pool2d(&pool.window, x, shape, out, |taps, padded| {
+            let count = if pool.count_include_pad { padded } else { taps.len() };
+            (taps.iter().map(|&v| f64::from(v)).sum::<f64>() / count as f64) as f32
+        }),
+        Op::Add => both(inputs, |a, b| a + b),
+        Op::Mul => both(inputs, |a, b| a * b),
+        Op::Narrow { start, .. } => x[start * out.pixels()..][..out.elements()].to_vec(),
+        Op::Softmax => softmax(x, shape),
         Op::Chunk { index, .. } => x[index * out.elements()..][..out.elements()].to_vec(),
         Op::Concat => inputs.iter().flat_map(|(x, _)| x.iter().copied()).collect(),
         Op::ChannelShuffle { groups } => {
@@ -66,21 +77,43 @@ fn each(x: &[f32], shape: Shape, f: impl Fn(usize, f32) -> f32) -> Vec<f32> {
     x.iter().enumerate().map(|(i, &v)| f(i / shape.pixels(), v)).collect()
 }
 
+/// Applies `f` to each number of the first input and the second's for it.
+fn both(inputs: &[(&[f32], Shape)], f: impl Fn(f32, f32) -> f32) -> Vec<f32> {
+    let [(a, shape), (b, other)] = inputs else { return Vec::new() };
+    let index = |i: usize| if other == shape { i } else { i / shape.pixels() };
+    a.iter().enumerate().map(|(i, &v)| f(v, b[index(i)])).collect()
+}
+
+fn softmax(x: &[f32], shape: Shape) -> Vec<f32> {
+    let pixels = shape.pixels();
+    let mut y = vec![0.0; x.len()];
+    for pixel in 0..pixels {
+        let channels = || (0..shape.channels).map(|c| f64::from(x[c * pixels + pixel]));
+        let most = channels().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = channels().map(|v| (v - most).exp()).sum();
+        for (c, v) in channels().enumerate() {
+            y[c * pixels + pixel] = ((v - most).exp() / sum) as f32;
+        }
+    }
+    y
+}
+
 fn conv2d(conv: &Conv2d, x: &[f32], shape: Shape, weight: &[f32], bias: Option<&[f32]>, out: Shape) -> Vec<f32> {
-    let (k, in_group, out_group) = (conv.kernel, conv.in_channels / conv.groups, conv.out_channels / conv.groups);
+    let (in_group, out_group) = (conv.in_channels / conv.groups, conv.out_channels / conv.groups);
+    let [height, width] = conv.window.kernel;
     let mut y = Vec::with_capacity(out.elements());
     let mut plane = vec![0f64; out.pixels()];
     for o in 0..out.channels {
         plane.fill(bias.map_or(0.0, |b| f64::from(b[o])));
         for i in 0..in_group {
             let channel = &x[(o / out_group * in_group + i) * shape.pixels()..][..shape.pixels()];
-            for (ky, kx) in (0..k).flat_map(|ky| (0..k).map(move |kx| (ky, kx))) {
-                let w = f64::from(weight[((o * in_group + i) * k + ky) * k + kx]);
+            for (ky, kx) in (0..height).flat_map(|ky| (0..width).map(move |kx| (ky, kx))) {
+                let w = f64::from(weight[((o * in_group + i) * height + ky) * width + kx]);
                 for oy in 0..out.height {
-                    let Some(iy) = inside(oy * conv.stride + ky, conv.padding, shape.height) else { continue };
                     for ox in 0..out.width {
-                        let Some(ix) = inside(ox * conv.stride + kx, conv.padding, shape.width) else { continue };
-                        plane[oy * out.width + ox] += w * f64::from(channel[iy * shape.width + ix]);
+                        if let Some(pixel) = tap(&conv.window, shape, [oy, ox], [ky, kx]) {
+                            plane[oy * out.width + ox] += w * f64::from(channel[pixel]);
+                        }
                     }
                 }
             }
@@ -90,27 +123,27 @@ fn conv2d(conv: &Conv2d, x: &[f32], shape: Shape, weight: &[f32], bias: Option<&
     y
 }
 
-fn max_pool2d(pool: &MaxPool2d, x: &[f32], shape: Shape, out: Shape) -> Vec<f32> {
+/// Applies `f` to the pixels of each window, and to the count of its taps that lie in the padded image.
+fn pool2d(window: &Window, x: &[f32], shape: Shape, out: Shape, f: impl Fn(&[f32], usize) -> f32) -> Vec<f32> {
+    let Padding { top, left, bottom, right } = window.padding;
+    let padded = Shape { height: shape.height + top + bottom, width: shape.width + left + right, ..shape };
+    let bare = Window { padding: Padding::default(), ..*window };
+    let [height, width] = window.kernel;
     let mut y = Vec::with_capacity(out.elements());
     for channel in x.chunks(shape.pixels()) {
-        for oy in 0..out.height {
-            for ox in 0..out.width {
-                let mut best = f32::NEG_INFINITY;
-                for (ky, kx) in (0..pool.kernel).flat_map(|ky| (0..pool.kernel).map(move |kx| (ky, kx))) {
-                    let iy = inside(oy * pool.stride + ky, pool.padding, shape.height);
-                    let ix = inside(ox * pool.stride + kx, pool.padding, shape.width);
-                    if let (Some(iy), Some(ix)) = (iy, ix) {
-                        best = best.max(channel[iy * shape.width + ix]);
-                    }
-                }
-                y.push(best);
-            }
+        for at in (0..out.height).flat_map(|oy| (0..out.width).map(move |ox| [oy, ox])) {
+            let taps = || (0..height).flat_map(|ky| (0..width).map(move |kx| [ky, kx]));
+            let values: Vec<f32> = taps().filter_map(|k| tap(window, shape, at, k)).map(|p| channel[p]).collect();
+            y.push(f(&values, taps().filter(|k| tap(&bare, padded, at, *k).is_some()).count()));
         }
     }
     y
 }
 
-/// The pixel at `padded - padding`, unless that lies in the padding.
-fn inside(padded: usize, padding: usize, side: usize) -> Option<usize> {
-    padded.checked_sub(padding).filter(|&i| i < side)
+/// The pixel that a tap of the window at an output falls on, unless that lies outside of the image.
+fn tap(window: &Window, shape: Shape, [oy, ox]: [usize; 2], [ky, kx]: [usize; 2]) -> Option<usize> {
+    let [dy, dx] = window.dilation;
+    let row = (oy * window.stride[0] + ky * dy).checked_sub(window.padding.top).filter(|&row| row < shape.height)?;
+    let column = (ox * window.stride[1] + kx * dx).checked_sub(window.padding.left).filter(|&c| c < shape.width)?;
+    Some(row * shape.width + column)
 }

@@ -3,7 +3,9 @@
 mod common;
 
 use common::{cpus, devices};
-use pretrained::graph::{BatchNorm2d, Builder, Conv2d, Graph, Linear, MaxPool2d, Shape, Value};
+use pretrained::graph::{
+    Activation, AvgPool2d, BatchNorm2d, Builder, Conv2d, Graph, Linear, MaxPool2d, Padding, Shape, Value, Window,
+};
 use pretrained::zoo::{Network, ShuffleNetV2};
 use pretrained::{Device, InstructionSet, Model, Session, reference};
 use proptest::prelude::*;
@@ -92,26 +94,61 @@ fn batch() -> impl Strategy<Value = (usize, u32)> {
     (1usize..4, any::<u32>())
 }
 
-/// What follows an operator: nothing, a batch normalisation, a ReLU, or both.
-fn tail() -> impl Strategy<Value = (bool, bool)> {
-    any::<(bool, bool)>()
+/// What follows an operator: a batch normalisation or none, an activation or none.
+fn tail() -> impl Strategy<Value = (bool, Option<Activation>)> {
+    (any::<bool>(), activation())
 }
 
-fn add_tail(g: &mut Builder, mut x: Value, channels: usize, (norm, relu): (bool, bool)) -> Value {
+fn activation() -> impl Strategy<Value = Option<Activation>> {
+    prop_oneof![
+        2 => Just(None),
+        2 => Just(Some(Activation::Relu)),
+        1 => Just(Some(Activation::Clamp { low: -0.25, high: 0.5 })),
+        1 => Just(Some(Activation::HardSigmoid { alpha: 0.9, beta: 0.4 })),
+        1 => Just(Some(Activation::HardSwish)),
+        1 => Just(Some(Activation::Sigmoid)),
+        1 => Just(Some(Activation::Silu)),
+    ]
+}
+
+const RELU: Option<Activation> = Some(Activation::Relu);
+
+fn add_tail(g: &mut Builder, mut x: Value, channels: usize, (norm, activation): (bool, Option<Activation>)) -> Value {
     if norm {
         x = g.batch_norm2d("bn", x, BatchNorm2d::new(channels));
     }
-    if relu {
-        x = g.relu(x);
-    }
-    x
+    add_activation(g, x, activation)
 }
 
-type ConvCase = (Conv2d, (usize, usize), (bool, bool), (usize, u32));
+fn add_activation(g: &mut Builder, x: Value, activation: Option<Activation>) -> Value {
+    activation.map_or(x, |activation| g.activation(x, activation))
+}
 
-fn conv_problem((conv, (height, width), tail, batch): ConvCase) -> Problem {
-    let least = conv.kernel.saturating_sub(2 * conv.padding);
-    let input = Shape::new(conv.in_channels, height.max(least), width.max(least));
+/// Windows of any kernel, stride and dilation, with padding that differs by side and is `most` at most.
+fn window(most: usize) -> impl Strategy<Value = Window> {
+    let pair = |range| prop::array::uniform2(range);
+    let padding = prop::array::uniform4(0usize..most + 1).prop_map(|[top, left, bottom, right]| Padding {
+        top,
+        left,
+        bottom,
+        right,
+    });
+    (pair(1usize..6), pair(1usize..4), pair(1usize..4), padding)
+        .prop_map(|(kernel, stride, dilation, padding)| Window { kernel, stride, padding, dilation })
+}
+
+/// An image that a window fits.
+fn fitting(window: &Window, channels: usize, (height, width): (usize, usize)) -> Shape {
+    let Padding { top, left, bottom, right } = window.padding;
+    let [down, across] = window.extent();
+    let least = |extent: usize, padding: usize| extent.saturating_sub(padding).max(1);
+    Shape::new(channels, height.max(least(down, top + bottom)), width.max(least(across, left + right)))
+}
+
+type ConvCase = (Conv2d, (usize, usize), (bool, Option<Activation>), (usize, u32));
+
+fn conv_problem((conv, sides, tail, batch): ConvCase) -> Problem {
+    let input = fitting(&conv.window, conv.in_channels, sides);
     let mut g = Builder::new();
     let x = g.conv2d("conv", Value::INPUT, conv);
     let x = add_tail(&mut g, x, conv.out_channels, tail);
@@ -137,9 +174,9 @@ fn the_cpu_has_its_own_instructions_before_the_portable_ones() {
 #[test]
 fn pointwise_convolution() {
     let by_hand = [
-        (Conv2d::new(58, 58, 1), (7, 7), (true, true), (3, 1)),
-        (Conv2d::new(3, 9, 1), (1, 1), (false, true), (2, 2)),
-        (Conv2d::new(1, 1, 1), (1, 2), (true, false), (1, 3)),
+        (Conv2d::new(58, 58, 1), (7, 7), (true, RELU), (3, 1)),
+        (Conv2d::new(3, 9, 1), (1, 1), (false, RELU), (2, 2)),
+        (Conv2d::new(1, 1, 1), (1, 2), (true, None), (1, 3)),
     ];
     let conv = (1usize..40, 1usize..40, any::<bool>()).prop_map(|(i, o, bias)| Conv2d { bias, ..Conv2d::new(i, o, 1) });
     check(64, by_hand, (conv, sides(), tail(), batch()), conv_problem);
@@ -148,57 +185,145 @@ fn pointwise_convolution() {
 #[test]
 fn depthwise_convolution() {
     let by_hand = [
-        (Conv2d::depthwise(13, 3).stride(2).padding(1), (7, 9), (true, false), (3, 1)),
-        (Conv2d::depthwise(1, 5).padding(2), (3, 1), (false, true), (2, 2)),
+        (Conv2d::depthwise(13, 3).stride(2).padding(1), (7, 9), (true, None), (3, 1)),
+        (Conv2d::depthwise(1, 5).padding(2), (3, 1), (false, RELU), (2, 2)),
     ];
-    let conv = (1usize..20, 1usize..6, 1usize..4, 0usize..3)
+    let square = (1usize..20, 1usize..6, 1usize..4, 0usize..3)
         .prop_map(|(c, k, stride, padding)| Conv2d::depthwise(c, k).stride(stride).padding(padding));
-    check(64, by_hand, (conv, sides(), tail(), batch()), conv_problem);
+    let any = (1usize..20, window(3)).prop_map(|(c, window)| Conv2d::depthwise(c, 1).window(window));
+    let conv = prop_oneof![square, any];
+    check(96, by_hand, (conv, sides(), tail(), batch()), conv_problem);
 }
 
 #[test]
 fn dense_and_grouped_convolution() {
     let by_hand = [
-        (Conv2d::new(3, 10, 3).stride(2).padding(1).no_bias(), (67, 93), (true, true), (3, 1)),
-        (Conv2d::new(15, 9, 3).groups(3).padding(1), (5, 5), (false, false), (2, 2)),
+        (Conv2d::new(3, 10, 3).stride(2).padding(1).no_bias(), (67, 93), (true, RELU), (3, 1)),
+        (Conv2d::new(15, 9, 3).groups(3).padding(1), (5, 5), (false, None), (2, 2)),
     ];
-    let conv = (1usize..6, 1usize..6, 1usize..4, (1usize..6, 1usize..4, 0usize..3), any::<bool>()).prop_map(
-        |(i, o, groups, (k, stride, padding), bias)| {
-            let conv = Conv2d::new(i * groups, o * groups, k).stride(stride).padding(padding).groups(groups);
-            Conv2d { bias, ..conv }
-        },
-    );
-    check(96, by_hand, (conv, sides(), tail(), batch()), conv_problem);
+    let square = (1usize..6, 1usize..4, 0usize..3)
+        .prop_map(|(k, stride, padding)| Conv2d::new(1, 1, k).stride(stride).padding(padding).window);
+    let window = prop_oneof![square, window(3)];
+    let conv = (1usize..6, 1usize..6, 1usize..4, window, any::<bool>()).prop_map(|(i, o, groups, window, bias)| {
+        Conv2d { bias, ..Conv2d::new(i * groups, o * groups, 1).window(window).groups(groups) }
+    });
+    check(128, by_hand, (conv, sides(), tail(), batch()), conv_problem);
 }
 
 #[test]
 fn linear() {
-    type Case = ((usize, usize, usize), usize, bool, bool, (usize, u32));
-    let build = |((c, h, w), out, bias, relu, batch): Case| {
+    type Case = ((usize, usize, usize), usize, bool, Option<Activation>, (usize, u32));
+    let build = |((c, h, w), out, bias, activation, batch): Case| {
         let mut g = Builder::new();
         let x = g.flatten(Value::INPUT);
         let x = g.linear("fc", x, Linear { bias, ..Linear::new(c * h * w, out) });
-        let x = if relu { g.relu(x) } else { x };
+        let x = add_activation(&mut g, x, activation);
         Problem::new(g, x, Shape::new(c, h, w), batch)
     };
-    let by_hand = [((1, 28, 28), 10, true, true, (3, 1)), ((5, 1, 1), 1, false, false, (1, 2))];
+    let by_hand = [((1, 28, 28), 10, true, RELU, (3, 1)), ((5, 1, 1), 1, false, None, (1, 2))];
     let image = (1usize..9, 1usize..9, 1usize..9);
-    check(64, by_hand, (image, 1usize..80, any::<bool>(), any::<bool>(), batch()), build);
+    check(64, by_hand, (image, 1usize..80, any::<bool>(), activation(), batch()), build);
+}
+
+type PoolCase = (usize, (usize, usize), (Window, bool, bool), Option<Activation>, (usize, u32));
+
+/// Pools whose windows all have a pixel: kernels in one piece, padded by less than their size.
+fn pools() -> impl Strategy<Value = (Window, bool, bool)> {
+    (window(4), any::<bool>(), any::<bool>()).prop_map(|(mut window, ceil, count)| {
+        window.dilation = [1; 2];
+        let Padding { top, left, bottom, right } = &mut window.padding;
+        for (padding, axis) in [(top, 0), (left, 1), (bottom, 0), (right, 1)] {
+            *padding = (*padding).min(window.kernel[axis] - 1);
+        }
+        (window, ceil, count)
+    })
+}
+
+fn pool_problem((channels, sides, pool, activation, batch): PoolCase, average: bool) -> Problem {
+    let (window, ceil_mode, count_include_pad) = pool;
+    let mut g = Builder::new();
+    let x = match average {
+        true => g.avg_pool2d(Value::INPUT, AvgPool2d { window, ceil_mode, count_include_pad }),
+        false => g.max_pool2d(Value::INPUT, MaxPool2d { window, ceil_mode }),
+    };
+    let x = add_activation(&mut g, x, activation);
+    Problem::new(g, x, fitting(&window, channels, sides), batch)
 }
 
 #[test]
 fn max_pool() {
-    type Case = (usize, (usize, usize), (usize, usize, usize), bool, (usize, u32));
-    let build = |(channels, (height, width), (kernel, stride, padding), relu, batch): Case| {
+    let by_hand = MaxPool2d::new(3).stride(2).padding(1);
+    let by_hand = [(5, (17, 23), (by_hand.window, false, false), None, (3, 1))];
+    check(64, by_hand, (1usize..9, sides(), pools(), activation(), batch()), |case| pool_problem(case, false));
+}
+
+#[test]
+fn average_pool() {
+    let by_hand = AvgPool2d::new(3).stride(2).padding(1);
+    let by_hand = [(21, (8, 5), (by_hand.window, true, true), None, (3, 1))];
+    check(96, by_hand, (1usize..40, sides(), pools(), activation(), batch()), |case| pool_problem(case, true));
+}
+
+/// A convolution to which something is added, as in a residual unit: its input, what another convolution makes of it, or
+/// a number a channel; or which is multiplied by one of these.
+#[test]
+fn sums_and_products() {
+    type Case = ((usize, bool, usize), (usize, usize), (usize, bool, bool), Option<Activation>, (usize, u32));
+    let build = |((channels, depthwise, kernel), (height, width), what, activation, batch): Case| {
+        let (operand, swapped, product) = what;
         let mut g = Builder::new();
-        let pool = MaxPool2d { kernel, stride, padding: padding.min(kernel - 1) };
-        let x = g.max_pool2d(Value::INPUT, pool);
-        let x = if relu { g.relu(x) } else { x };
-        Problem::new(g, x, Shape::new(channels, height.max(kernel), width.max(kernel)), batch)
+        let conv =
+            if depthwise { Conv2d::depthwise(channels, kernel) } else { Conv2d::new(channels, channels, kernel) };
+        let conv = conv.padding(kernel / 2);
+        let x = g.activation(Value::INPUT, Activation::HardSwish);
+        let y = g.conv2d("conv", x, conv);
+        let other = match operand {
+            0 => x,
+            1 => Value::INPUT,
+            2 => g.conv2d("other", x, Conv2d::new(channels, channels, 1)),
+            3 => {
+                let mean = g.mean(x);
+                g.conv2d("other", mean, Conv2d::new(channels, channels, 1))
+            }
+            4 => y,
+            // Channels that lie elsewhere than their places tell.
+            _ => {
+                let more = g.conv2d("other", x, Conv2d::new(channels, 3, 1));
+                let all = g.concat(&[more, x]);
+                g.narrow(all, 1, channels)
+            }
+        };
+        let (a, b) = if swapped && operand != 3 { (other, y) } else { (y, other) };
+        let sum = if product { g.mul(a, b) } else { g.add(a, b) };
+        let sum = add_activation(&mut g, sum, activation);
+        // What the sum is made of is read once more, after it.
+        let all = g.concat(&[sum, x]);
+        Problem::new(g, all, Shape::new(channels, height, width), batch)
     };
-    let by_hand = [(5, (17, 23), (3, 2, 1), false, (3, 1))];
-    let window = (1usize..6, 1usize..5, 0usize..5);
-    check(64, by_hand, (1usize..9, sides(), window, any::<bool>(), batch()), build);
+    let by_hand = [
+        ((24, false, 1), (4, 4), (0, false, false), RELU, (3, 1)),
+        ((24, false, 3), (4, 4), (2, true, false), None, (3, 1)),
+        ((20, true, 3), (4, 4), (0, false, false), RELU, (2, 2)),
+        ((33, false, 1), (1, 1), (0, false, false), RELU, (3, 1)),
+        ((16, false, 1), (5, 4), (3, false, true), None, (2, 1)),
+    ];
+    let conv = (1usize..40, any::<bool>(), prop_oneof![Just(1usize), Just(3usize)]);
+    let what = (0usize..6, any::<bool>(), any::<bool>());
+    check(96, by_hand, (conv, (1usize..9, 1usize..9), what, activation(), batch()), build);
+}
+
+#[test]
+fn softmax() {
+    type Case = (usize, (usize, usize), bool, (usize, u32));
+    let build = |(channels, (height, width), linear, batch): Case| {
+        let mut g = Builder::new();
+        let x =
+            if linear { g.conv2d("fc", Value::INPUT, Conv2d::new(channels, 2 * channels, 1)) } else { Value::INPUT };
+        let x = g.softmax(x);
+        Problem::new(g, x, Shape::new(channels, height, width), batch)
+    };
+    let by_hand = [(1000, (1, 1), false, (3, 1)), (10, (1, 1), true, (2, 2))];
+    check(32, by_hand, (1usize..50, (1usize..4, 1usize..4), any::<bool>(), batch()), build);
 }
 
 #[test]
@@ -213,14 +338,14 @@ fn mean() {
 }
 
 #[test]
-fn batch_norm_and_relu_by_themselves() {
-    type Case = (usize, (usize, usize), (bool, bool), (usize, u32));
+fn batch_norm_and_activation_by_themselves() {
+    type Case = (usize, (usize, usize), (bool, Option<Activation>), (usize, u32));
     let build = |(channels, (height, width), tail, batch): Case| {
         let mut g = Builder::new();
         let x = add_tail(&mut g, Value::INPUT, channels, tail);
         Problem::new(g, x, Shape::new(channels, height, width), batch)
     };
-    check(48, [(3, (3, 3), (false, false), (2, 1))], (1usize..20, sides(), tail(), batch()), build);
+    check(48, [(3, (3, 3), (false, None), (2, 1))], (1usize..20, sides(), tail(), batch()), build);
 }
 
 /// Channels are split, shuffled and concatenated several times between convolutions, so that the tables of places
@@ -238,6 +363,10 @@ fn chunk_concat_and_shuffle() {
                 0 => g.concat(&[b, a]),
                 1 => g.channel_shuffle(x, 2),
                 2 => g.channel_shuffle(x, half),
+                6 => {
+                    let (first, rest) = (g.narrow(x, 0, 1), g.narrow(x, 1, channels - 1));
+                    g.concat(&[rest, first])
+                }
                 3 => {
                     let b = g.conv2d(&i.to_string(), b, Conv2d::new(half, half, 1));
                     g.concat(&[a, b])
@@ -256,7 +385,7 @@ fn chunk_concat_and_shuffle() {
         Problem::new(g, x, Shape::new(channels, height, width), batch)
     };
     let by_hand = [(5, (3, 3), vec![1, 5, 5, 1, 3], (2, 1)), (1, (1, 1), vec![], (1, 2))];
-    let moves = proptest::collection::vec(0u8..6, 0..8);
+    let moves = proptest::collection::vec(0u8..7, 0..8);
     check(64, by_hand, (1usize..8, (1usize..8, 1usize..8), moves, batch()), build);
 }
 

@@ -8,7 +8,7 @@ use super::fuse::{Kind, Move, Operation};
 use super::plan::Kernel;
 use super::widen;
 use crate::error::{Error, Result};
-use crate::graph::{Shape, Value};
+use crate::graph::{Activation, Shape, Value};
 
 /// One channel of what a producer wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +36,27 @@ pub(super) struct View {
 pub(super) struct PlacedStep {
     pub name: String,
     pub kernel: Kernel,
+    pub activation: Option<Activation>,
     pub view: View,
+    /// The second operand.
+    pub other: Option<View>,
     pub shape: Shape,
+}
+
+impl PlacedStep {
+    fn copy(view: View) -> Self {
+        let shape = Shape::new(view.planes.len(), view.height, view.width);
+        Self { name: String::new(), kernel: Kernel::Copy, activation: None, view, other: None, shape }
+    }
+
+    /// All that it reads: the source, and perhaps another.
+    pub fn views(&self) -> impl Iterator<Item = &View> {
+        [&self.view].into_iter().chain(&self.other)
+    }
+
+    fn views_mut(&mut self) -> impl Iterator<Item = &mut View> {
+        [&mut self.view].into_iter().chain(&mut self.other)
+    }
 }
 
 /// All steps, and in which storage each producer's planes lie.
@@ -61,24 +80,34 @@ pub(super) fn place(operations: Vec<Operation>, shapes: &[Shape], output: Value,
     let mut views: Vec<Option<View>> = vec![None; shapes.len()];
     views[0] = Some(whole(0, input));
     let mut steps = Vec::new();
-    for Operation { name, inputs, output, kind } in operations {
+    for Operation { name, inputs, output, kind, activation, other } in operations {
+        let other = other.and_then(|v| views[v.0].clone());
+        let flattened = inputs.first().map_or(1, |v| flattened(&views[v.0], shapes[v.0]));
         let inputs: Vec<&View> = inputs.iter().filter_map(|v| views[v.0].as_ref()).collect();
         let [view, ..] = inputs[..] else { continue };
         let result = match kind {
-            Kind::Move(Move::Flatten) => view.clone(),
+            Kind::Move(Move::Nothing) => view.clone(),
             Kind::Move(Move::Concat) => concat(&inputs)?,
             Kind::Move(Move::Chunk { index, count }) => {
-                let size = view.planes.len() / count;
+                let size = whole_planes(view.planes.len(), count)?;
                 rearranged(view, (index * size..(index + 1) * size).map(|c| view.planes[c]))
             }
+            Kind::Move(Move::Narrow { start, length }) => {
+                let (start, length) = (whole_planes(start, flattened)?, whole_planes(length, flattened)?);
+                rearranged(view, (start..start + length).map(|c| view.planes[c]))
+            }
             Kind::Move(Move::Shuffle { groups }) => {
-                let per_group = view.planes.len() / groups;
+                let per_group = whole_planes(view.planes.len(), groups)?;
+                whole_planes(1, flattened)?;
                 let from = |c: usize| (c % groups) * per_group + c / groups;
                 rearranged(view, (0..view.planes.len()).map(|c| view.planes[from(c)]))
             }
             Kind::Compute(kernel) => {
-                let shape = produced(&kernel, view, shapes[output.0])?;
-                let step = PlacedStep { name, kernel, view: view.clone(), shape };
+                let shape = produced(&kernel, view, flattened, shapes[output.0])?;
+                if other.as_ref().is_some_and(|other| other.planes.len() != shape.channels) {
+                    return Err(Error::Usage("a sum or product with a flattened image is not supported".into()));
+                }
+                let step = PlacedStep { name, kernel, activation, view: view.clone(), other, shape };
                 let (step, channels) = widen::whole_groups(step, lanes);
                 let written = whole(steps.len() + 1, step.shape);
                 steps.push(step);
@@ -109,42 +138,75 @@ fn concat(views: &[&View]) -> Result<View> {
     Ok(rearranged(first, views.iter().flat_map(|v| v.planes.iter().copied())))
 }
 
+/// Channels of a value's shape that one plane of its view stands for: more than 1 after a flatten, which leaves planes as
+/// they are.
+fn flattened(view: &Option<View>, shape: Shape) -> usize {
+    view.as_ref().map_or(1, |view| shape.channels / view.planes.len().max(1)).max(1)
+}
+
+/// `channels / parts`, if planes stay whole.
+fn whole_planes(channels: usize, parts: usize) -> Result<usize> {
+    match channels.is_multiple_of(parts) {
+        true => Ok(channels / parts),
+        false => Err(Error::Usage("taking a flattened image apart within a plane is not supported".into())),
+    }
+}
+
 /// The shape that a kernel writes. After a flatten the planes are still images, which only some kernels may read.
-fn produced(kernel: &Kernel, view: &View, shape: Shape) -> Result<Shape> {
+fn produced(kernel: &Kernel, view: &View, flattened: usize, shape: Shape) -> Result<Shape> {
     match kernel {
-        Kernel::Copy { .. } => Ok(Shape::new(view.planes.len(), view.height, view.width)),
         Kernel::Linear { .. } => Ok(shape),
-        Kernel::Conv2d { conv, .. } if conv.in_channels != view.planes.len() => {
-            Err(Error::Usage("a convolution of a flattened image is not supported".into()))
+        Kernel::Copy => Ok(Shape::new(view.planes.len(), view.height, view.width)),
+        _ if flattened > 1 => {
+            Err(Error::Usage("of a flattened image only a fully connected layer is supported".into()))
         }
         _ => Ok(shape),
     }
 }
 
-/// Decides on storages, with a copy wherever a step would otherwise read the buffer that it writes, or the input's
-/// planes where it reads channels side by side.
+/// Decides on storages, with a copy wherever a step would otherwise read the buffer that it writes, the input's planes
+/// where it reads channels side by side, or a second operand that is not in whole groups.
 fn settle(mut placed: Placed, output: View, lanes: usize) -> Placed {
     // The output must be planes of their own, in order: what the last step writes, which no other step reads.
     let last = placed.steps.len();
     if last == 0 || output != whole(last, placed.shape(last)) {
-        let shape = Shape::new(output.planes.len(), output.height, output.width);
-        let copy = Kernel::Copy { relu: false };
-        placed.steps.push(PlacedStep { name: String::new(), kernel: copy, view: output, shape });
+        placed.steps.push(PlacedStep::copy(output));
     }
     while let Some(step) = placed.steps.iter().position(|step| misreads_planes(step, lanes)) {
-        insert_copy(&mut placed.steps, step, &Plane::is_input);
+        insert_copy(&mut placed.steps, step, |step| &mut step.view, &Plane::is_input);
+    }
+    let apart = |step: &PlacedStep| step.other.as_ref().is_some_and(|other| !in_whole_groups(other, lanes));
+    while let Some(step) = placed.steps.iter().position(apart) {
+        insert_copy(&mut placed.steps, step, other_view, &|_| true);
     }
     loop {
         placed.storages = storages(&placed);
-        let clash = (0..placed.steps.len()).find(|&i| {
-            let planes = &placed.steps[i].view.planes;
-            planes.iter().any(|plane| placed.storages[plane.producer] == placed.storages[i + 1])
-        });
-        match clash {
-            Some(step) => insert_copy(&mut placed.steps, step, &|_| true),
-            None => return placed,
+        let overwrites = |i: usize, view: &View| {
+            view.planes.iter().any(|plane| placed.storages[plane.producer] == placed.storages[i + 1])
+        };
+        let steps = || placed.steps.iter().enumerate();
+        if let Some((step, _)) = steps().find(|(i, step)| overwrites(*i, &step.view)) {
+            insert_copy(&mut placed.steps, step, |step| &mut step.view, &|_| true);
+        } else if let Some((step, _)) = steps().find(|(i, s)| s.other.as_ref().is_some_and(|o| overwrites(*i, o))) {
+            insert_copy(&mut placed.steps, step, other_view, &|_| true);
+        } else {
+            return placed;
         }
     }
+}
+
+/// Of a step that has one.
+fn other_view(step: &mut PlacedStep) -> &mut View {
+    let PlacedStep { view, other, .. } = step;
+    other.as_mut().unwrap_or(view)
+}
+
+/// Whether the planes are one producer's, side by side from the start of a group of `lanes` channels on.
+fn in_whole_groups(view: &View, lanes: usize) -> bool {
+    let Some(first) = view.planes.first() else { return true };
+    let in_order = |(i, plane): (usize, &Plane)| *plane == Plane { channel: first.channel + i, ..*first };
+    let aligned = first.channel.is_multiple_of(lanes) && (lanes == 1 || !first.is_input());
+    aligned && view.planes.iter().enumerate().all(in_order)
 }
 
 /// Whether a step reads the input, which lies in planes, with a kernel that reads `lanes` channels side by side or
@@ -154,28 +216,34 @@ fn misreads_planes(step: &PlacedStep, lanes: usize) -> bool {
     let reads_planes = match &step.kernel {
         // With fewer channels than lanes, going by planes costs less than a copy.
         Kernel::Conv2d { conv, .. } => !conv.is_depthwise() && conv.groups == 1 && conv.in_channels < lanes,
-        Kernel::Linear { .. } | Kernel::Copy { .. } => true,
-        Kernel::MaxPool2d(_) | Kernel::Mean => false,
+        Kernel::Linear { .. } | Kernel::Copy => true,
+        Kernel::MaxPool2d(_) | Kernel::AvgPool2d(_) | Kernel::Mean | Kernel::Softmax | Kernel::Add | Kernel::Mul => {
+            false
+        }
     };
     lanes > 1 && input > 0 && (!reads_planes || input < step.view.planes.len())
 }
 
-/// Lets step `index` read a copy of the planes that `copied` tells instead of the planes themselves.
-fn insert_copy(steps: &mut Vec<PlacedStep>, index: usize, copied: &dyn Fn(&Plane) -> bool) {
+/// Lets step `index` read, in one of its views, a copy of the planes that `copied` tells instead of the planes themselves.
+fn insert_copy(
+    steps: &mut Vec<PlacedStep>,
+    index: usize,
+    view: fn(&mut PlacedStep) -> &mut View,
+    copied: &dyn Fn(&Plane) -> bool,
+) {
     // All producers from here on move up by one; those before stay.
     let own = index + 1;
-    for plane in steps[index..].iter_mut().flat_map(|step| &mut step.view.planes) {
+    for plane in steps[index..].iter_mut().flat_map(PlacedStep::views_mut).flat_map(|view| &mut view.planes) {
         plane.producer += usize::from(plane.producer >= own);
     }
-    let View { planes, height, width } = &mut steps[index].view;
+    let View { planes, height, width } = view(&mut steps[index]);
     let mut moved = Vec::new();
     for plane in planes.iter_mut().filter(|plane| copied(plane)) {
         moved.push(*plane);
         *plane = Plane { producer: own, channel: moved.len() - 1 };
     }
-    let shape = Shape::new(moved.len(), *height, *width);
-    let view = View { planes: moved, ..steps[index].view };
-    steps.insert(index, PlacedStep { name: String::new(), kernel: Kernel::Copy { relu: false }, view, shape });
+    let copy = PlacedStep::copy(View { planes: moved, height: *height, width: *width });
+    steps.insert(index, copy);
 }
 
 /// Joins the producers that are read together, and returns for each the first of its set.
@@ -187,8 +255,8 @@ fn storages(placed: &Placed) -> Vec<usize> {
         }
         i
     }
-    for step in &placed.steps {
-        let mut planes = step.view.planes.iter();
+    for view in placed.steps.iter().flat_map(PlacedStep::views) {
+        let mut planes = view.planes.iter();
         let Some(first) = planes.next() else { continue };
         for plane in planes {
             let (a, b) = (root(&parent, first.producer), root(&parent, plane.producer));

@@ -1,8 +1,8 @@
-//! Folds batch normalisation into the convolution before it, and ReLU into whatever comes before it.
+//! Folds batch normalisation into the convolution before it, and additions and activations into what comes before them.
 
 use super::plan::Kernel;
 use crate::bind::Weights;
-use crate::graph::{BatchNorm2d, Conv2d, Graph, Node, Op, ParameterId, Value};
+use crate::graph::{Activation, BatchNorm2d, Conv2d, Graph, Node, Op, ParameterId, Shape, Value};
 
 /// What is left of one or several operators.
 pub(super) struct Operation {
@@ -10,6 +10,9 @@ pub(super) struct Operation {
     pub inputs: Vec<Value>,
     pub output: Value,
     pub kind: Kind,
+    pub activation: Option<Activation>,
+    /// The second operand.
+    pub other: Option<Value>,
 }
 
 pub(super) enum Kind {
@@ -21,13 +24,14 @@ pub(super) enum Kind {
 
 pub(super) enum Move {
     Chunk { index: usize, count: usize },
+    Narrow { start: usize, length: usize },
     Concat,
+    Nothing,
     Shuffle { groups: usize },
-    Flatten,
 }
 
-/// The graph's operators with all that can be fused fused.
-pub(super) fn fuse(graph: &Graph, weights: &Weights) -> Vec<Operation> {
+/// The graph's operators with all that can be fused fused. `shapes` are those of all values.
+pub(super) fn fuse(graph: &Graph, weights: &Weights, shapes: &[Shape]) -> Vec<Operation> {
     let mut readers = vec![Vec::new(); graph.nodes().len() + 1];
     for (value, node) in graph.steps() {
         node.inputs.iter().for_each(|input| readers[input.0].push(value));
@@ -38,66 +42,97 @@ pub(super) fn fuse(graph: &Graph, weights: &Weights) -> Vec<Operation> {
         if absorbed[value.0] {
             continue;
         }
-        let mut kind = lower(node, weights);
-        let mut output = value;
-        while let (Kind::Compute(kernel), [reader]) = (&mut kind, &readers[output.0][..]) {
+        let mut operation = lower(value, node, weights);
+        while let [reader] = readers[operation.output.0][..] {
             // A value that the graph returns must stay as it is.
-            if output == graph.output() || !absorb(kernel, &graph.nodes()[reader.0 - 1].op, weights) {
+            let done = operation.output == graph.output() || absorbed[reader.0];
+            // What is computed later than this operation begins cannot be added to it, nor what is of another shape.
+            let alike = |v: Value| shapes[v.0] == shapes[reader.0];
+            let sum = alike(operation.output);
+            let present = |other: Value| sum && other < value && alike(other);
+            if done || !operation.absorb(&graph.nodes()[reader.0 - 1], weights, present) {
                 break;
             }
             absorbed[reader.0] = true;
-            output = *reader;
+            operation.output = reader;
         }
-        operations.push(Operation { name: node.name.clone(), inputs: node.inputs.clone(), output, kind });
+        operations.push(operation);
     }
     operations
 }
 
 /// One operator by itself.
-fn lower(node: &Node, weights: &Weights) -> Kind {
+fn lower(value: Value, node: &Node, weights: &Weights) -> Operation {
     let bias_or_zeros = |bias: Option<ParameterId>, n| bias.map_or_else(|| vec![0.0; n], |b| weights.get(b).to_vec());
-    Kind::Compute(match &node.op {
-        Op::Conv2d { conv, weight, bias } => Kernel::Conv2d {
+    let (mut activation, mut other) = (None, None);
+    let kind = match &node.op {
+        Op::Conv2d { conv, weight, bias } => Kind::Compute(Kernel::Conv2d {
             conv: *conv,
             weight: weights.get(*weight).to_vec(),
             bias: bias_or_zeros(*bias, conv.out_channels),
-            relu: false,
-        },
-        Op::Linear { linear, weight, bias } => Kernel::Linear {
+        }),
+        Op::Linear { linear, weight, bias } => Kind::Compute(Kernel::Linear {
             linear: *linear,
             weight: weights.get(*weight).to_vec(),
             bias: bias_or_zeros(*bias, linear.out_features),
-            relu: false,
-        },
+        }),
         // With no convolution before it, a normalisation is one itself: depthwise, of a single pixel.
         Op::BatchNorm2d { norm, .. } => {
             let conv = Conv2d::depthwise(norm.channels, 1);
             let (mut weight, mut bias) = (vec![1.0; norm.channels], vec![0.0; norm.channels]);
             fold(&mut weight, &mut bias, &node.op, weights);
-            Kernel::Conv2d { conv, weight, bias, relu: false }
+            Kind::Compute(Kernel::Conv2d { conv, weight, bias })
         }
-        Op::Relu => Kernel::Copy { relu: true },
-        Op::MaxPool2d(pool) => Kernel::MaxPool2d(*pool),
-        Op::Mean => Kernel::Mean,
-        Op::Chunk { index, count } => return Kind::Move(Move::Chunk { index: *index, count: *count }),
-        Op::Concat => return Kind::Move(Move::Concat),
-        Op::ChannelShuffle { groups } => return Kind::Move(Move::Shuffle { groups: *groups }),
-        Op::Flatten => return Kind::Move(Move::Flatten),
-    })
+        Op::Activation(function) => {
+            activation = Some(*function);
+            Kind::Compute(Kernel::Copy)
+        }
+        Op::Add | Op::Mul => {
+            other = node.inputs.get(1).copied();
+            Kind::Compute(if node.op == Op::Add { Kernel::Add } else { Kernel::Mul })
+        }
+        Op::MaxPool2d(pool) => Kind::Compute(Kernel::MaxPool2d(*pool)),
+        Op::AvgPool2d(pool) => Kind::Compute(Kernel::AvgPool2d(*pool)),
+        Op::Mean => Kind::Compute(Kernel::Mean),
+        Op::Softmax => Kind::Compute(Kernel::Softmax),
+        Op::Chunk { index, count } => Kind::Move(Move::Chunk { index: *index, count: *count }),
+        Op::Narrow { start, length } => Kind::Move(Move::Narrow { start: *start, length: *length }),
+        Op::Concat => Kind::Move(Move::Concat),
+        Op::ChannelShuffle { groups } => Kind::Move(Move::Shuffle { groups: *groups }),
+        Op::Flatten => Kind::Move(Move::Nothing),
+    };
+    let mut inputs = node.inputs.clone();
+    if other.is_some() {
+        inputs.truncate(1);
+    }
+    Operation { name: node.name.clone(), inputs, output: value, kind, activation, other }
 }
 
-/// Takes the operator `next` into `kernel`, if `kernel` can compute both.
-fn absorb(kernel: &mut Kernel, next: &Op, weights: &Weights) -> bool {
-    match (kernel, next) {
-        (Kernel::Conv2d { weight, bias, relu: false, .. }, Op::BatchNorm2d { .. }) => {
-            fold(weight, bias, next, weights);
-            true
+impl Operation {
+    /// Takes the operator `next` in, if one kernel can compute both; `present` tells what may be added.
+    fn absorb(&mut self, next: &Node, weights: &Weights, present: impl Fn(Value) -> bool) -> bool {
+        let Kind::Compute(kernel) = &mut self.kind else { return false };
+        if self.activation.is_some() {
+            return false;
         }
-        (Kernel::Conv2d { relu, .. } | Kernel::Linear { relu, .. } | Kernel::Copy { relu }, Op::Relu) => {
-            *relu = true;
-            true
+        match (kernel, &next.op) {
+            (Kernel::Conv2d { weight, bias, .. }, Op::BatchNorm2d { .. }) if self.other.is_none() => {
+                fold(weight, bias, &next.op, weights);
+                true
+            }
+            (Kernel::Conv2d { .. }, Op::Add) if self.other.is_none() => {
+                self.other = next.inputs.iter().copied().find(|other| *other != self.output && present(*other));
+                self.other.is_some()
+            }
+            (
+                Kernel::Conv2d { .. } | Kernel::Linear { .. } | Kernel::Add | Kernel::Mul | Kernel::Copy,
+                Op::Activation(function),
+            ) => {
+                self.activation = Some(*function);
+                true
+            }
+            _ => false,
         }
-        _ => false,
     }
 }
 

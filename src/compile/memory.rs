@@ -3,7 +3,7 @@
 //! Greedy by first use: a storage takes the free buffer that fits it best, or a new one. Buffers stay apart, rather
 //! than being ranges of one, because wgpu orders dispatches by whole buffer.
 
-use super::channels::{Placed, Plane, View};
+use super::channels::{Placed, PlacedStep, Plane, View};
 use super::plan::{Plan, Source, Step, Target, group_stride, plane};
 
 /// A storage's place: a buffer, its size there, and from which moment to which it must hold.
@@ -34,7 +34,7 @@ pub(super) fn assign(placed: Placed, lanes: usize) -> Plan {
         storage.last = producer;
     }
     for (i, step) in placed.steps.iter().enumerate() {
-        for plane in &step.view.planes {
+        for plane in step.views().flat_map(|view| &view.planes) {
             let storage = &mut storages[placed.storages[plane.producer]];
             storage.last = storage.last.max(i + 1);
         }
@@ -68,10 +68,12 @@ pub(super) fn assign(placed: Placed, lanes: usize) -> Plan {
         }
     };
     let (input, output) = (target(0), target(output));
-    let places: Vec<(Source, Target)> =
-        placed.steps.iter().enumerate().map(|(i, step)| (source(&step.view), target(i + 1))).collect();
-    let steps = placed.steps.into_iter().zip(places);
-    let steps = steps.map(|(step, (source, target))| Step { name: step.name, kernel: step.kernel, source, target });
+    let place = |(i, step): (usize, &PlacedStep)| (source(&step.view), step.other.as_ref().map(source), target(i + 1));
+    let places: Vec<_> = placed.steps.iter().enumerate().map(place).collect();
+    let steps = placed.steps.into_iter().zip(places).map(|(step, (source, other, target))| {
+        let PlacedStep { name, kernel, activation, .. } = step;
+        Step { name, kernel, activation, source, other, target }
+    });
     Plan { input, steps: steps.collect(), output, buffers }
 }
 

@@ -1,6 +1,6 @@
 //! Turns a graph with its weights into a plan for one input size: fused steps, and a place for every channel.
 //!
-//! The stages, in order: `fuse` folds batch normalisation into convolutions and ReLU into whatever comes before it;
+//! The stages, in order: `fuse` folds batch normalisation into convolutions, additions and activations into what comes before them;
 //! `channels` replaces chunk, concat and shuffle by tables that say where each channel lies, so that nothing is
 //! copied, and `widen` spares depthwise convolutions from picking channels one by one; `memory` lets values whose lives
 //! do not overlap share a buffer. None of them knows a device.
@@ -23,7 +23,7 @@ use crate::graph::{Graph, Shape};
 /// [`Error::Usage`](crate::Error::Usage) where the shape does not fit the graph.
 pub fn compile(graph: &Graph, weights: &Weights, input: Shape, lanes: usize) -> Result<Plan> {
     let shapes = graph.shapes(input)?;
-    let operations = fuse::fuse(graph, weights);
+    let operations = fuse::fuse(graph, weights, &shapes);
     let placed = channels::place(operations, &shapes, graph.output(), lanes)?;
     Ok(memory::assign(placed, lanes))
 }

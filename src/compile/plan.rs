@@ -1,6 +1,6 @@
 //! The compiled form of a network: a flat list of steps over a few buffers.
 
-use crate::graph::{Conv2d, Linear, MaxPool2d, Shape};
+use crate::graph::{Activation, AvgPool2d, Conv2d, Linear, MaxPool2d, Shape};
 
 /// What a device runs, image by image: write the input, run the steps in order, read the output.
 ///
@@ -33,8 +33,13 @@ pub struct Step {
     pub name: String,
     /// What is computed.
     pub kernel: Kernel,
+    /// What is applied to every result; only to those of convolutions, fully connected layers, sums, products and copies.
+    pub activation: Option<Activation>,
     /// What is read. Never the buffer that is written.
     pub source: Source,
+    /// What a convolution adds to its results before the activation, or the second operand of a sum or product: the
+    /// target's channels, side by side from the start of a group on. Never the buffer that is written.
+    pub other: Option<Source>,
     /// What is written.
     pub target: Target,
 }
@@ -42,16 +47,14 @@ pub struct Step {
 /// What a step computes, with its weights in the framework's own order: packing is each device's affair.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kernel {
-    /// A convolution, its bias, and perhaps a ReLU.
+    /// A convolution and its bias.
     Conv2d {
         /// Geometry.
         conv: Conv2d,
-        /// `[out, in / groups, kernel, kernel]`.
+        /// `[out, in / groups, height, width]`.
         weight: Vec<f32>,
         /// `[out]`; zeros where the layer has none.
         bias: Vec<f32>,
-        /// Whether negative results become 0.
-        relu: bool,
     },
     /// A fully connected layer over all elements of the source, plane after plane.
     Linear {
@@ -61,18 +64,21 @@ pub enum Kernel {
         weight: Vec<f32>,
         /// `[out]`; zeros where the layer has none.
         bias: Vec<f32>,
-        /// Whether negative results become 0.
-        relu: bool,
     },
     /// A max pool.
     MaxPool2d(MaxPool2d),
+    /// An average pool.
+    AvgPool2d(AvgPool2d),
     /// The mean of each plane.
     Mean,
+    /// The softmax over the channels of each pixel.
+    Softmax,
+    /// The sum of the source and the other operand, of which one pixel may go to all.
+    Add,
+    /// Their product, likewise.
+    Mul,
     /// The source's planes as they are, for the rare network in which they must lie elsewhere.
-    Copy {
-        /// Whether negative values become 0.
-        relu: bool,
-    },
+    Copy,
 }
 
 /// Planes that a step reads: pixel `p` of channel `c` is at element `planes[c] + p * lanes`.

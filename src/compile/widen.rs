@@ -15,8 +15,8 @@ const MOST: usize = 2;
 pub(super) fn whole_groups(step: PlacedStep, lanes: usize) -> (PlacedStep, Vec<usize>) {
     let asked = step.view.planes.len();
     let as_it_is: Vec<usize> = (0..step.shape.channels).collect();
-    let Kernel::Conv2d { conv, weight, bias, relu } = &step.kernel else { return (step, as_it_is) };
-    if lanes == 1 || !conv.is_depthwise() || step.view.planes.iter().any(Plane::is_input) {
+    let Kernel::Conv2d { conv, weight, bias } = &step.kernel else { return (step, as_it_is) };
+    if lanes == 1 || step.other.is_some() || !conv.is_depthwise() || step.view.planes.iter().any(Plane::is_input) {
         return (step, as_it_is);
     }
     // The first planes of the groups that are read, each once.
@@ -34,7 +34,7 @@ pub(super) fn whole_groups(step: PlacedStep, lanes: usize) -> (PlacedStep, Vec<u
     if planes.starts_with(&step.view.planes) || groups.len() > MOST * asked.div_ceil(lanes) {
         return (step, as_it_is);
     }
-    let area = conv.kernel * conv.kernel;
+    let area = conv.window.taps();
     let (mut wide_weight, mut wide_bias) = (vec![0.0; planes.len() * area], vec![0.0; planes.len()]);
     let mut channels = Vec::with_capacity(asked);
     for (c, plane) in step.view.planes.iter().enumerate() {
@@ -49,7 +49,7 @@ pub(super) fn whole_groups(step: PlacedStep, lanes: usize) -> (PlacedStep, Vec<u
     }
     let shape = Shape { channels: planes.len(), ..step.shape };
     let conv = Conv2d { in_channels: planes.len(), out_channels: planes.len(), groups: planes.len(), ..*conv };
-    let kernel = Kernel::Conv2d { conv, weight: wide_weight, bias: wide_bias, relu: *relu };
+    let kernel = Kernel::Conv2d { conv, weight: wide_weight, bias: wide_bias };
     let view = View { planes, ..step.view };
-    (PlacedStep { name: step.name, kernel, view, shape }, channels)
+    (PlacedStep { kernel, view, shape, ..step }, channels)
 }

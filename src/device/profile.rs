@@ -34,10 +34,14 @@ impl StepTime {
             Kernel::Conv2d { weight, bias, .. } | Kernel::Linear { weight, bias, .. } => {
                 (2 * weight.len() / output.channels.max(1), weight.len() + bias.len())
             }
-            Kernel::MaxPool2d(pool) => (pool.kernel * pool.kernel, 0),
+            Kernel::MaxPool2d(pool) => (pool.window.taps(), 0),
+            Kernel::AvgPool2d(pool) => (pool.window.taps(), 0),
             Kernel::Mean => (input.pixels(), 0),
-            Kernel::Copy { .. } => (0, 0),
+            Kernel::Softmax => (3, 0),
+            Kernel::Add | Kernel::Mul => (1, 0),
+            Kernel::Copy => (0, 0),
         };
+        let other = step.other.as_ref().map_or(0, |other| other.planes.len() * other.height * other.width);
         Self {
             name: step.name.clone(),
             kernel: kernel.to_owned(),
@@ -46,7 +50,7 @@ impl StepTime {
             batch: 1,
             time: Duration::ZERO,
             operations: (output.elements() * per_output) as u64,
-            bytes: ((input.elements() + output.elements() + weights) * size_of::<f32>()) as u64,
+            bytes: ((input.elements() + other + output.elements() + weights) * size_of::<f32>()) as u64,
         }
     }
 

@@ -1,6 +1,8 @@
 //! Builds a graph with calls that mirror a PyTorch module's `__init__` and `forward`.
 
-use super::{BatchNorm2d, Conv2d, Graph, Linear, MaxPool2d, Node, Op, Parameter, ParameterId, Value};
+use super::{
+    Activation, AvgPool2d, BatchNorm2d, Conv2d, Graph, Linear, MaxPool2d, Node, Op, Parameter, ParameterId, Value,
+};
 
 /// Collects operators and names their parameters by the path to them.
 ///
@@ -67,14 +69,39 @@ impl Builder {
         self.named(name, Op::Linear { linear, weight, bias }, x)
     }
 
+    /// Any function of each number.
+    pub fn activation(&mut self, x: Value, activation: Activation) -> Value {
+        self.plain(Op::Activation(activation), &[x])
+    }
+
     /// `F.relu(x)`.
     pub fn relu(&mut self, x: Value) -> Value {
-        self.plain(Op::Relu, &[x])
+        self.activation(x, Activation::Relu)
     }
 
     /// `F.max_pool2d(x, ...)`.
     pub fn max_pool2d(&mut self, x: Value, pool: MaxPool2d) -> Value {
         self.plain(Op::MaxPool2d(pool), &[x])
+    }
+
+    /// `F.avg_pool2d(x, ...)`.
+    pub fn avg_pool2d(&mut self, x: Value, pool: AvgPool2d) -> Value {
+        self.plain(Op::AvgPool2d(pool), &[x])
+    }
+
+    /// `a + b`, where `b` is of the same shape as `a`, or has one number a channel.
+    pub fn add(&mut self, a: Value, b: Value) -> Value {
+        self.plain(Op::Add, &[a, b])
+    }
+
+    /// `a * b`, likewise.
+    pub fn mul(&mut self, a: Value, b: Value) -> Value {
+        self.plain(Op::Mul, &[a, b])
+    }
+
+    /// `x.narrow(1, start, length)`.
+    pub fn narrow(&mut self, x: Value, start: usize, length: usize) -> Value {
+        self.plain(Op::Narrow { start, length }, &[x])
     }
 
     /// `x.chunk(2, dim=1)`.
@@ -95,6 +122,11 @@ impl Builder {
     /// `x.mean([2, 3])`.
     pub fn mean(&mut self, x: Value) -> Value {
         self.plain(Op::Mean, &[x])
+    }
+
+    /// `torch.softmax(x, 1)`.
+    pub fn softmax(&mut self, x: Value) -> Value {
+        self.plain(Op::Softmax, &[x])
     }
 
     /// `torch.flatten(x, 1)`.
@@ -149,7 +181,42 @@ impl Sequential<'_> {
 
     /// Adds `nn.ReLU`.
     pub fn relu(self) -> Self {
-        self.add(|g, _, x| g.relu(x))
+        self.activation(Activation::Relu)
+    }
+
+    /// Adds a function of each number, such as `nn.ReLU6` or `nn.Hardswish`.
+    pub fn activation(self, activation: Activation) -> Self {
+        self.add(|g, _, x| g.activation(x, activation))
+    }
+
+    /// Adds `nn.MaxPool2d`.
+    pub fn max_pool2d(self, pool: MaxPool2d) -> Self {
+        self.add(|g, _, x| g.max_pool2d(x, pool))
+    }
+
+    /// Adds `nn.AvgPool2d`.
+    pub fn avg_pool2d(self, pool: AvgPool2d) -> Self {
+        self.add(|g, _, x| g.avg_pool2d(x, pool))
+    }
+
+    /// Adds `nn.AdaptiveAvgPool2d(1)`.
+    pub fn mean(self) -> Self {
+        self.add(|g, _, x| g.mean(x))
+    }
+
+    /// Adds `nn.Flatten`.
+    pub fn flatten(self) -> Self {
+        self.add(|g, _, x| g.flatten(x))
+    }
+
+    /// Adds `nn.Linear`.
+    pub fn linear(self, linear: Linear) -> Self {
+        self.add(|g, name, x| g.linear(name, x, linear))
+    }
+
+    /// Adds `nn.Dropout`, which does nothing outside of training but takes a number.
+    pub fn dropout(self) -> Self {
+        self.add(|_, _, x| x)
     }
 
     /// What comes out of the last layer.

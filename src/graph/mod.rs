@@ -1,12 +1,16 @@
 //! A network as data: operators over values, with named parameters; it knows no device and no file.
 
+mod activation;
 mod builder;
 mod op;
 mod shape;
+mod window;
 
+pub use activation::Activation;
 pub use builder::{Builder, Sequential};
-pub use op::{BatchNorm2d, Conv2d, Linear, MaxPool2d, Op};
+pub use op::{AvgPool2d, BatchNorm2d, Conv2d, Linear, MaxPool2d, Op};
 pub use shape::Shape;
+pub use window::{Padding, Window};
 
 /// What flows along an edge: the graph's input, or the output of one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

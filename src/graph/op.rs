@@ -1,11 +1,12 @@
 //! The operators, under PyTorch's names and with its meaning.
 
-use super::ParameterId;
+use super::window::windowed;
+use super::{Activation, Padding, ParameterId, Window};
 
 /// An operator. Values are images of shape `[channels, height, width]`; the batch is implied.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
-    /// `nn.Conv2d`, with its weight `[out, in / groups, kernel, kernel]` and, if it has one, its bias `[out]`.
+    /// `nn.Conv2d`, with its weight `[out, in / groups, height, width]` and, if it has one, its bias `[out]`.
     Conv2d {
         /// Geometry.
         conv: Conv2d,
@@ -27,16 +28,29 @@ pub enum Op {
         /// Variance of the training data.
         running_var: ParameterId,
     },
-    /// `max(x, 0)`.
-    Relu,
+    /// A function of each number by itself.
+    Activation(Activation),
     /// `nn.MaxPool2d`; padding never wins.
     MaxPool2d(MaxPool2d),
+    /// `nn.AvgPool2d`.
+    AvgPool2d(AvgPool2d),
+    /// `a + b`, of one shape; or `b` has one pixel, whose numbers go to all pixels of their channels.
+    Add,
+    /// `a * b`, likewise.
+    Mul,
     /// Part `index` of `torch.chunk(x, count, dim=1)`.
     Chunk {
         /// Which part.
         index: usize,
         /// How many equal parts there are.
         count: usize,
+    },
+    /// `torch.narrow(x, 1, start, length)`: some channels.
+    Narrow {
+        /// The first.
+        start: usize,
+        /// How many.
+        length: usize,
     },
     /// `torch.cat(inputs, dim=1)`.
     Concat,
@@ -47,6 +61,8 @@ pub enum Op {
     },
     /// `x.mean([2, 3])`: one number a channel.
     Mean,
+    /// `torch.softmax(x, dim=1)`, pixel by pixel.
+    Softmax,
     /// `torch.flatten(x, 1)`.
     Flatten,
     /// `nn.Linear`, with its weight `[out, in]` and, if it has one, its bias `[out]`.
@@ -60,29 +76,27 @@ pub enum Op {
     },
 }
 
-/// The geometry of a square convolution; dilation is 1.
+/// The geometry of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Conv2d {
     /// Channels read.
     pub in_channels: usize,
     /// Channels written.
     pub out_channels: usize,
-    /// Height and width of the kernel, in pixels.
-    pub kernel: usize,
-    /// Pixels between two applications.
-    pub stride: usize,
-    /// Zeros around the image, in pixels.
-    pub padding: usize,
+    /// The kernel, and where it is applied. Padding is zeros.
+    pub window: Window,
     /// Channels are split into so many groups that do not see each other.
     pub groups: usize,
     /// Whether a bias is added.
     pub bias: bool,
 }
 
+windowed!(Conv2d);
+
 impl Conv2d {
-    /// A dense convolution with stride 1, no padding and a bias.
+    /// A dense convolution of a square kernel with stride 1, no padding and a bias.
     pub const fn new(in_channels: usize, out_channels: usize, kernel: usize) -> Self {
-        Self { in_channels, out_channels, kernel, stride: 1, padding: 0, groups: 1, bias: true }
+        Self { in_channels, out_channels, window: Window::square(kernel), groups: 1, bias: true }
     }
 
     /// A convolution that keeps channels apart, with stride 1, no padding and a bias.
@@ -90,15 +104,9 @@ impl Conv2d {
         Self::new(channels, channels, kernel).groups(channels)
     }
 
-    /// Applies the kernel every `stride` pixels.
-    pub const fn stride(mut self, stride: usize) -> Self {
-        self.stride = stride;
-        self
-    }
-
-    /// Surrounds the image by `padding` zeros.
-    pub const fn padding(mut self, padding: usize) -> Self {
-        self.padding = padding;
+    /// Sets the kernel's taps `dilation` pixels apart.
+    pub const fn dilation(mut self, dilation: usize) -> Self {
+        self.window.dilation = [dilation; 2];
         self
     }
 
@@ -116,7 +124,8 @@ impl Conv2d {
 
     /// The weight's shape.
     pub(crate) fn weight_shape(&self) -> [usize; 4] {
-        [self.out_channels, self.in_channels / self.groups.max(1), self.kernel, self.kernel]
+        let [height, width] = self.window.kernel;
+        [self.out_channels, self.in_channels / self.groups.max(1), height, width]
     }
 
     /// Whether each channel is convolved by itself.
@@ -126,7 +135,7 @@ impl Conv2d {
 
     /// Whether it is a matrix product over channels, pixel by pixel.
     pub fn is_pointwise(&self) -> bool {
-        self.kernel == 1 && self.stride == 1 && self.padding == 0 && self.groups == 1
+        self.window.is_pixel() && self.groups == 1
     }
 }
 
@@ -146,15 +155,54 @@ impl BatchNorm2d {
     }
 }
 
-/// The geometry of a square max pool.
+/// The geometry of a max pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MaxPool2d {
-    /// Height and width of the window, in pixels.
-    pub kernel: usize,
-    /// Pixels between two windows.
-    pub stride: usize,
-    /// Pixels around the image that never win; less than the kernel.
-    pub padding: usize,
+    /// The window. Its padding never wins, and is less than its extent.
+    pub window: Window,
+    /// Whether a last window that juts out counts.
+    pub ceil_mode: bool,
+}
+
+windowed!(MaxPool2d);
+
+impl MaxPool2d {
+    /// Square windows side by side.
+    pub const fn new(kernel: usize) -> Self {
+        Self { window: Window::square(kernel), ceil_mode: false }.stride(kernel)
+    }
+
+    /// Counts a last window that juts out.
+    pub const fn ceil_mode(mut self) -> Self {
+        self.ceil_mode = true;
+        self
+    }
+}
+
+/// The geometry of an average pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AvgPool2d {
+    /// The window. Its padding is zeros, and less than its extent.
+    pub window: Window,
+    /// Whether a last window that juts out counts.
+    pub ceil_mode: bool,
+    /// Whether sums are divided by the taps that lie in the padded image, or by those in the image alone.
+    pub count_include_pad: bool,
+}
+
+windowed!(AvgPool2d);
+
+impl AvgPool2d {
+    /// Square windows side by side; padding counts, as PyTorch has it.
+    pub const fn new(kernel: usize) -> Self {
+        Self { window: Window::square(kernel), ceil_mode: false, count_include_pad: true }.stride(kernel)
+    }
+
+    /// Counts a last window that juts out.
+    pub const fn ceil_mode(mut self) -> Self {
+        self.ceil_mode = true;
+        self
+    }
 }
 
 /// The geometry of a fully connected layer.

@@ -1,6 +1,6 @@
 //! Works out the shape of every value from the input's, and refuses what does not fit.
 
-use super::{Conv2d, Graph, MaxPool2d, Node, Op, Value};
+use super::{Conv2d, Graph, Node, Op, Padding, Value, Window};
 use crate::error::{Error, Result};
 use std::fmt;
 
@@ -44,7 +44,10 @@ impl fmt::Display for Shape {
 }
 
 /// No side of an image may have more pixels: products of three such numbers still fit 64 bits.
-const MAX_SIDE: usize = 1 << 20;
+pub(super) const MAX_SIDE: usize = 1 << 20;
+
+/// No value may have more elements, so that sums of many sizes still fit 64 bits.
+const MAX_ELEMENTS: usize = 1 << 40;
 
 impl Graph {
     /// The shape of every value for one input of shape `input`: index 0 is the input, `i + 1` the output of node `i`.
@@ -59,7 +62,7 @@ impl Graph {
         let mut shapes = vec![input];
         for (value, node) in self.steps() {
             let inputs: Vec<Shape> = node.inputs.iter().map(|v| shapes[v.0]).collect();
-            let shape = output_shape(&node.op, &inputs).map_err(|reason| {
+            let shape = output_shape(&node.op, &inputs).and_then(of_reasonable_size).map_err(|reason| {
                 Error::Usage(format!("an input of {input} does not fit {}: {reason}", describe(value, node)))
             })?;
             shapes.push(shape);
@@ -72,19 +75,35 @@ fn describe(value: Value, node: &Node) -> String {
     if node.name.is_empty() { format!("operator {} ({:?})", value.0, node.op) } else { node.name.clone() }
 }
 
+fn of_reasonable_size(shape: Shape) -> Result<Shape, String> {
+    let Shape { channels, height, width } = shape;
+    let elements = (height.max(width) <= MAX_SIDE).then(|| channels.checked_mul(height * width)).flatten();
+    if elements.is_some_and(|n| n <= MAX_ELEMENTS) { Ok(shape) } else { Err(format!("it would give {shape}")) }
+}
+
 fn output_shape(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
     let [x, ..] = *inputs else { return Err("it reads nothing".into()) };
     match op {
         Op::Conv2d { conv, .. } => convolved(conv, x),
         Op::BatchNorm2d { norm, .. } => expect_channels(norm.channels, x).map(|()| x),
-        Op::Relu => Ok(x),
-        Op::MaxPool2d(pool) => pooled(pool, x),
+        Op::Activation(_) | Op::Softmax => Ok(x),
+        Op::MaxPool2d(pool) => pooled(&pool.window, pool.ceil_mode, x),
+        Op::AvgPool2d(pool) => pooled(&pool.window, pool.ceil_mode, x),
+        Op::Add | Op::Mul => match inputs {
+            [_, b] if *b == x || *b == Shape::vector(x.channels) => Ok(x),
+            [_, b] => Err(format!("{x} and {b} are not of one shape, and {b} is no number a channel")),
+            _ => Err("it takes two values".into()),
+        },
         Op::Chunk { index, count } => {
             if *count == 0 || index >= count || !x.channels.is_multiple_of(*count) {
                 return Err(format!("{} channels do not split into {count} equal parts", x.channels));
             }
             Ok(Shape { channels: x.channels / count, ..x })
         }
+        Op::Narrow { start, length } => match start.checked_add(*length) {
+            Some(end) if end <= x.channels && *length > 0 => Ok(Shape { channels: *length, ..x }),
+            _ => Err(format!("{} channels have no {length} from {start} on", x.channels)),
+        },
         Op::Concat => {
             if let Some(other) = inputs.iter().find(|o| (o.height, o.width) != (x.height, x.width)) {
                 return Err(format!("{x} and {other} differ in size"));
@@ -117,25 +136,18 @@ fn convolved(conv: &Conv2d, x: Shape) -> Result<Shape, String> {
     if groups == 0 || !conv.in_channels.is_multiple_of(groups) || !conv.out_channels.is_multiple_of(groups) {
         return Err(format!("{} to {} channels do not make {groups} groups", conv.in_channels, conv.out_channels));
     }
-    let size = |side| windows(side, conv.kernel, conv.stride, conv.padding);
-    Ok(Shape::new(conv.out_channels, size(x.height)?, size(x.width)?))
+    let [height, width] = conv.window.applications([x.height, x.width], false)?;
+    Ok(Shape::new(conv.out_channels, height, width))
 }
 
-fn pooled(pool: &MaxPool2d, x: Shape) -> Result<Shape, String> {
-    if pool.padding >= pool.kernel {
-        return Err(format!("padding {} leaves windows of {} with no pixel", pool.padding, pool.kernel));
+fn pooled(window: &Window, ceil: bool, x: Shape) -> Result<Shape, String> {
+    let [height, width] = window.applications([x.height, x.width], ceil)?;
+    let Padding { top, left, bottom, right } = window.padding;
+    let [down, across] = window.extent();
+    if top.max(bottom) >= down || left.max(right) >= across {
+        return Err(format!("its padding leaves windows of {down}x{across} with no pixel"));
     }
-    let size = |side| windows(side, pool.kernel, pool.stride, pool.padding);
-    Ok(Shape { height: size(x.height)?, width: size(x.width)?, ..x })
-}
-
-/// How many windows fit: `(side + 2 padding - kernel) / stride + 1`, rounded down.
-fn windows(side: usize, kernel: usize, stride: usize, padding: usize) -> Result<usize, String> {
-    let padded = side + 2 * padding;
-    if kernel == 0 || stride == 0 || padded < kernel {
-        return Err(format!("{side} pixels with padding {padding} are fewer than the kernel's {kernel}"));
-    }
-    Ok((padded - kernel) / stride + 1)
+    Ok(Shape { height, width, ..x })
 }
 
 fn expect_channels(expected: usize, x: Shape) -> Result<(), String> {

@@ -25,12 +25,17 @@ pub(crate) fn of_graph(graph: &Graph, initialiser: Initialiser) -> Vec<Initialis
                 set(*running_mean, Initialiser::ZEROS);
                 set(*running_var, Initialiser::ONES);
             }
-            Op::Relu
+            Op::Activation(_)
             | Op::MaxPool2d(_)
+            | Op::AvgPool2d(_)
+            | Op::Add
+            | Op::Mul
             | Op::Chunk { .. }
+            | Op::Narrow { .. }
             | Op::Concat
             | Op::ChannelShuffle { .. }
             | Op::Mean
+            | Op::Softmax
             | Op::Flatten => {}
         }
     }

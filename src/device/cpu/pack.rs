@@ -1,9 +1,9 @@
 //! Steps as the kernels take them: weights in tiles, tables of places, and the size of a unit of work.
 
 use super::isa::InstructionSet;
-use super::kernels::{Matrix, Region, Tile};
+use super::kernels::{Finish, Matrix, Region, Tile};
 use crate::compile::{self, Plan};
-use crate::graph::{Conv2d, MaxPool2d};
+use crate::graph::{self, Conv2d};
 use std::ops::Range;
 
 /// A step of the plan, ready to run.
@@ -21,6 +21,10 @@ pub(super) struct Step {
     /// Where the first vector of outputs begins, and numbers from one to the next.
     pub y_offset: usize,
     pub y_group: usize,
+    /// The second operand.
+    pub other: Option<Other>,
+    /// What is applied to results.
+    pub finish: Finish,
     /// Where each vector of outputs finds its channels. Only for kernels that keep channels apart.
     pub channels: Vec<Channels>,
     /// Pixels of a channel that is read.
@@ -29,6 +33,19 @@ pub(super) struct Step {
     pub scratch: usize,
     /// Units into which a matrix product is divided, at most.
     units: usize,
+}
+
+/// A second operand, whose vectors of channels are those of the outputs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Other {
+    pub buffer: usize,
+    /// Numbers from one image to the next.
+    pub image: usize,
+    /// Where the first vector begins, and numbers from one to the next.
+    pub offset: usize,
+    pub group: usize,
+    /// Numbers from one pixel to the next: none where one pixel goes to all.
+    pub pixel: usize,
 }
 
 /// Where a vector's channels lie.
@@ -40,13 +57,25 @@ pub(super) enum Channels {
     Apart(Vec<usize>),
 }
 
+impl Channels {
+    /// Where the channel of a lane begins.
+    pub fn place(&self, lane: usize) -> usize {
+        match self {
+            Self::Together(first) => first + lane,
+            Self::Apart(places) => places[lane],
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Kernel {
     Matmul(Matmul),
     Convolution(Convolution),
     Window(Window),
     Mean,
-    Copy { relu: bool },
+    /// Of so many channels.
+    Softmax(usize),
+    Elementwise(Elementwise),
 }
 
 impl Kernel {
@@ -56,8 +85,12 @@ impl Kernel {
             Self::Convolution(_) => "convolution",
             Self::Window(Window { op: WindowOp::Sum { .. }, .. }) => "depthwise",
             Self::Window(Window { op: WindowOp::Max, .. }) => "max_pool",
+            Self::Window(Window { op: WindowOp::Average { .. }, .. }) => "avg_pool",
             Self::Mean => "mean",
-            Self::Copy { .. } => "copy",
+            Self::Softmax(_) => "softmax",
+            Self::Elementwise(Elementwise { op: ElementwiseOp::Copy, .. }) => "copy",
+            Self::Elementwise(Elementwise { op: ElementwiseOp::Add, .. }) => "add",
+            Self::Elementwise(Elementwise { op: ElementwiseOp::Mul, .. }) => "mul",
         }
     }
 }
@@ -80,7 +113,7 @@ pub(super) struct Convolution {
     /// Where each group of channels that is read begins.
     pub groups: Vec<usize>,
     pub region: Region,
-    pub stride: usize,
+    pub stride: [usize; 2],
     /// The output's size.
     pub height: usize,
     pub width: usize,
@@ -94,8 +127,7 @@ pub(super) struct Convolution {
 pub(super) struct Window {
     pub op: WindowOp,
     pub region: Region,
-    pub kernel: usize,
-    pub stride: usize,
+    pub window: graph::Window,
     /// The output's size.
     pub height: usize,
     pub width: usize,
@@ -105,10 +137,27 @@ pub(super) struct Window {
 
 #[derive(Debug)]
 pub(super) enum WindowOp {
-    /// Weights `[vector][kernel][kernel][lanes]`, bias `[vector][lanes]`.
-    Sum { weights: Vec<f32>, bias: Vec<f32>, relu: bool },
+    /// Weights `[vector][height][width][lanes]`, bias `[vector][lanes]`.
+    Sum { weights: Vec<f32>, bias: Vec<f32> },
     /// The largest.
     Max,
+    /// The mean, of all taps that lie in the padded image or of those in the image.
+    Average { count_include_pad: bool },
+}
+
+/// What goes number by number.
+#[derive(Debug)]
+pub(super) struct Elementwise {
+    pub op: ElementwiseOp,
+    /// Parts into which the pixels of a vector of channels are divided.
+    pub parts: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ElementwiseOp {
+    Copy,
+    Add,
+    Mul,
 }
 
 /// Bytes of a matrix from which it stays in no core's own cache together with pixels.
@@ -134,8 +183,15 @@ impl Step {
             }
             Kernel::Convolution(conv) => count * conv.height.div_ceil(conv.rows) * conv.parts,
             Kernel::Window(window) => count * self.channels.len() * window.height.div_ceil(window.rows),
-            Kernel::Mean | Kernel::Copy { .. } => count * self.channels.len(),
+            Kernel::Mean => count * self.channels.len(),
+            Kernel::Softmax(_) => count,
+            Kernel::Elementwise(elementwise) => count * self.channels.len() * elementwise.parts,
         }
+    }
+
+    /// Where the second operand of an image begins, if the step has one.
+    pub fn other_at(&self, buffer: *const f32, image: usize) -> *const f32 {
+        self.other.map_or(buffer, |other| buffer.wrapping_add(image * other.image + other.offset))
     }
 }
 
@@ -163,7 +219,7 @@ impl Packer<'_> {
             false => source.planes.clone(),
         };
         let (kernel, scratch) = self.kernel(step, &planes);
-        let apart = matches!(kernel, Kernel::Window(_) | Kernel::Mean | Kernel::Copy { .. });
+        let apart = !matches!(kernel, Kernel::Matmul(_) | Kernel::Convolution(_));
         Step {
             kernel,
             source: (!input).then_some(source.buffer),
@@ -173,6 +229,8 @@ impl Packer<'_> {
             y_image: target.image_stride,
             y_offset: target.offset,
             y_group: target.group_stride(),
+            other: step.other.as_ref().map(|other| self.other(other)),
+            finish: Finish::new(step.activation),
             channels: if apart { self.channels(&planes, source.lanes) } else { Vec::new() },
             pixels,
             scratch,
@@ -180,41 +238,59 @@ impl Packer<'_> {
         }
     }
 
+    fn other(&self, other: &compile::Source) -> Other {
+        let at = |channel: usize| other.planes.get(channel).copied();
+        let first = at(0).unwrap_or(0);
+        Other {
+            buffer: other.buffer,
+            image: other.image_stride,
+            offset: first,
+            group: at(self.lanes).map_or(0, |second| second - first),
+            pixel: if other.height * other.width == 1 { 0 } else { other.lanes },
+        }
+    }
+
     /// The kernel, and numbers of memory that a thread needs beside.
     fn kernel(&self, step: &compile::Step, planes: &[usize]) -> (Kernel, usize) {
         let (source, out) = (&step.source, step.target.shape);
         match &step.kernel {
-            compile::Kernel::Linear { linear, weight, bias, relu } => {
+            compile::Kernel::Linear { linear, weight, bias } => {
                 let pixels = source.height * source.width;
                 let places = planes.iter().flat_map(|plane| (0..pixels).map(move |p| plane + p * source.lanes));
                 let inputs: Vec<usize> = places.collect();
                 let row = linear.in_features;
-                let matrix =
-                    self.matrix(linear.out_features, bias, *relu, |_| 0..row, &inputs, |o, k| weight[o * row + k]);
+                let matrix = self.matrix(linear.out_features, bias, |_| 0..row, &inputs, |o, k| weight[o * row + k]);
                 (Kernel::Matmul(self.matmul(matrix, 1)), 0)
             }
-            compile::Kernel::Conv2d { conv, weight, bias, relu } if conv.is_pointwise() => {
+            compile::Kernel::Conv2d { conv, weight, bias } if conv.is_pointwise() => {
                 let row = conv.in_channels;
-                let matrix =
-                    self.matrix(conv.out_channels, bias, *relu, |_| 0..row, planes, |o, k| weight[o * row + k]);
+                let matrix = self.matrix(conv.out_channels, bias, |_| 0..row, planes, |o, k| weight[o * row + k]);
                 (Kernel::Matmul(self.matmul(matrix, out.pixels())), 0)
             }
-            compile::Kernel::Conv2d { conv, weight, bias, relu } if conv.is_depthwise() => {
-                let op = WindowOp::Sum {
-                    weights: self.by_vector(weight, conv.kernel * conv.kernel),
-                    bias: self.by_vector(bias, 1),
-                    relu: *relu,
-                };
-                let pool = MaxPool2d { kernel: conv.kernel, stride: conv.stride, padding: conv.padding };
-                self.window(step, op, pool)
+            // What is added is added by the kernels of matrices only.
+            compile::Kernel::Conv2d { conv, weight, bias } if conv.is_depthwise() && step.other.is_none() => {
+                let weights = self.by_vector(weight, conv.window.taps());
+                self.window(step, WindowOp::Sum { weights, bias: self.by_vector(bias, 1) }, conv.window)
             }
-            compile::Kernel::Conv2d { conv, weight, bias, relu } => {
-                self.convolution(step, conv, planes, weight, bias, *relu)
+            compile::Kernel::Conv2d { conv, weight, bias } => self.convolution(step, conv, planes, weight, bias),
+            compile::Kernel::MaxPool2d(pool) => self.window(step, WindowOp::Max, pool.window),
+            compile::Kernel::AvgPool2d(pool) => {
+                let op = WindowOp::Average { count_include_pad: pool.count_include_pad };
+                self.window(step, op, pool.window)
             }
-            compile::Kernel::MaxPool2d(pool) => self.window(step, WindowOp::Max, *pool),
             compile::Kernel::Mean => (Kernel::Mean, 0),
-            compile::Kernel::Copy { relu } => (Kernel::Copy { relu: *relu }, 0),
+            compile::Kernel::Softmax => (Kernel::Softmax(out.channels), 0),
+            compile::Kernel::Add => self.elementwise(step, ElementwiseOp::Add),
+            compile::Kernel::Mul => self.elementwise(step, ElementwiseOp::Mul),
+            compile::Kernel::Copy => self.elementwise(step, ElementwiseOp::Copy),
         }
+    }
+
+    fn elementwise(&self, step: &compile::Step, op: ElementwiseOp) -> (Kernel, usize) {
+        let out = step.target.shape;
+        let groups = out.channels.div_ceil(self.lanes);
+        let parts = self.units.div_ceil(groups).min(out.pixels());
+        (Kernel::Elementwise(Elementwise { op, parts }), 0)
     }
 
     fn matmul(&self, matrix: Matrix, pixels: usize) -> Matmul {
@@ -232,7 +308,6 @@ impl Packer<'_> {
         planes: &[usize],
         weight: &[f32],
         bias: &[f32],
-        relu: bool,
     ) -> (Kernel, usize) {
         let (source, out) = (&step.source, step.target.shape);
         let lanes = source.lanes;
@@ -242,13 +317,8 @@ impl Packer<'_> {
         groups.dedup();
         let large = size_of_val(weight) > LARGE_MATRIX;
         let mut rows = if large { out.height } else { out.height.div_ceil(self.units) };
-        let region = |rows: usize| Region {
-            height: source.height,
-            width: source.width,
-            padding: conv.padding,
-            lanes,
-            rows: (rows - 1) * conv.stride + conv.kernel,
-        };
+        let image = [source.height, source.width];
+        let region = |rows: usize| Region::new(image, &conv.window, lanes, rows, out.width);
         while rows > 1 && groups.len() * region(rows).band() > BAND {
             rows = rows.div_ceil(2);
         }
@@ -257,11 +327,14 @@ impl Packer<'_> {
             let group = groups.binary_search(&(plane - plane % lanes)).unwrap_or(0);
             group * region.band() + plane % lanes
         };
-        let (k, in_group, out_group) = (conv.kernel, conv.in_channels / conv.groups, conv.out_channels / conv.groups);
-        let taps =
-            |place: usize| (0..k).flat_map(move |ky| (0..k).map(move |kx| place + ky * region.row() + kx * lanes));
+        let (in_group, out_group) = (conv.in_channels / conv.groups, conv.out_channels / conv.groups);
+        let [[height, width], [dy, dx]] = [conv.window.kernel, conv.window.dilation];
+        let taps = |place: usize| {
+            let row = move |ky: usize| place + ky * dy * region.row();
+            (0..height).flat_map(move |ky| (0..width).map(move |kx| row(ky) + kx * dx * lanes))
+        };
         let inputs: Vec<usize> = planes.iter().flat_map(|plane| taps(place(*plane))).collect();
-        let area = k * k;
+        let area = conv.window.taps();
         // The groups that a tile's outputs belong to; of another group's inputs the weights are zero.
         let range = |outputs: Range<usize>| {
             let (first, last) = (outputs.start / out_group, (outputs.end - 1) / out_group);
@@ -271,32 +344,27 @@ impl Packer<'_> {
             let own = o / out_group * in_group * area;
             i.checked_sub(own).filter(|i| *i < in_group * area).map_or(0.0, |i| weight[o * in_group * area + i])
         };
-        let matrix = self.matrix(conv.out_channels, bias, relu, range, &inputs, value);
+        let matrix = self.matrix(conv.out_channels, bias, range, &inputs, value);
         let bands = out.height.div_ceil(rows);
         let parts = self.units.div_ceil(bands).min(matrix.tiles.len());
         let scratch = groups.len() * region.band();
         let (height, width) = (out.height, out.width);
-        let conv = Convolution { matrix, groups, region, stride: conv.stride, height, width, rows, parts };
+        let conv = Convolution { matrix, groups, region, stride: conv.window.stride, height, width, rows, parts };
         (Kernel::Convolution(conv), scratch)
     }
 
-    fn window(&self, step: &compile::Step, op: WindowOp, pool: MaxPool2d) -> (Kernel, usize) {
+    fn window(&self, step: &compile::Step, op: WindowOp, window: graph::Window) -> (Kernel, usize) {
         let (source, out) = (&step.source, step.target.shape);
         let groups = out.channels.div_ceil(self.lanes);
         let mut rows = out.height.div_ceil(self.units.div_ceil(groups));
-        let region = |rows: usize| Region {
-            height: source.height,
-            width: source.width,
-            padding: pool.padding,
-            lanes: self.lanes,
-            rows: (rows - 1) * pool.stride + pool.kernel,
-        };
+        let image = [source.height, source.width];
+        let region = |rows: usize| Region::new(image, &window, self.lanes, rows, out.width);
         while rows > 1 && region(rows).band() > BAND / 4 {
             rows = rows.div_ceil(2);
         }
         let region = region(rows);
-        let (kernel, stride, height, width) = (pool.kernel, pool.stride, out.height, out.width);
-        (Kernel::Window(Window { op, region, kernel, stride, height, width, rows }), region.band())
+        let (height, width) = (out.height, out.width);
+        (Kernel::Window(Window { op, region, window, height, width, rows }), region.band())
     }
 
     /// A matrix of `outputs` rows, of which `range` tells the inputs that a tile's outputs have, and `value` the weight
@@ -305,7 +373,6 @@ impl Packer<'_> {
         &self,
         outputs: usize,
         bias: &[f32],
-        relu: bool,
         range: impl Fn(Range<usize>) -> Range<usize>,
         inputs: &[usize],
         value: impl Fn(usize, usize) -> f32,
@@ -329,7 +396,7 @@ impl Packer<'_> {
             }
         }
         let inputs = inputs.iter().map(|&place| place as u32).collect();
-        Matrix { tiles, inputs, weights: weights.into(), bias: self.by_vector(bias, 1), relu }
+        Matrix { tiles, inputs, weights: weights.into(), bias: self.by_vector(bias, 1) }
     }
 
     /// `[channel][each]` as `[vector][each][lanes]`, filled up by zeros.

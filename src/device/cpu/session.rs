@@ -69,6 +69,7 @@ impl Job {
         let places = Places {
             x: step.source.map_or(self.images, |buffer| self.buffers[buffer]),
             y: self.buffers[step.target],
+            other: step.other.map_or(std::ptr::null(), |other| self.buffers[other.buffer]),
             scratch: self.scratch[unit.thread],
             count: self.count,
         };

@@ -25,6 +25,7 @@ pub(super) trait Vector: Copy {
     unsafe fn add(self, b: Self) -> Self;
     unsafe fn mul(self, b: Self) -> Self;
     unsafe fn max(self, b: Self) -> Self;
+    unsafe fn min(self, b: Self) -> Self;
 }
 
 /// Arrays, which the compiler turns into whatever vectors the target has.
@@ -78,12 +79,17 @@ impl Vector for Portable {
     unsafe fn max(self, b: Self) -> Self {
         self.zip(b, |x, y| if x > y { x } else { y })
     }
+    #[inline(always)]
+    unsafe fn min(self, b: Self) -> Self {
+        self.zip(b, |x, y| if x < y { x } else { y })
+    }
 }
 
 /// A `Vector` over one intrinsic a function.
 macro_rules! vector {
     ($(#[$doc:meta])* $name:ident($register:ty) $lanes:literal $tile:expr, $halves:literal $half:ty; load $load:ident store $store:ident
-     splat $splat:ident fused($a:ident, $b:ident, $c:ident) $fused:expr; add $add:ident mul $mul:ident max $max:ident) => {
+     splat $splat:ident fused($a:ident, $b:ident, $c:ident) $fused:expr; add $add:ident mul $mul:ident max $max:ident
+     min $min:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
         #[repr(transparent)]
@@ -124,6 +130,10 @@ macro_rules! vector {
             unsafe fn max(self, b: Self) -> Self {
                 Self($max(self.0, b.0))
             }
+            #[inline(always)]
+            unsafe fn min(self, b: Self) -> Self {
+                Self($min(self.0, b.0))
+            }
         }
     };
 }
@@ -140,11 +150,13 @@ mod x86 {
         /// AVX-512F: 32 registers of 16 numbers.
         Avx512(__m512) 16 (7, 3), true Avx2; load _mm512_loadu_ps store _mm512_storeu_ps splat _mm512_set1_ps
         fused(a, b, c) _mm512_fmadd_ps(a, b, c); add _mm512_add_ps mul _mm512_mul_ps max _mm512_max_ps
+        min _mm512_min_ps
     }
     vector! {
         /// AVX2 and FMA: 16 registers of 8 numbers.
         Avx2(__m256) 8 (4, 3), false Self; load _mm256_loadu_ps store _mm256_storeu_ps splat _mm256_set1_ps
         fused(a, b, c) _mm256_fmadd_ps(a, b, c); add _mm256_add_ps mul _mm256_mul_ps max _mm256_max_ps
+        min _mm256_min_ps
     }
 }
 
@@ -160,5 +172,6 @@ mod arm {
         /// NEON: 32 registers of 4 numbers.
         Neon(float32x4_t) 4 (7, 3), false Self; load vld1q_f32 store vst1q_f32 splat vdupq_n_f32
         fused(a, b, c) vfmaq_f32(c, a, b); add vaddq_f32 mul vmulq_f32 max vmaxq_f32
+        min vminq_f32
     }
 }

@@ -1,24 +1,36 @@
 //! Rows of an image laid out with their padding in a thread's own memory, so that the loops over them know no borders.
 
 use crate::device::cpu::simd::Vector;
+use crate::graph::Window;
 
 /// The size of an image, and of the band of rows that is laid out at once.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::device::cpu) struct Region {
     pub height: usize,
     pub width: usize,
-    /// Pixels around the image.
-    pub padding: usize,
+    /// Rows of padding above the image, and columns to its left.
+    pub top: usize,
+    pub left: usize,
     /// Numbers from one pixel to the next, in the image and in the band.
     pub lanes: usize,
-    /// Rows of the band.
+    /// Rows and columns of the band. What of them lies outside of the image is padding.
     pub rows: usize,
+    pub columns: usize,
 }
 
 impl Region {
+    /// What `window` sees of an image, for `rows` rows of `columns` outputs.
+    pub fn new(image: [usize; 2], window: &Window, lanes: usize, rows: usize, columns: usize) -> Self {
+        let [[height, width], [down, across]] = [image, window.extent()];
+        let (top, left) = (window.padding.top, window.padding.left);
+        let side = |outputs: usize, stride: usize, extent: usize| (outputs - 1) * stride + extent;
+        let (rows, columns) = (side(rows, window.stride[0], down), side(columns, window.stride[1], across));
+        Self { height, width, top, left, lanes, rows, columns }
+    }
+
     /// Numbers in a row of the band.
     pub fn row(&self) -> usize {
-        (self.width + 2 * self.padding) * self.lanes
+        self.columns * self.lanes
     }
 
     /// Numbers in the band.
@@ -32,7 +44,9 @@ impl Region {
     /// `x` points to an image of this size and `to` to [`Region::band`] numbers.
     #[inline(always)]
     pub(super) unsafe fn copy<V: Vector>(&self, x: *const f32, to: *mut f32, first: usize, outside: f32) {
-        let (edge, inner) = (self.padding * self.lanes, self.width * self.lanes);
+        let before = self.left.min(self.columns);
+        let inner = self.width.min(self.columns - before);
+        let (edge, inner) = (before * self.lanes, inner * self.lanes);
         for row in 0..self.rows {
             // SAFETY: rows and their edges lie within the band, and `source` tells rows within the image.
             unsafe {
@@ -40,8 +54,8 @@ impl Region {
                 match self.source(first + row) {
                     Some(source) => {
                         fill(to, edge, outside);
-                        copy::<V>(x.add(source * inner), to.add(edge), inner);
-                        fill(to.add(edge + inner), edge, outside);
+                        copy::<V>(x.add(source * self.width * self.lanes), to.add(edge), inner);
+                        fill(to.add(edge + inner), self.row() - edge - inner, outside);
                     }
                     None => fill(to, self.row(), outside),
                 }
@@ -55,14 +69,13 @@ impl Region {
     /// As [`Region::copy`].
     #[inline(always)]
     pub(super) unsafe fn copy_lane(&self, x: *const f32, to: *mut f32, first: usize, outside: f32) {
-        let padded = self.width + 2 * self.padding;
         for row in 0..self.rows {
             // SAFETY: as in `copy`; pixels are taken from within the row.
             unsafe {
                 let to = to.add(row * self.row());
                 let source = self.source(first + row);
-                for column in 0..padded {
-                    let pixel = column.checked_sub(self.padding).filter(|&pixel| pixel < self.width);
+                for column in 0..self.columns {
+                    let pixel = column.checked_sub(self.left).filter(|&pixel| pixel < self.width);
                     let value = match (source, pixel) {
                         (Some(row), Some(pixel)) => *x.add((row * self.width + pixel) * self.lanes),
                         _ => outside,
@@ -76,7 +89,7 @@ impl Region {
     /// The image's row that is so many rows below the top of the padded image.
     #[inline(always)]
     fn source(&self, padded: usize) -> Option<usize> {
-        padded.checked_sub(self.padding).filter(|&row| row < self.height)
+        padded.checked_sub(self.top).filter(|&row| row < self.height)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Places;
 use crate::device::cpu::memory::Numbers;
-use crate::device::cpu::pack::{Matmul, Step};
+use crate::device::cpu::pack::{Matmul, Other, Step};
 use crate::device::cpu::simd::Vector;
 
 /// A matrix packed for tiles of sums: for each tile of output vectors, `[input][vectors of the tile][lanes]`, where the
@@ -15,7 +15,6 @@ pub(in crate::device::cpu) struct Matrix {
     pub weights: Numbers,
     /// Whole vectors, filled up by zeros.
     pub bias: Vec<f32>,
-    pub relu: bool,
 }
 
 /// Output vectors that are summed together.
@@ -43,15 +42,19 @@ pub(super) struct Pixels {
     pub y_stride: usize,
     /// Numbers from one output vector to the next.
     pub y_group: usize,
+    /// What is added to sums, where the step has such a thing.
+    pub other: *const f32,
+    pub other_stride: usize,
     pub count: usize,
 }
 
-/// Sums of one tile for pixels in a row.
+/// Sums of one tile for pixels in a row, and the step's finish of them.
 ///
 /// # Safety
-/// `x` plus any of the tile's inputs, and `y` plus any of its vectors, point to that number of every pixel.
+/// `x` plus any of the tile's inputs, and `y`, and `other` if the step has one, plus any of its vectors, point to that
+/// number of every pixel.
 #[inline(always)]
-pub(super) unsafe fn sums<V: Vector>(matrix: &Matrix, tile: Tile, mut pixels: Pixels) {
+pub(super) unsafe fn sums<V: Vector>(step: &Step, matrix: &Matrix, tile: Tile, mut pixels: Pixels) {
     let (rows, columns) = V::TILE;
     // SAFETY: handed on; `chunk` advances by the pixels that it computes and never past `count`.
     unsafe {
@@ -61,7 +64,7 @@ pub(super) unsafe fn sums<V: Vector>(matrix: &Matrix, tile: Tile, mut pixels: Pi
                 ($(($r:literal, $c:literal, $half:literal)),* $(,)?) => {
                     match (n, tile.vectors, tile.half) {
                         $(($r.., $c, $half) if $r <= rows && $c <= columns && (V::HALVES || !$half) => {
-                            chunk::<V, $r, $c, $half>(matrix, tile, &mut pixels)
+                            chunk::<V, $r, $c, $half>(step, matrix, tile, &mut pixels)
                         })*
                         _ => return,
                     }
@@ -96,11 +99,12 @@ pub(super) unsafe fn sums<V: Vector>(matrix: &Matrix, tile: Tile, mut pixels: Pi
 /// Sums of `R` pixels by `C` output vectors, and half a vector more under `HALF`, all in registers.
 #[inline(always)]
 unsafe fn chunk<V: Vector, const R: usize, const C: usize, const HALF: bool>(
+    step: &Step,
     matrix: &Matrix,
     tile: Tile,
     pixels: &mut Pixels,
 ) {
-    let Pixels { x, x_stride, y, y_stride, y_group, .. } = *pixels;
+    let Pixels { x, x_stride, y, y_stride, y_group, other, other_stride, .. } = *pixels;
     // SAFETY: the tile's ranges lie within the matrix, by the way it is packed; pixels are the caller's promise.
     unsafe {
         let bias = matrix.bias.as_ptr().add(tile.first * V::LANES);
@@ -139,19 +143,31 @@ unsafe fn chunk<V: Vector, const R: usize, const C: usize, const HALF: bool>(
                 }
             }
         }
+        if let Some(Other { group, .. }) = step.other {
+            let other = other.add(tile.first * group);
+            for (r, (sums, half)) in sums.iter_mut().zip(&mut halves).enumerate() {
+                let other = other.add(r * other_stride);
+                for (c, sum) in sums.iter_mut().enumerate() {
+                    *sum = sum.add(V::load(other.add(c * group)));
+                }
+                if HALF {
+                    *half = half.add(V::Half::load(other.add(C * group)));
+                }
+            }
+        }
         let y = y.add(tile.first * y_group);
-        let floor = if matrix.relu { 0.0 } else { f32::NEG_INFINITY };
         for (r, (sums, half)) in sums.iter().zip(halves).enumerate() {
             let y = y.add(r * y_stride);
             for (c, sum) in sums.iter().enumerate() {
-                sum.max(V::splat(floor)).store(y.add(c * y_group));
+                step.finish.apply(*sum).store(y.add(c * y_group));
             }
             if HALF {
-                half.max(V::Half::splat(floor)).store(y.add(C * y_group));
+                step.finish.apply(half).store(y.add(C * y_group));
             }
         }
         pixels.x = x.add(R * x_stride);
         pixels.y = pixels.y.add(R * y_stride);
+        pixels.other = pixels.other.wrapping_add(R * other_stride);
         pixels.count -= R;
     }
 }
@@ -163,9 +179,10 @@ unsafe fn chunk<V: Vector, const R: usize, const C: usize, const HALF: bool>(
 /// As [`super::compute`].
 #[inline(always)]
 pub(super) unsafe fn compute<V: Vector>(matmul: &Matmul, step: &Step, unit: usize, places: Places) {
-    let (images, count, x_stride, y_stride) = match matmul.pixels {
-        1 => (1, places.count, step.x_image, step.y_image),
-        pixels => (places.count, pixels, step.x_pixel, V::LANES),
+    let other_image = step.other.map_or(0, |other| other.image);
+    let (images, count, x_stride, y_stride, other_stride) = match matmul.pixels {
+        1 => (1, places.count, step.x_image, step.y_image, other_image),
+        pixels => (places.count, pixels, step.x_pixel, V::LANES, V::LANES),
     };
     let per_image = count.div_ceil(matmul.block);
     let (rows, tiles) = (images * per_image, matmul.matrix.tiles.len());
@@ -182,9 +199,11 @@ pub(super) unsafe fn compute<V: Vector>(matmul: &Matmul, step: &Step, unit: usiz
                 y: places.y.add(image * step.y_image + step.y_offset + first * y_stride),
                 y_stride,
                 y_group: step.y_group,
+                other: step.other_at(places.other, image).wrapping_add(first * other_stride),
+                other_stride,
                 count: matmul.block.min(count - first),
             };
-            sums::<V>(&matmul.matrix, matmul.matrix.tiles[tile], pixels);
+            sums::<V>(step, &matmul.matrix, matmul.matrix.tiles[tile], pixels);
         }
     }
 }

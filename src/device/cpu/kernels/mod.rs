@@ -5,12 +5,15 @@
 #![allow(unsafe_code)] // Confined to the files of this folder; each block says what it relies on.
 
 mod convolution;
-mod copy;
+mod elementwise;
+mod finish;
 mod gather;
 mod matmul;
 mod mean;
+mod softmax;
 mod window;
 
+pub(super) use finish::Finish;
 pub(super) use gather::Region;
 pub(super) use matmul::{Matrix, Tile};
 
@@ -20,13 +23,15 @@ use super::simd::Vector;
 /// Where one step of one run reads and writes.
 ///
 /// # Safety
-/// Whoever makes one promises that `x` and `y` point to as many images as units are asked for, each as the plan of the
+/// Whoever makes one promises that `x`, `y` and, where the step has one, `other` point to as many images as units are asked for, each as the plan of the
 /// step has it; that `scratch` points to [`Step::scratch`] numbers which no other thread uses; and that no two units
 /// that are computed at once write the same numbers, which holds for different units of one step.
 #[derive(Clone, Copy)]
 pub(super) struct Places {
     pub x: *const f32,
     pub y: *mut f32,
+    /// The second operand, of a step that has one.
+    pub other: *const f32,
     pub scratch: *mut f32,
     /// Images.
     pub count: usize,
@@ -45,7 +50,8 @@ pub(super) unsafe fn compute<V: Vector>(step: &Step, unit: usize, places: Places
             Kernel::Convolution(conv) => convolution::compute::<V>(conv, step, unit, places),
             Kernel::Window(window) => window::compute::<V>(window, step, unit, places),
             Kernel::Mean => mean::compute::<V>(step, unit, places),
-            Kernel::Copy { relu } => copy::compute::<V>(*relu, step, unit, places),
+            Kernel::Softmax(channels) => softmax::compute::<V>(*channels, step, unit, places),
+            Kernel::Elementwise(elementwise) => elementwise::compute::<V>(elementwise, step, unit, places),
         }
     }
 }

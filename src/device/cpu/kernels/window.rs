@@ -1,8 +1,9 @@
-//! What keeps channels apart: depthwise convolutions and max pools.
+//! What keeps channels apart: depthwise convolutions and pools.
 
 use super::{Places, Region};
 use crate::device::cpu::pack::{Channels, Step, Window, WindowOp};
 use crate::device::cpu::simd::Vector;
+use crate::graph::{self, Padding};
 use std::ops::Range;
 
 /// Pixels that are computed at once.
@@ -14,8 +15,11 @@ struct Image {
     x: *const f32,
     height: usize,
     width: usize,
-    /// Pixels around it, which are not in memory.
-    padding: usize,
+    /// Rows above it and columns to its left, which are not in memory.
+    top: usize,
+    left: usize,
+    /// The row of outputs that its first row belongs to.
+    first: usize,
 }
 
 /// A unit is some rows of one vector of channels of one image.
@@ -31,110 +35,152 @@ pub(super) unsafe fn compute<V: Vector>(window: &Window, step: &Step, unit: usiz
     unsafe {
         let x = places.x.add(number * step.x_image);
         let region = &window.region;
-        let (image, skipped) = match &step.channels[group] {
+        let image = match &step.channels[group] {
             Channels::Together(at) => {
-                let Region { height, width, padding, .. } = *region;
-                (Image { x: x.add(*at), height, width, padding }, 0)
+                let Region { height, width, top, left, .. } = *region;
+                Image { x: x.add(*at), height, width, top, left, first: 0 }
             }
             Channels::Apart(lanes) => {
                 let outside = match window.op {
                     WindowOp::Max => f32::NEG_INFINITY,
-                    WindowOp::Sum { .. } => 0.0,
+                    WindowOp::Sum { .. } | WindowOp::Average { .. } => 0.0,
                 };
                 for (lane, at) in lanes.iter().enumerate() {
-                    region.copy_lane(x.add(*at), places.scratch.add(lane), first * window.stride, outside);
+                    region.copy_lane(x.add(*at), places.scratch.add(lane), first * window.window.stride[0], outside);
                 }
-                let width = region.width + 2 * region.padding;
-                (Image { x: places.scratch, height: region.rows, width, padding: 0 }, first)
+                let (height, width) = (region.rows, region.columns);
+                Image { x: places.scratch, height, width, top: 0, left: 0, first }
             }
         };
         let y = places.y.add(number * step.y_image + step.y_offset + group * step.y_group);
         for row in first..window.height.min(first + window.rows) {
             let y = y.add(row * window.width * V::LANES);
-            match (window.kernel, window.stride) {
-                (3, 1) => line::<V>(window, group, (3, 1), image, row - skipped, y),
-                (3, 2) => line::<V>(window, group, (3, 2), image, row - skipped, y),
-                sizes => line::<V>(window, group, sizes, image, row - skipped, y),
+            // Sizes that are known in advance, so that loops over them unroll.
+            macro_rules! arms {
+                ($(($kernel:literal, $stride:literal)),*) => {
+                    match (window.window.kernel, window.window.stride, window.window.dilation) {
+                        $(([$kernel, $kernel], [$stride, $stride], [1, 1]) => {
+                            let geometry = graph::Window { stride: [$stride; 2], ..graph::Window::square($kernel) };
+                            line::<V>(step, window, group, geometry, image, row, y);
+                        })*
+                        _ => line::<V>(step, window, group, window.window, image, row, y),
+                    }
+                };
             }
+            arms!((3, 1), (3, 2), (5, 1), (5, 2));
         }
     }
 }
 
-/// Row `row` of the outputs. Kernel and stride are the window's, given apart so that loops over constants unroll.
+/// Row `row` of the outputs. `geometry` is the window's, but for its padding.
 #[inline(always)]
 unsafe fn line<V: Vector>(
+    step: &Step,
     window: &Window,
     group: usize,
-    (kernel, stride): (usize, usize),
+    geometry: graph::Window,
     image: Image,
     row: usize,
     y: *mut f32,
 ) {
-    let Image { x, height, width, padding } = image;
-    let top = row * stride;
-    let rows = padding.saturating_sub(top)..kernel.min((height + padding).saturating_sub(top));
+    let Image { x, height, width, top, left, first } = image;
+    let ([kernel_height, kernel_width], [down, across]) = (geometry.kernel, geometry.stride);
+    let start = (row - first) * down;
+    let rows = within(start, kernel_height, geometry.dilation[0], top, height);
     // Outputs whose window lies within the image, from left to right.
-    let inner_end = ((width + padding + stride).saturating_sub(kernel) / stride).min(window.width);
-    let inner = padding.div_ceil(stride).min(inner_end)..inner_end;
+    let inner_end = ((width + left + across).saturating_sub(geometry.extent()[1]) / across).min(window.width);
+    let inner = left.div_ceil(across)..inner_end;
     let corner = |output: usize| {
-        let pixel = (top * width + output * stride) as isize - (padding * width + padding) as isize;
+        let pixel = (start * width + output * across) as isize - (top * width + left) as isize;
         x.wrapping_offset(pixel * V::LANES as isize)
     };
-    let step = width * V::LANES;
+    let tap_row = width * V::LANES;
+    let part = |rows, columns, taps| Part { group, geometry, tap_row, rows, columns, taps };
     let mut output = 0;
     // SAFETY: `rows` and `columns` leave out of each window what lies in the padding, and `y` holds every output.
     unsafe {
         while output < window.width {
             let y = y.add(output * V::LANES);
             if inner.contains(&output) && output + PIXELS <= inner.end {
-                let (x, whole) = (corner(output), 0..kernel);
-                let sums: [V; PIXELS] = match rows == whole {
-                    true => windows(window, group, (kernel, stride), step, x, 0..kernel, whole),
-                    false => windows(window, group, (kernel, stride), step, x, rows.clone(), whole),
+                let (x, taps) = (corner(output), window.taps(row, output));
+                let sums: [V; PIXELS] = match rows == (0..kernel_height) {
+                    true => windows(&window.op, part(0..kernel_height, 0..kernel_width, taps), x),
+                    false => windows(&window.op, part(rows.clone(), 0..kernel_width, taps), x),
                 };
                 for (i, sum) in sums.iter().enumerate() {
-                    sum.store(y.add(i * V::LANES));
+                    step.finish.apply(*sum).store(y.add(i * V::LANES));
                 }
                 output += PIXELS;
             } else {
-                let left = output * stride;
-                let columns = padding.saturating_sub(left)..kernel.min((width + padding).saturating_sub(left));
-                let [sum]: [V; 1] =
-                    windows(window, group, (kernel, stride), step, corner(output), rows.clone(), columns);
-                sum.store(y);
+                let columns = within(output * across, kernel_width, geometry.dilation[1], left, width);
+                let part = part(rows.clone(), columns, window.taps(row, output));
+                let [sum]: [V; 1] = windows(&window.op, part, corner(output));
+                step.finish.apply(sum).store(y);
                 output += 1;
             }
         }
     }
 }
 
-/// The windows of `N` neighbouring outputs, of which the first begins at `x`, as far as `rows` and `columns` go.
+/// The taps, of `kernel` from `start` on, that fall on a side of `side` pixels behind `before` of padding.
 #[inline(always)]
-unsafe fn windows<V: Vector, const N: usize>(
-    window: &Window,
+fn within(start: usize, kernel: usize, dilation: usize, before: usize, side: usize) -> Range<usize> {
+    let first = before.saturating_sub(start).div_ceil(dilation);
+    first..kernel.min((side + before).saturating_sub(start).div_ceil(dilation)).max(first)
+}
+
+impl Window {
+    /// What an average is divided by at an output; nothing that counts for others.
+    #[inline(always)]
+    fn taps(&self, row: usize, output: usize) -> usize {
+        let WindowOp::Average { count_include_pad } = self.op else { return 1 };
+        let graph::Window { kernel, stride, padding, dilation } = self.window;
+        let Padding { top, left, bottom, right } = padding;
+        let Region { height, width, .. } = self.region;
+        let count = |start: usize, axis: usize, before: usize, side: usize, after: usize| {
+            let (before, side) = if count_include_pad { (0, before + side + after) } else { (before, side) };
+            within(start, kernel[axis], dilation[axis], before, side).len()
+        };
+        count(row * stride[0], 0, top, height, bottom) * count(output * stride[1], 1, left, width, right)
+    }
+}
+
+/// What of a window is summed, for which vector of channels.
+#[derive(Clone)]
+struct Part {
     group: usize,
-    (kernel, stride): (usize, usize),
-    step: usize,
-    x: *const f32,
+    geometry: graph::Window,
+    /// Numbers from one row of the image to the next.
+    tap_row: usize,
     rows: Range<usize>,
     columns: Range<usize>,
-) -> [V; N] {
+    /// What an average is divided by.
+    taps: usize,
+}
+
+/// That part of the windows of `N` neighbouring outputs, of which the first begins at `x`.
+#[inline(always)]
+unsafe fn windows<V: Vector, const N: usize>(op: &WindowOp, part: Part, x: *const f32) -> [V; N] {
+    let Part { group, geometry, tap_row, rows, columns, taps } = part;
+    let ([kernel_height, kernel_width], [dy, dx]) = (geometry.kernel, geometry.dilation);
     // SAFETY: as in `line`; weights and bias are packed for every vector of channels.
     unsafe {
-        let pixel = |ky: usize, kx: usize, i: usize| V::load(x.wrapping_add(ky * step + (i * stride + kx) * V::LANES));
-        match &window.op {
-            WindowOp::Sum { weights, bias, relu } => {
-                let weights = weights.as_ptr().add(group * kernel * kernel * V::LANES);
+        let pixel = |ky: usize, kx: usize, i: usize| {
+            V::load(x.wrapping_add(ky * dy * tap_row + (i * geometry.stride[1] + kx * dx) * V::LANES))
+        };
+        match op {
+            WindowOp::Sum { weights, bias } => {
+                let weights = weights.as_ptr().add(group * kernel_height * kernel_width * V::LANES);
                 let mut sums = [V::load(bias.as_ptr().add(group * V::LANES)); N];
                 for ky in rows {
                     for kx in columns.clone() {
-                        let weight = V::load(weights.add((ky * kernel + kx) * V::LANES));
+                        let weight = V::load(weights.add((ky * kernel_width + kx) * V::LANES));
                         for (i, sum) in sums.iter_mut().enumerate() {
                             *sum = pixel(ky, kx, i).mul_add(weight, *sum);
                         }
                     }
                 }
-                if *relu { sums.map(|sum| sum.max(V::splat(0.0))) } else { sums }
+                sums
             }
             WindowOp::Max => {
                 let mut best = [V::splat(f32::NEG_INFINITY); N];
@@ -146,6 +192,17 @@ unsafe fn windows<V: Vector, const N: usize>(
                     }
                 }
                 best
+            }
+            WindowOp::Average { .. } => {
+                let mut sums = [V::splat(0.0); N];
+                for ky in rows {
+                    for kx in columns.clone() {
+                        for (i, sum) in sums.iter_mut().enumerate() {
+                            *sum = sum.add(pixel(ky, kx, i));
+                        }
+                    }
+                }
+                sums.map(|sum| sum.mul(V::splat(1.0 / taps as f32)))
             }
         }
     }

@@ -1,0 +1,61 @@
+//! What is done to a result before it is stored: another value added, and a function applied.
+
+use crate::device::cpu::simd::Vector;
+use crate::graph::Activation;
+
+/// An activation as kernels take it: bounds, which cost next to nothing, and what is not made of bounds.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::device::cpu) struct Finish {
+    low: f32,
+    high: f32,
+    curve: Option<Activation>,
+}
+
+impl Finish {
+    /// The activation, or nothing.
+    pub fn new(activation: Option<Activation>) -> Self {
+        let nothing = Self { low: f32::NEG_INFINITY, high: f32::INFINITY, curve: None };
+        match activation {
+            None => nothing,
+            Some(Activation::Relu) => Self { low: 0.0, ..nothing },
+            Some(Activation::Clamp { low, high }) => Self { low, high, curve: None },
+            curve => Self { curve, ..nothing },
+        }
+    }
+
+    /// The result for `x`.
+    ///
+    /// # Safety
+    /// The machine has the instruction set of `V`.
+    #[inline(always)]
+    pub(super) unsafe fn apply<V: Vector>(self, x: V) -> V {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.curve {
+                None => x.max(V::splat(self.low)).min(V::splat(self.high)),
+                Some(curve) => along::<V>(curve, x),
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As [`Finish::apply`].
+#[inline(always)]
+unsafe fn along<V: Vector>(curve: Activation, x: V) -> V {
+    // SAFETY: the caller's promise; a cache line holds any vector.
+    unsafe {
+        let ramp =
+            |alpha: f32, beta: f32| x.mul_add(V::splat(alpha), V::splat(beta)).max(V::splat(0.0)).min(V::splat(1.0));
+        match curve {
+            Activation::HardSigmoid { alpha, beta } => ramp(alpha, beta),
+            Activation::HardSwish => x.mul(ramp(1.0 / 6.0, 0.5)),
+            _ => {
+                let mut lanes = [0.0; 16];
+                x.store(lanes.as_mut_ptr());
+                lanes[..V::LANES].iter_mut().for_each(|lane| *lane = curve.of(*lane));
+                V::load(lanes.as_ptr())
+            }
+        }
+    }
+}
