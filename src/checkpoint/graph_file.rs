@@ -69,10 +69,11 @@ const EXTERNAL: &str = "its data lies in another file, which is not read; export
 
 /// Reads the initializers of an ONNX model.
 pub(super) fn open_onnx(source: &Source) -> Result<StateDict> {
-    let dict = open(source, Format::Onnx, &ONNX)?;
+    let mut dict = open(source, Format::Onnx, &ONNX)?;
+    describe(source, &mut dict)?;
     let made_up: Vec<&str> = dict.names().filter(|name| name.starts_with("onnx::")).collect();
     let (count, first) = (made_up.len(), made_up.first().map(|name| short(name)));
-    let (all, mut dict) = (dict.len(), dict);
+    let all = dict.len();
     if let Some(first) = first {
         dict.note(format!(
             "the exporter renamed {count} of {all} tensors (`{first}`): it had folded batch normalisation into \
@@ -85,7 +86,30 @@ pub(super) fn open_onnx(source: &Source) -> Result<StateDict> {
 
 /// Reads the parameters of a MindIR graph, whose names lose the graph's own before the colon.
 pub(super) fn open_mindir(source: &Source) -> Result<StateDict> {
-    open(source, Format::MindIr, &MINDIR)
+    let mut dict = open(source, Format::MindIr, &MINDIR)?;
+    describe(source, &mut dict)?;
+    Ok(dict)
+}
+
+/// Takes over what a sound model says of itself: entries of a key, 1, and a value, 2, under the same tag in both formats.
+fn describe(source: &Source, dict: &mut StateDict) -> Result<()> {
+    const METADATA: u32 = 14;
+    for field in Fields::of(&source.bytes).map_while(std::result::Result::ok) {
+        let (METADATA, Field::Bytes(entry)) = field else { continue };
+        source.expand(|| "the metadata".into(), 256 + entry.len() as u64)?;
+        let (mut key, mut value) = (None, String::new());
+        for (tag, field) in Fields::of(&entry).map_while(std::result::Result::ok) {
+            match (tag, field.text()) {
+                (1, text) => key = text.map(str::to_owned),
+                (2, Some(text)) => text.clone_into(&mut value),
+                _ => {}
+            }
+        }
+        if let Some(key) = key {
+            dict.describe(key, value);
+        }
+    }
+    Ok(())
 }
 
 fn open(source: &Source, format: Format, schema: &Schema) -> Result<StateDict> {

@@ -8,6 +8,7 @@
 mod graph_file;
 mod limits;
 mod mapping;
+pub(crate) mod message;
 mod mindspore;
 mod oneflow;
 mod pickle;
@@ -16,7 +17,7 @@ pub mod remap;
 mod rename;
 mod run;
 mod safetensors;
-mod save;
+pub(crate) mod save;
 mod sharded;
 mod sniff;
 mod source;
