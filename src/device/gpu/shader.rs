@@ -97,20 +97,13 @@ pub(super) struct Params {
 /// The layouts that shaders share: those without and with weights, each without and with a second operand.
 pub(super) fn layouts(device: &wgpu::Device) -> [wgpu::BindGroupLayout; 4] {
     let storage = |read_only| wgpu::BufferBindingType::Storage { read_only };
-    let types: [(u32, wgpu::BufferBindingType, fn(bool, bool) -> bool); 7] = [
-        (0, wgpu::BufferBindingType::Uniform, |_, _| true),
-        (1, storage(true), |_, _| true),
-        (2, storage(true), |_, _| true),
-        (3, storage(false), |_, _| true),
-        (4, storage(true), |weighted, _| weighted),
-        (5, storage(true), |weighted, _| weighted),
-        (6, storage(true), |_, paired| paired),
-    ];
-    [(false, false), (true, false), (false, true), (true, true)].map(|(weighted, paired)| {
-        let entries: Vec<wgpu::BindGroupLayoutEntry> = types
-            .iter()
-            .filter(|(_, _, has)| has(weighted, paired))
-            .map(|&(binding, ty, _)| wgpu::BindGroupLayoutEntry {
+    let always = [(0, wgpu::BufferBindingType::Uniform), (1, storage(true)), (2, storage(true)), (3, storage(false))];
+    let (weights, other) = ([(4, storage(true)), (5, storage(true))], [(6, storage(true))]);
+    [0, 1, 2, 3].map(|layout| {
+        let weights = weights.iter().filter(|_| layout & 1 != 0);
+        let bindings = always.iter().chain(weights).chain(other.iter().filter(|_| layout & 2 != 0));
+        let entries: Vec<wgpu::BindGroupLayoutEntry> = bindings
+            .map(|&(binding, ty)| wgpu::BindGroupLayoutEntry {
                 binding,
                 visibility: wgpu::ShaderStages::COMPUTE,
                 ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
