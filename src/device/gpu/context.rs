@@ -52,6 +52,8 @@ pub struct Context {
     pub(super) family: Family,
     /// Layouts of kernels without and with weights.
     pub(super) layouts: [wgpu::BindGroupLayout; 2],
+    /// The same, as pipelines take them. Between pipelines that share one, bindings stay.
+    pipeline_layouts: [wgpu::PipelineLayout; 2],
     modules: Mutex<HashMap<Shader, wgpu::ShaderModule>>,
     pipelines: Mutex<HashMap<Pipeline, wgpu::ComputePipeline>>,
     /// What went wrong since somebody last asked.
@@ -87,8 +89,15 @@ impl Context {
             report.get_or_init(|| format!("the device was lost ({reason:?}): {message}; open it again"));
         });
         let layouts = [false, true].map(|weighted| shader::layout(&device, weighted));
+        let pipeline_layouts = [0, 1].map(|weighted| {
+            device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label,
+                bind_group_layouts: &[Some(&layouts[weighted])],
+                ..Default::default()
+            })
+        });
         let (modules, pipelines) = Default::default();
-        Ok(Self { name, device, queue, family, layouts, modules, pipelines, failure, loss })
+        Ok(Self { name, device, queue, family, layouts, pipeline_layouts, modules, pipelines, failure, loss })
     }
 
     /// What the adapter calls itself, and its backend.
@@ -168,16 +177,11 @@ impl Context {
                 self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source })
             })
             .clone();
-        let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(key.shader.name()),
-            bind_group_layouts: &[Some(&self.layouts[usize::from(key.shader.weighted())])],
-            ..Default::default()
-        });
         let constants: Vec<(&str, f64)> =
             key.constants.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(key.shader.name()),
-            layout: Some(&layout),
+            layout: Some(&self.pipeline_layouts[usize::from(key.shader.weighted())]),
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
