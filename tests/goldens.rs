@@ -2,14 +2,17 @@
 
 mod common;
 
-use common::{devices, relative_error, shared, values};
+use common::{cpus, devices, gpus, relative_error, shared, values};
 use pretrained::graph::{Parameter, Shape};
 use pretrained::zoo::MegviiShuffleNetV2;
-use pretrained::{Model, Session, StateDict, Strictness, Tensor};
+use pretrained::{Model, Precision, Session, StateDict, Strictness, Tensor};
 use std::path::Path;
 
 /// The largest |logit error| allowed, as a share of the largest |logit|.
 const TOLERANCE: f32 = 1e-4;
+
+/// The same where weights and all values between steps are rounded to 11 bits.
+const HALF_TOLERANCE: f32 = 1e-2;
 
 /// Loads `weights`, and compares its logits for a golden input.
 fn check(weights: &Path, expected: &StateDict, input: &str, logits: &str, tolerance: f32) {
@@ -38,6 +41,33 @@ fn check_model(weights: &str, model: &Model, shape: Shape, images: &[f32], logit
         compare("one image", &images[..shape.elements()], &logits[..classes]);
         let (last, last_logits) = (&images[(count - 1) * shape.elements()..], &logits[(count - 1) * classes..]);
         compare("an odd batch", &[last, images].concat(), &[last_logits, logits].concat());
+    }
+}
+
+/// Where numbers are stored in 16 bits, logits are off by about as much as 11 bits of each tell, and the class stays.
+#[test]
+fn shufflenets_in_half_precision() {
+    let Some(shared) = shared() else { return };
+    let fixtures = shared.join("fixtures");
+    for name in ["shufflenetv2_x0_5", "shufflenetv2_x1_0"] {
+        let state = StateDict::open(fixtures.join(format!("{name}_f16.safetensors"))).unwrap();
+        let expected = StateDict::open(fixtures.join(format!("{name}_expected.safetensors"))).unwrap();
+        let model = Model::from_state_dict(&state, Strictness::Strict).unwrap();
+        let (input, logits) = (values(&expected, "input"), values(&expected, "logits"));
+        let shape = model.network().input;
+        let count = input.len() / shape.elements();
+        for device in gpus() {
+            let mut session = Session::with_precision(&device, &model, shape, count, Precision::F16).unwrap();
+            let found = session.run(&input).unwrap();
+            let error = relative_error(&found, &logits);
+            println!("{name} in f16 on {}: {error:.1e}", device.name());
+            assert!(error <= HALF_TOLERANCE, "{name} in f16 on {}: {error:.1e}", device.name());
+            assert!(error > TOLERANCE / 10.0, "{name} on {} is as exact as f32: {error:.1e}", device.name());
+        }
+        for device in cpus() {
+            let refused = Session::with_precision(&device, &model, shape, count, Precision::F16).unwrap_err();
+            assert!(refused.to_string().contains("f32 only"), "{refused}");
+        }
     }
 }
 

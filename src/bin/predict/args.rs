@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use pretrained::vision::{Crop, Filter, Labels, Overrides, Preset, Size};
-use pretrained::{DeviceChoice, Initialiser, Rename, Result, Strictness};
+use pretrained::{DeviceChoice, Initialiser, Precision, Rename, Result, Strictness};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -87,6 +87,10 @@ pub struct Args {
     /// Images that run at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = at_least_one)]
     pub batch_size: usize,
+
+    /// How wide numbers are in a GPU's memory: f32, or f16 for half the traffic and results off by a thousandth
+    #[arg(long, value_name = "P", default_value_t = Precision::F32)]
+    pub precision: Precision,
 
     /// Refuse checkpoints with parameters that the network has no use for
     #[arg(long)]

@@ -1,7 +1,7 @@
 //! An open adapter: its device and queue, its pipelines, and what went wrong with it.
 
 use super::family::Family;
-use super::shader::{self, Pipeline, Shader};
+use super::shader::{self, Halves, Pipeline, Shader};
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::error::{Error, Result};
 use std::collections::{HashMap, HashSet};
@@ -54,7 +54,7 @@ pub struct Context {
     pub(super) layouts: [wgpu::BindGroupLayout; 4],
     /// The same, as pipelines take them. Between pipelines that share one, bindings stay.
     pipeline_layouts: [wgpu::PipelineLayout; 4],
-    modules: Mutex<HashMap<Shader, wgpu::ShaderModule>>,
+    modules: Mutex<HashMap<(Shader, Halves), wgpu::ShaderModule>>,
     pipelines: Mutex<HashMap<Pipeline, wgpu::ComputePipeline>>,
     /// What went wrong since somebody last asked.
     failure: Arc<Mutex<Option<String>>>,
@@ -170,9 +170,9 @@ impl Context {
             return pipeline.clone();
         }
         let module = lock(&self.modules)
-            .entry(key.shader)
+            .entry((key.shader, key.halves))
             .or_insert_with(|| {
-                let source = wgpu::ShaderSource::Wgsl(key.shader.source().into());
+                let source = wgpu::ShaderSource::Wgsl(key.halves.source(key.shader).into());
                 let label = Some(key.shader.name());
                 self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source })
             })

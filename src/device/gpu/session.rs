@@ -6,6 +6,7 @@ use super::context::{Context, lock};
 use super::kernels::{self, Dispatch};
 use super::ticket::{Commands, Mapping, Pool, Slot, Ticket};
 use crate::compile::{Plan, Target};
+use crate::device::precision::Precision;
 use crate::device::profile::StepTime;
 use crate::error::Result;
 use std::sync::Arc;
@@ -35,7 +36,12 @@ struct Step {
 
 impl Session {
     /// Uploads the weights of `plan`, and takes memory for batches of up to `max_batch`.
-    pub(in crate::device) fn new(context: Arc<Context>, plan: &Plan, max_batch: usize) -> Result<Self> {
+    pub(in crate::device) fn new(
+        context: Arc<Context>,
+        plan: &Plan,
+        max_batch: usize,
+        precision: Precision,
+    ) -> Result<Self> {
         let limits = context.device.limits();
         let bytes = |elements: usize| elements.saturating_mul(max_batch).saturating_mul(size_of::<f32>()) as u64;
         let largest = plan.buffers.iter().copied().max().unwrap_or(0);
@@ -50,28 +56,39 @@ impl Session {
             );
             return Err(context.error(reason));
         }
-        let dispatches: Vec<Dispatch> = plan.steps.iter().map(|step| kernels::dispatch(step, context.family)).collect();
+        let last = plan.steps.len().saturating_sub(1);
+        let dispatch = |(i, step)| kernels::dispatch(step, context.family, precision, i == last);
+        let dispatches: Vec<Dispatch> = plan.steps.iter().enumerate().map(dispatch).collect();
         let most = limits.max_compute_workgroups_per_dimension as usize;
         if let Some(workgroups) = dispatches.iter().flat_map(|d| d.workgroups).chain([max_batch]).find(|n| *n > most) {
             return Err(context.error(format!("a step takes {workgroups} workgroups, and {most} is its limit")));
         }
         context.build_pipelines(dispatches.iter().map(|dispatch| &dispatch.pipeline))?;
-        let mut session = context.guarded(|| Self::build(context.clone(), plan, dispatches, max_batch))?;
+        let mut session = context.guarded(|| Self::build(context.clone(), plan, dispatches, max_batch, precision))?;
         // Drivers finish compiling at the first dispatch, which had better not be the first answer's.
         session.submit(&vec![0.0; plan.input.shape.elements()], 1)?.wait()?;
         Ok(session)
     }
 
-    fn build(context: Arc<Context>, plan: &Plan, dispatches: Vec<Dispatch>, max_batch: usize) -> Result<Self> {
+    fn build(
+        context: Arc<Context>,
+        plan: &Plan,
+        dispatches: Vec<Dispatch>,
+        max_batch: usize,
+        precision: Precision,
+    ) -> Result<Self> {
         let device = &context.device;
         let activations = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-        let buffer = |elements: &usize| {
+        let buffer = |(index, elements): (usize, &usize)| {
+            // What comes and goes is f32, whatever else lies there at other times.
+            let outer = [plan.input.buffer, plan.output.buffer].contains(&index);
+            let bytes = if outer { Precision::F32.bytes() } else { precision.bytes() };
             // A binding may not end within a vector.
-            let size = (elements * max_batch * size_of::<f32>()).next_multiple_of(16) as u64;
+            let size = (elements * max_batch * bytes).next_multiple_of(16) as u64;
             let label = Some("activations");
             device.create_buffer(&wgpu::BufferDescriptor { label, size, usage: activations, mapped_at_creation: false })
         };
-        let buffers: Vec<wgpu::Buffer> = plan.buffers.iter().map(buffer).collect();
+        let buffers: Vec<wgpu::Buffer> = plan.buffers.iter().enumerate().map(buffer).collect();
         // wgpu clears what was never written, and asks at every dispatch of a bind group that was made before.
         let mut encoder = device.create_command_encoder(&Default::default());
         buffers.iter().for_each(|buffer| encoder.clear_buffer(buffer, 0, None));
@@ -110,7 +127,7 @@ impl Session {
                     entries: &entries,
                 }),
                 workgroups: dispatch.workgroups.map(|n| n as u32),
-                profile: StepTime::of(step, shader.name()),
+                profile: StepTime::of(step, shader.name(), precision),
             }
         });
         let steps = steps.collect();
