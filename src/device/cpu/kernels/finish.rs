@@ -23,24 +23,39 @@ impl Finish {
         }
     }
 
-    /// The result for `x`.
+    /// The result for `x`, unless there is a curve.
     ///
     /// # Safety
     /// The machine has the instruction set of `V`.
     #[inline(always)]
-    pub(super) unsafe fn apply<V: Vector>(self, x: V) -> V {
+    pub(super) unsafe fn bound<V: Vector>(self, x: V) -> V {
         // SAFETY: the caller's promise.
-        unsafe {
-            match self.curve {
-                None => x.max(V::splat(self.low)).min(V::splat(self.high)),
-                Some(curve) => along::<V>(curve, x),
+        unsafe { x.max(V::splat(self.low)).min(V::splat(self.high)) }
+    }
+
+    /// The curve's values in place of `rows` by `columns` vectors that are stored already: kernels that keep sums in
+    /// registers have none to spare for it.
+    ///
+    /// # Safety
+    /// As [`Finish::bound`]; and `y` plus any row's and column's stride points to a vector.
+    #[inline(always)]
+    pub(super) unsafe fn bend<V: Vector>(self, y: *mut f32, rows: (usize, usize), columns: (usize, usize)) {
+        if let Some(curve) = self.curve {
+            for row in 0..rows.0 {
+                for column in 0..columns.0 {
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        let y = y.add(row * rows.1 + column * columns.1);
+                        along::<V>(curve, V::load(y)).store(y);
+                    }
+                }
             }
         }
     }
 }
 
 /// # Safety
-/// As [`Finish::apply`].
+/// As [`Finish::bound`].
 #[inline(always)]
 unsafe fn along<V: Vector>(curve: Activation, x: V) -> V {
     // SAFETY: the caller's promise; a cache line holds any vector.

@@ -159,11 +159,15 @@ unsafe fn chunk<V: Vector, const R: usize, const C: usize, const HALF: bool>(
         for (r, (sums, half)) in sums.iter().zip(halves).enumerate() {
             let y = y.add(r * y_stride);
             for (c, sum) in sums.iter().enumerate() {
-                step.finish.apply(*sum).store(y.add(c * y_group));
+                step.finish.bound(*sum).store(y.add(c * y_group));
             }
             if HALF {
-                step.finish.apply(half).store(y.add(C * y_group));
+                step.finish.bound(half).store(y.add(C * y_group));
             }
+        }
+        step.finish.bend::<V>(y, (R, y_stride), (C, y_group));
+        if HALF {
+            step.finish.bend::<V::Half>(y.add(C * y_group), (R, y_stride), (1, 0));
         }
         pixels.x = x.add(R * x_stride);
         pixels.y = pixels.y.add(R * y_stride);

@@ -108,17 +108,18 @@ unsafe fn line<V: Vector>(
                     false => windows(&window.op, part(rows.clone(), 0..kernel_width, taps), x),
                 };
                 for (i, sum) in sums.iter().enumerate() {
-                    step.finish.apply(*sum).store(y.add(i * V::LANES));
+                    step.finish.bound(*sum).store(y.add(i * V::LANES));
                 }
                 output += PIXELS;
             } else {
                 let columns = within(output * across, kernel_width, geometry.dilation[1], left, width);
                 let part = part(rows.clone(), columns, window.taps(row, output));
                 let [sum]: [V; 1] = windows(&window.op, part, corner(output));
-                step.finish.apply(sum).store(y);
+                step.finish.bound(sum).store(y);
                 output += 1;
             }
         }
+        step.finish.bend::<V>(y, (window.width, V::LANES), (1, 0));
     }
 }
 
