@@ -8,7 +8,8 @@ use pretrained::graph::{BatchNorm2d, Builder, Conv2d, Linear, MaxPool2d, Shape, 
 use pretrained::zoo::Network;
 use pretrained::{Classifier, Error};
 
-fn small_cnn() -> Network {
+/// `Cnn.forward`, and above it what its `__init__` says of each layer.
+pub fn small_cnn() -> Network {
     let mut g = Builder::new();
     let x = g.conv2d("conv1", Value::INPUT, Conv2d::new(1, 16, 3).padding(1));
     let x = g.batch_norm2d("bn1", x, BatchNorm2d::new(16));

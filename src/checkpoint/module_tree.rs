@@ -1,5 +1,6 @@
 //! The modules of a model that was saved whole, as inert data: which there are, in which order, and how they were set.
 
+use super::source::short;
 use std::fmt;
 
 /// The modules of a model, as `torch.save(model)` pickled them: not code, but what `print(model)` shows.
@@ -115,8 +116,8 @@ impl Module {
     }
 
     /// What it is called in messages: its path, or that it is the model.
-    pub(crate) fn called(&self) -> &str {
-        if self.path.is_empty() { "the model" } else { &self.path }
+    pub(crate) fn called(&self) -> String {
+        if self.path.is_empty() { "the model".into() } else { short(&self.path) }
     }
 
     /// Bytes of memory that it takes, but for the names of its parameters.

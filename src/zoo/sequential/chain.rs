@@ -144,7 +144,7 @@ impl Chain {
             return;
         }
         self.x = self.g.flatten(self.x);
-        if self.kind == Kind::Image {
+        if self.kind == Kind::Image && self.before_flatten.is_none() {
             self.before_flatten = Some(self.g.clone().finish(self.x));
         }
         self.kind = Kind::Vector;
@@ -193,7 +193,7 @@ fn image(
             let input = Shape::new(channels, side, side);
             match shapes(input) {
                 Ok(shapes) => return Ok((input, shapes)),
-                Err(why) => reason = Some(why),
+                Err(why) => reason = reason.or(Some(why)),
             }
         }
     }

@@ -13,6 +13,9 @@ use crate::checkpoint::{Module, ModuleTree};
 use chain::Chain;
 use std::fmt;
 
+/// No honest chain has more layers, and finding the size of its image passes over all of them dozens of times.
+const MOST_LAYERS: usize = 10_000;
+
 /// Why no network was made of a tree of modules.
 #[derive(Debug)]
 pub(super) enum NotRebuilt {
@@ -38,6 +41,10 @@ impl fmt::Display for Faults {
 /// The network that the modules of `tree` are.
 pub(super) fn rebuild(tree: &ModuleTree) -> Result<Network, NotRebuilt> {
     let layers = layers(tree, sequential(tree)?)?;
+    if layers.len() > MOST_LAYERS {
+        let reason = format!("it has {} layers, and more than {MOST_LAYERS} are not believed", layers.len());
+        return Err(NotRebuilt::Impossible(Faults(vec![reason])));
+    }
     let end = layers.iter().rposition(|layer| !passes(layer));
     let mut chain = Chain::default();
     let mut faults = Vec::new();
@@ -74,6 +81,9 @@ fn sequential(tree: &ModuleTree) -> Result<&Module, NotRebuilt> {
         let unclear = |reason| Err(NotRebuilt::Unclear(format!("{} is a {}, {reason}", module.called(), module.class)));
         if module.torch_class() == Some("Sequential") {
             return Ok(module);
+        }
+        if module.torch_class().is_some() {
+            return unclear("and no Sequential".into());
         }
         if !module.parameters.is_empty() || altered(module) {
             return unclear("which has more to it than the modules within".into());
