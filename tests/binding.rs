@@ -1,10 +1,11 @@
 //! Recognising a network and matching its parameters by name: what loads, and what is reported.
 
-use pretrained::graph::Linear;
+use pretrained::graph::{Builder, Linear, Shape, Value};
 use pretrained::zoo::{MegviiShuffleNetV2, Mlp, Network, ShuffleNetV2, detect};
 use pretrained::{
     Error, Format, Initialiser, Model, SaveFormat, SaveOptions, StateDict, Strictness, Tensor, TensorError,
 };
+use std::path::Path;
 
 /// A small ShuffleNetV2.
 fn shufflenet() -> ShuffleNetV2 {
@@ -158,6 +159,42 @@ fn an_mlp_is_told_under_the_names_that_people_use() {
         })
         .collect();
     assert_eq!(detect(&sorted).unwrap(), network);
+}
+
+/// By tests/frameworks/modules.py.
+#[test]
+fn a_model_saved_whole_is_no_other_than_its_modules_say() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/modules");
+    let error = |file: &str| detect(&StateDict::open(folder.join(file)).unwrap()).unwrap_err().to_string();
+    // By names and shapes alone it would be an MLP.
+    let tanh = error("tanh.pth");
+    assert!(tanh.contains("MLP came closest, but its modules have a Tanh"), "{tanh}");
+    assert!(tanh.contains("the model is a __main__.TanhNet, of which 2 parts have parameters"), "{tanh}");
+    let unknown = error("unknown.pth");
+    for part in [
+        "`0` (Conv2d): its padding_mode is \"reflect\"",
+        "`1` (Tanh): no graph has such a layer",
+        "`2` (BatchNorm2d): its affine is False",
+        "`4.0` (AdaptiveAvgPool2d): its output_size is 2",
+        "`4.1` (GELU): no graph",
+    ] {
+        assert!(unknown.contains(part), "{unknown}\nshould contain: {part}");
+    }
+    assert!(!unknown.contains("`3`") && !unknown.contains("`6`"), "{unknown}");
+    let stacks = error("two_stacks.pth");
+    assert!(stacks.contains("nor do its modules tell it, since the model is a __main__.TwoStacks"), "{stacks}");
+}
+
+#[test]
+fn a_builder_takes_only_its_own_values() {
+    let mut other = Builder::new();
+    let x = other.relu(Value::INPUT);
+    let foreign = other.relu(x);
+    let mut g = Builder::new();
+    let x = g.relu(foreign);
+    let error = g.finish(x).shapes(Shape::vector(1)).unwrap_err().to_string();
+    assert!(error.contains("refers to a value that is not of this graph"), "{error}");
+    assert!(Builder::new().finish(foreign).shapes(Shape::vector(1)).is_err());
 }
 
 #[test]

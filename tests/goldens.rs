@@ -4,8 +4,9 @@ mod common;
 
 use common::{cpus, devices, gpus, relative_error, shared, values};
 use pretrained::graph::{Parameter, Shape};
-use pretrained::zoo::MegviiShuffleNetV2;
-use pretrained::{Model, Precision, Session, StateDict, Strictness, Tensor};
+use pretrained::vision::{Planes, softmax};
+use pretrained::zoo::{MegviiShuffleNetV2, detect};
+use pretrained::{Classifier, Device, Model, Precision, Session, StateDict, Strictness, Tensor};
 use std::path::Path;
 
 /// The largest |logit error| allowed, as a share of the largest |logit|.
@@ -198,4 +199,31 @@ fn mlp_from_modules_and_graphs() {
 #[test]
 fn tutorial_mlp() {
     check_mlp(&["tutorial_mlp.pth", "tutorial_mlp_whole.pth"], "tutorial.input", "tutorial.logits", TOLERANCE);
+}
+
+/// By tests/frameworks/modules.py, which says what they are made of.
+#[test]
+fn models_saved_whole_are_rebuilt_from_their_modules() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/modules");
+    let expected = StateDict::open(folder.join("expected.safetensors")).unwrap();
+    for (name, suggested) in [("tutorial", "1x6x6"), ("cnn", "3x16x16"), ("pooled", "3x224x224")] {
+        for file in [format!("{name}.pth"), format!("{name}_legacy.pth")] {
+            let path = folder.join(file);
+            let network = detect(&StateDict::open(&path).unwrap()).unwrap();
+            assert_eq!(network.input.to_string(), suggested, "{}", path.display());
+            check(&path, &expected, &format!("{name}.input"), &format!("{name}.output"), TOLERANCE);
+        }
+    }
+}
+
+/// A network that ends in a softmax returns probabilities, of which a classifier must not make others.
+#[test]
+fn a_classifier_takes_the_softmax_once() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/modules");
+    let expected = StateDict::open(folder.join("expected.safetensors")).unwrap();
+    let (input, output) = (values(&expected, "cnn.input"), values(&expected, "cnn.output"));
+    let mut classifier = Classifier::builder().weights(folder.join("cnn.pth")).device(Device::cpu()).build().unwrap();
+    let image = Planes { channels: 3, height: 16, width: 16, values: input[..3 * 16 * 16].to_vec() };
+    let probabilities = softmax(&classifier.run(&[image]).unwrap()).unwrap();
+    assert!(relative_error(&probabilities, &output[..4]) < TOLERANCE, "{probabilities:?}, {output:?}");
 }

@@ -9,6 +9,7 @@ mod graph_file;
 mod limits;
 mod mapping;
 mod mindspore;
+mod module_tree;
 mod oneflow;
 mod pickle;
 mod protobuf;
@@ -24,6 +25,7 @@ mod state_dict;
 mod torch;
 
 pub use limits::Limits;
+pub use module_tree::{Attribute, Module, ModuleTree};
 pub use rename::{Rename, Renaming};
 pub use save::{CheckpointConfig, Checkpoints, SaveFormat, SaveOptions};
 pub use state_dict::StateDict;

@@ -69,6 +69,18 @@ impl Graph {
         self.output
     }
 
+    /// The graph without a softmax that ends it, so that it returns logits.
+    pub(crate) fn without_last_softmax(mut self) -> Self {
+        if let Some(Node { op: Op::Softmax, inputs, .. }) = self.nodes.last()
+            && self.output.0 == self.nodes.len()
+            && let [x] = inputs[..]
+        {
+            self.output = x;
+            self.nodes.pop();
+        }
+        self
+    }
+
     /// The nodes with the value that each makes.
     pub(crate) fn steps(&self) -> impl Iterator<Item = (Value, &Node)> {
         self.nodes.iter().enumerate().map(|(i, node)| (Value(i + 1), node))

@@ -172,6 +172,7 @@ fn values<P: Borrow<Planes>>(batch: &[P]) -> Cow<'_, [f32]> {
 #[derive(Debug, Clone)]
 pub struct ClassifierBuilder {
     model: Option<String>,
+    network: Option<Network>,
     weights: Option<PathBuf>,
     state: Option<StateDict>,
     renames: Vec<Rename>,
@@ -190,6 +191,7 @@ impl Default for ClassifierBuilder {
     fn default() -> Self {
         Self {
             model: None,
+            network: None,
             weights: None,
             state: None,
             renames: Vec::new(),
@@ -210,6 +212,12 @@ impl ClassifierBuilder {
     /// A model of the [catalogue](crate::catalog), whose network and, unless they are given, weights are taken.
     pub fn model(mut self, name: impl Into<String>) -> Self {
         self.model = Some(name.into());
+        self
+    }
+
+    /// A network of your own, in the place of one that is recognised; see [`graph::Builder`](crate::graph::Builder).
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = Some(network);
         self
     }
 
@@ -310,10 +318,13 @@ impl ClassifierBuilder {
             (None, None, None) => return Err(Error::Usage("name a model or give its weights".into())),
         };
         let Renaming { state, unmatched } = state.rename(&self.renames)?;
-        let model = match known {
-            Some(known) => Model::load(known.network(&state)?, &state, self.strictness)?,
-            None => Model::from_state_dict(&state, self.strictness)?,
+        let model = match (self.network, known) {
+            (Some(network), _) => Model::load(network, &state, self.strictness)?,
+            (None, Some(known)) => Model::load(known.network(&state)?, &state, self.strictness)?,
+            (None, None) => Model::from_state_dict(&state, self.strictness)?,
         };
+        // Probabilities are made of logits here.
+        let model = model.to_logits();
         let network = model.network();
         let preprocess = match self.preset {
             Some(preset) => preset.preprocess(),

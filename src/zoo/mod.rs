@@ -2,6 +2,7 @@
 
 mod megvii_shufflenet_v2;
 mod mlp;
+mod sequential;
 mod shufflenet_v2;
 
 pub use megvii_shufflenet_v2::MegviiShuffleNetV2;
@@ -26,18 +27,45 @@ pub struct Network {
     pub preset: Option<&'static str>,
 }
 
+impl Network {
+    /// A network of your own: what to call it, what it computes (by [`graph::Builder`](crate::graph::Builder)), and its
+    /// usual input.
+    pub fn new(name: impl Into<String>, graph: Graph, input: Shape) -> Self {
+        Self { name: name.into(), graph, input, preset: None }
+    }
+}
+
 /// A family's way to recognise itself.
 type Recognise = fn(&StateDict) -> Result<Network, NotThis>;
 
 /// Every family. The first that recognises a checkpoint gets it.
 const FAMILIES: [Recognise; 3] = [ShuffleNetV2::recognise, MegviiShuffleNetV2::recognise, Mlp::recognise];
 
-/// The network that a checkpoint was saved from, told by parameter names and shapes alone. Names that the rules of
-/// [`remap`] know are taken for PyTorch's.
+/// The network that a checkpoint was saved from.
+///
+/// A model that was saved whole is rebuilt from its [modules](StateDict::modules) where these are a chain:
+/// `nn.Sequential`, also within another, of layers that the [graph](crate::graph) has, or a module around one, as in
+/// PyTorch's tutorial. Its input has the channels of the first convolution and is square, of 224 or 32 pixels (28 where
+/// it has one channel) if that gives as many numbers as the first `nn.Linear` takes or if any size does, otherwise of
+/// the side among those that do which halves most often. `input` of the [`Network`] is free to be changed. `nn.LogSoftmax`
+/// at the end is left out, which changes all logits by the same number.
+///
+/// All others are told by the names and shapes of their parameters alone. Names that the rules of [`remap`] know are
+/// taken for PyTorch's.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] that says which family came closest and what spoke against it.
+/// [`Error::Checkpoint`] that says which family came closest and what spoke against it, or lists all modules of a chain
+/// that the graph cannot express.
 pub fn detect(state: &StateDict) -> Result<Network> {
+    let unclear = match state.modules().map(sequential::rebuild) {
+        None => None,
+        Some(Ok(network)) => return Ok(network),
+        Some(Err(sequential::NotRebuilt::Unclear(reason))) => Some(reason),
+        Some(Err(sequential::NotRebuilt::Impossible(reasons))) => {
+            let reason = format!("its modules are a chain that cannot be rebuilt: {reasons}");
+            return Err(Error::checkpoint(state.origin(), reason));
+        }
+    };
     let named = remap::to_pytorch(state, |_| false).state;
     let mut closest: Option<NotThis> = None;
     for recognise in FAMILIES {
@@ -51,11 +79,12 @@ pub fn detect(state: &StateDict) -> Result<Network> {
         Some(not) if not.closeness > 0.0 => format!("{} came closest, but {}", not.family, not.reason),
         _ => format!("none of its {} names is of a known family (ShuffleNetV2, MLP)", state.len()),
     };
+    let unclear = unclear.map_or_else(String::new, |reason| format!("; nor do its modules tell it, since {reason}"));
     let names: Vec<&str> = state.names().take(4).collect();
     Err(Error::checkpoint(
         state.origin(),
         format!(
-            "no known network has these parameters ({}...): {reason}; `pretrained inspect` lists them",
+            "no known network has these parameters ({}...): {reason}{unclear}; `pretrained inspect` lists them",
             names.join(", ")
         ),
     ))
