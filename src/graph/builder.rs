@@ -21,6 +21,7 @@ pub struct Builder {
     nodes: Vec<Node>,
     parameters: Vec<Parameter>,
     path: String,
+    side_unit: Option<usize>,
 }
 
 impl Builder {
@@ -31,7 +32,14 @@ impl Builder {
 
     /// The graph, which returns `output`.
     pub fn finish(self, output: Value) -> Graph {
-        Graph { nodes: self.nodes, parameters: self.parameters, output }
+        let side_unit = self.side_unit.unwrap_or(1);
+        Graph { nodes: self.nodes, parameters: self.parameters, output, side_unit }
+    }
+
+    /// Takes only images whose height and width are multiples of `pixels`: for a network whose operators are the
+    /// framework's at these sizes alone, such as those that pad to the `same` size.
+    pub fn sides_multiple_of(&mut self, pixels: usize) {
+        self.side_unit = Some(pixels.max(1));
     }
 
     /// Runs `body` with `name` in front of all names, as a child module's parameters have it.

@@ -60,7 +60,6 @@ impl Mlp {
             }
         }
         let not = |reason| NotThis {
-            family: "MLP",
             closeness: layers.len() as f64 / (layers.len() + foreign.len()).max(1) as f64,
             reason,
         };
