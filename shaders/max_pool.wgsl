@@ -1,4 +1,4 @@
-// A max pool: y[c, p] = the largest x[c, p * STRIDE + (ky, kx) - padding] inside the image, for each image. Channels lie in
+// A max pool: y[c, p] = the largest x[c, p * STRIDE + (ky, kx) - (top, left)] inside the image, for each image. Channels lie in
 // groups of 4.
 //
 // One invocation computes one column of one group, `rows` rows of it. The padding must be less than KERNEL, so that no
@@ -18,9 +18,20 @@ struct Params {
     inputs: u32, // groups or channels that an output is made of
     runs: u32, // runs of groups that they lie in
     out_groups: u32,
-    stride: u32, // pixels
-    padding: u32, // pixels
     rows: u32, // rows that one invocation computes
+    stride_y: u32, // pixels from one window to the next
+    stride_x: u32,
+    dilation_y: u32, // pixels from one tap to the next
+    dilation_x: u32,
+    top: u32, // padding in pixels
+    left: u32,
+    bottom: u32,
+    right: u32,
+    other_image: u32, // as those of x
+    other_offset: u32, // as that of y
+    other_pixel: u32, // as that of x, or 0 where one pixel goes to all
+    a: f32, // what the activation needs
+    b: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -66,7 +77,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if first >= params.y_height {
         return;
     }
-    let left = i32(column * STRIDE) - i32(params.padding);
+    let left = i32(column * STRIDE) - i32(params.left);
     let at = planes[group] + workgroup.z * params.x_image;
     var out = (workgroup.z * params.y_image + params.y_offset + group * params.y_group) / 4u;
     out += first * params.y_width + column;
@@ -74,7 +85,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let end = min(first + params.rows, params.y_height);
     var bottom = vec4<f32>();
     for (var i = first; i < end; i++) {
-        let top = i32(i * STRIDE) - i32(params.padding);
+        let top = i32(i * STRIDE) - i32(params.top);
         // The last row of a window can be the first of the next.
         var best = bottom;
         if STRIDE + 1u != KERNEL || i == first {

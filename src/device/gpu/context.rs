@@ -50,8 +50,8 @@ pub struct Context {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) family: Family,
-    /// Layouts of kernels without and with weights.
-    pub(super) layouts: [wgpu::BindGroupLayout; 2],
+    /// By [`Shader::layout`].
+    pub(super) layouts: [wgpu::BindGroupLayout; 4],
     modules: Mutex<HashMap<Shader, wgpu::ShaderModule>>,
     pipelines: Mutex<HashMap<Pipeline, wgpu::ComputePipeline>>,
     /// What went wrong since somebody last asked.
@@ -86,7 +86,7 @@ impl Context {
         device.set_device_lost_callback(move |reason, message| {
             report.get_or_init(|| format!("the device was lost ({reason:?}): {message}; open it again"));
         });
-        let layouts = [false, true].map(|weighted| shader::layout(&device, weighted));
+        let layouts = shader::layouts(&device);
         let (modules, pipelines) = Default::default();
         Ok(Self { name, device, queue, family, layouts, modules, pipelines, failure, loss })
     }
@@ -170,7 +170,7 @@ impl Context {
             .clone();
         let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(key.shader.name()),
-            bind_group_layouts: &[Some(&self.layouts[usize::from(key.shader.weighted())])],
+            bind_group_layouts: &[Some(&self.layouts[key.shader.layout()])],
             ..Default::default()
         });
         let constants: Vec<(&str, f64)> =

@@ -88,9 +88,15 @@ impl Session {
             let mut resources =
                 vec![part(&ranges[0]), whole(step.source.buffer), part(&ranges[1]), whole(step.target.buffer)];
             resources.extend(ranges[2..].iter().map(part));
-            let entries: Vec<wgpu::BindGroupEntry> =
-                (0..).zip(resources).map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource }).collect();
-            let layout = &context.layouts[usize::from(dispatch.pipeline.shader.weighted())];
+            let mut resources: Vec<(u32, wgpu::BindingResource)> = (0..).zip(resources).collect();
+            let shader = dispatch.pipeline.shader;
+            if shader.paired() {
+                // Where the step has no other, anything may stand there, and is not read.
+                resources.push((6, step.other.as_ref().map_or(part(&ranges[1]), |other| whole(other.buffer))));
+            }
+            let entries = resources.into_iter().map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource });
+            let entries: Vec<wgpu::BindGroupEntry> = entries.collect();
+            let layout = &context.layouts[shader.layout()];
             Step {
                 pipeline: context.pipeline(&dispatch.pipeline),
                 bindings: device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -99,7 +105,7 @@ impl Session {
                     entries: &entries,
                 }),
                 workgroups: dispatch.workgroups.map(|n| n as u32),
-                profile: StepTime::of(step, dispatch.pipeline.shader.name()),
+                profile: StepTime::of(step, shader.name()),
             }
         });
         let steps = steps.collect();
