@@ -138,6 +138,10 @@ impl Golden {
                 let (block, layers) = (Block::Bottleneck, [1, 2, 1, 1]);
                 ResNet { block, layers, groups: 4, width_per_group: 24, num_classes }.network()
             }
+            "wide_resnet" => {
+                let (block, layers) = (Block::Bottleneck, [1, 1, 1, 1]);
+                ResNet { block, layers, groups: 1, width_per_group: 128, num_classes }.network()
+            }
             "mindspore_resnet50" => MindSporeResNet { layer_nums: [3, 4, 6, 3], num_classes }.network(),
             "lenet5" => LeNet5 { in_channels, side, channels, bias: false, hidden, num_classes }.network(),
             "lenet5 with biases" => LeNet5 { in_channels, side, channels, bias: true, hidden, num_classes }.network(),
@@ -201,7 +205,7 @@ fn networks_of_the_zoo() {
     let read = |file: &str| std::fs::read_to_string(data.join(file)).unwrap();
     let mut goldens: Vec<Golden> = serde_json::from_str(&read("zoo_goldens.json")).unwrap();
     goldens.push(serde_json::from_str(&read("mindspore_resnet_golden.json")).unwrap());
-    assert!(goldens.len() >= 17, "only {} goldens", goldens.len());
+    assert!(goldens.len() >= 18, "only {} goldens", goldens.len());
     for golden in goldens {
         let network = golden.network();
         let parameters = network.graph.parameters().iter();

@@ -61,7 +61,9 @@ impl Graph {
         }
         let unit = self.side_unit;
         if !input.height.is_multiple_of(unit) || !input.width.is_multiple_of(unit) {
-            return Err(Error::Usage(format!("an input of {input} does not fit: its sides must be multiples of {unit}")));
+            return Err(Error::Usage(format!(
+                "an input of {input} does not fit: its sides must be multiples of {unit}"
+            )));
         }
         let mut shapes = vec![input];
         for (value, node) in self.steps() {

@@ -60,7 +60,8 @@ impl LeNet5 {
         found.verdict()?;
         let side = 4 * (features / channels[1]).isqrt() + 12;
         if channels[1] * flat_side(side).pow(2) != features {
-            let reason = format!("fc1.weight takes {features} features, which are no square image of {} channels", channels[1]);
+            let reason =
+                format!("fc1.weight takes {features} features, which are no square image of {} channels", channels[1]);
             return Err(NotThis { closeness: 1.0, reason });
         }
         Ok(Self { in_channels, side, channels, bias: state.contains("conv1.bias"), hidden, num_classes }.network())

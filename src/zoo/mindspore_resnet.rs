@@ -19,7 +19,8 @@ pub struct MindSporeResNet {
 }
 
 /// The zoo's, by how deep they are.
-const KNOWN: [(&str, [usize; 4]); 3] = [("resnet50", [3, 4, 6, 3]), ("resnet101", [3, 4, 23, 3]), ("resnet152", [3, 8, 36, 3])];
+const KNOWN: [(&str, [usize; 4]); 3] =
+    [("resnet50", [3, 4, 6, 3]), ("resnet101", [3, 4, 23, 3]), ("resnet152", [3, 8, 36, 3])];
 
 /// What is added to a variance.
 const EPS: f32 = 1e-4;

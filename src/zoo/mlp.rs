@@ -59,10 +59,8 @@ impl Mlp {
                 _ => foreign.push(name),
             }
         }
-        let not = |reason| NotThis {
-            closeness: layers.len() as f64 / (layers.len() + foreign.len()).max(1) as f64,
-            reason,
-        };
+        let not =
+            |reason| NotThis { closeness: layers.len() as f64 / (layers.len() + foreign.len()).max(1) as f64, reason };
         if let Some(first) = foreign.first() {
             return Err(not(format!("{} parameters are no fully connected layer's, such as {first}", foreign.len())));
         }

@@ -54,7 +54,8 @@ impl MobileNetV2 {
     /// `MobileNetV2.forward`.
     fn graph(&self) -> Graph {
         let mut g = Builder::new();
-        let mut x = conv_norm_activation(&mut g, "features.0", Value::INPUT, Conv2d::new(3, self.input_channel, 3).stride(2));
+        let mut x =
+            conv_norm_activation(&mut g, "features.0", Value::INPUT, Conv2d::new(3, self.input_channel, 3).stride(2));
         let (mut input_channel, mut feature) = (self.input_channel, 1);
         for (&(t, _, n, s), &output_channel) in STAGES.iter().zip(&self.output_channels) {
             for unit in 0..n {

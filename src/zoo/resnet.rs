@@ -62,7 +62,10 @@ impl ResNet {
     /// torchvision's name for it, or `resnet` with its blocks, groups and their width where it has none.
     pub fn name(&self) -> String {
         let Self { block, layers, groups, width_per_group, .. } = *self;
-        match KNOWN.iter().find(|known| (known.1, known.2, known.3, known.4) == (block, layers, groups, width_per_group)) {
+        match KNOWN
+            .iter()
+            .find(|known| (known.1, known.2, known.3, known.4) == (block, layers, groups, width_per_group))
+        {
             Some((name, ..)) => (*name).to_owned(),
             None => format!("resnet_{}_{groups}x{width_per_group}d", layers.map(|n| n.to_string()).join("-")),
         }
@@ -142,6 +145,7 @@ impl ResNet {
         }
         let width = found.dimension("layer1.0.conv2.weight", 0, 4);
         let width_per_group = found.dimension("layer1.0.conv2.weight", 1, 4);
+        found.dimension("layer2.0.downsample.0.weight", 0, 4);
         let num_classes = found.dimension("fc.weight", 0, 2);
         let block = if state.contains("layer1.0.conv3.weight") { Block::Bottleneck } else { Block::Basic };
         found.verdict()?;

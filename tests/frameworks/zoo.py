@@ -87,6 +87,7 @@ CASES = [
     ("mobilenet_v2 x0.35", lambda classes: torchvision.models.mobilenet_v2(weights=None, num_classes=classes, width_mult=0.35),
      2, (3, 53, 71), 1.8),
     ("resnext", lambda classes: ResNet(Bottleneck, [1, 2, 1, 1], classes, groups=4, width_per_group=24), 3, (3, 49, 66), 1.2),
+    ("wide_resnet", lambda classes: ResNet(Bottleneck, [1, 1, 1, 1], classes, width_per_group=128), 2, (3, 64, 32), 1.2),
     ("lenet5", lambda classes: LeNet5(1, 32, False, classes), 10, (1, 32, 32), 1.5),
     ("lenet5 with biases", lambda classes: LeNet5(3, 32, True, classes), 10, (3, 32, 32), 1.5),
 ]
