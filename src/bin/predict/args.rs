@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
 
-    /// How images are prepared: torchvision, oneflow, megvii, mnist or cifar10; by default, as the model was trained
+    /// How images are prepared: torchvision, oneflow, megvii, mnist, mnist32 or cifar10; by default, as the model was trained
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
 
