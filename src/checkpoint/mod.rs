@@ -10,6 +10,7 @@ mod limits;
 mod mapping;
 pub(crate) mod message;
 mod mindspore;
+mod module_tree;
 mod oneflow;
 mod pickle;
 mod protobuf;
@@ -25,6 +26,7 @@ mod state_dict;
 mod torch;
 
 pub use limits::Limits;
+pub use module_tree::{Attribute, Module, ModuleTree};
 pub use rename::{Rename, Renaming};
 pub use save::{CheckpointConfig, Checkpoints, SaveFormat, SaveOptions};
 pub use state_dict::StateDict;

@@ -1,11 +1,12 @@
 //! The state dict: what every checkpoint becomes, an ordered map from parameter name to tensor.
 
-use super::{Format, Limits, Rename, Renaming};
+use super::{Format, Limits, ModuleTree, Rename, Renaming};
 use crate::error::Result;
 use crate::tensor::Tensor;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// An ordered map from parameter name to tensor, as PyTorch means it.
 ///
@@ -20,6 +21,7 @@ pub struct StateDict {
     format: Option<Format>,
     path: Option<PathBuf>,
     shapes_unknown: bool,
+    modules: Option<Arc<ModuleTree>>,
 }
 
 impl StateDict {
@@ -101,6 +103,12 @@ impl StateDict {
         !self.shapes_unknown
     }
 
+    /// The modules of a model that was saved whole by `torch.save(model)`; `None` of any other file, and once parameters
+    /// were renamed.
+    pub fn modules(&self) -> Option<&ModuleTree> {
+        self.modules.as_deref()
+    }
+
     /// How many tensors there are.
     pub fn len(&self) -> usize {
         self.tensors.len()
@@ -152,8 +160,10 @@ impl StateDict {
 
     /// The same with other names: `rename` gives a tensor's name for its old one.
     pub(super) fn renamed(&self, mut rename: impl FnMut(&str) -> String) -> Self {
-        let tensors = self.iter().map(|(name, tensor)| (rename(name), tensor.clone())).collect();
-        Self { tensors, ..self.clone() }
+        let tensors: IndexMap<_, _> = self.iter().map(|(name, tensor)| (rename(name), tensor.clone())).collect();
+        // Modules go by the file's names.
+        let modules = self.modules.clone().filter(|_| tensors.keys().eq(self.tensors.keys()));
+        Self { tensors, modules, ..self.clone() }
     }
 
     pub(super) fn describe(&mut self, key: impl Into<String>, value: impl Into<String>) {
@@ -162,6 +172,10 @@ impl StateDict {
 
     pub(super) fn insert_optimizer(&mut self, name: impl Into<String>, tensor: Tensor) {
         self.optimizer.insert(name.into(), tensor);
+    }
+
+    pub(super) fn keep_modules(&mut self, modules: ModuleTree) {
+        self.modules = Some(Arc::new(modules));
     }
 
     pub(super) fn note(&mut self, note: impl Into<String>) {
@@ -176,6 +190,9 @@ impl StateDict {
         }
         let stripped = std::mem::take(&mut self.tensors).into_iter();
         self.tensors = stripped.map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor)).collect();
+        if let Some(modules) = &mut self.modules {
+            Arc::make_mut(modules).strip_prefix(prefix);
+        }
         self.note(format!("took `{prefix}` off every name"));
     }
 }
