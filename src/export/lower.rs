@@ -15,7 +15,7 @@ use crate::graph::{
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-/// Takes `graph` apart for images of shape `input`. Where `folding`, batch normalisation goes into the convolution that
+/// Takes `graph` apart, as far as its output needs it, for images of shape `input`. Where `folding`, batch normalisation goes into the convolution that
 /// it alone reads; where pools cannot pad by themselves, padding becomes a step of its own.
 pub(super) fn lower<'m>(
     graph: &'m Graph,
@@ -32,7 +32,7 @@ pub(super) fn lower<'m>(
     let as_vector = |node: &Node| matches!(node.op, Op::Linear { .. } | Op::Flatten) && node.inputs == [Value::INPUT];
     let vector = input.pixels() == 1 && graph.nodes().iter().any(as_vector);
     lowered.input = lowered.edge("input", &dims[..if vector { 1 } else { 3 }]);
-    let values = vec![lowered.input];
+    let values = HashMap::from([(Value::INPUT, lowered.input)]);
     let lowering = Lowering {
         graph,
         weights,
@@ -40,6 +40,7 @@ pub(super) fn lower<'m>(
         padded_pools,
         lowered,
         parameters,
+        needed: needed(graph),
         values,
         folded: HashSet::new(),
         held: HashSet::new(),
@@ -66,6 +67,18 @@ fn parameters(graph: &Graph, weights: &Weights, lowered: &mut Lowered) -> Result
     Ok(edges)
 }
 
+/// The values that the output is made of, directly or not.
+fn needed(graph: &Graph) -> HashSet<Value> {
+    let mut needed = HashSet::from([graph.output()]);
+    let steps: Vec<(Value, &Node)> = graph.steps().collect();
+    for (value, node) in steps.into_iter().rev() {
+        if needed.contains(&value) {
+            needed.extend(&node.inputs);
+        }
+    }
+    needed
+}
+
 /// Those that an operator reads.
 fn parameters_of(op: &Op) -> Vec<ParameterId> {
     match op {
@@ -84,8 +97,9 @@ struct Lowering<'m> {
     lowered: Lowered<'m>,
     /// The edge of each parameter.
     parameters: Vec<Edge>,
-    /// The edge of each value so far.
-    values: Vec<Edge>,
+    needed: HashSet<Value>,
+    /// The edges of the values so far.
+    values: HashMap<Value, Edge>,
     /// Normalisations that are folded into what they read.
     folded: HashSet<Value>,
     /// Parameters that a step reads.
@@ -97,10 +111,13 @@ struct Lowering<'m> {
 impl<'m> Lowering<'m> {
     fn run(mut self, folding: bool) -> Result<Lowered<'m>> {
         for (value, node) in self.graph.steps() {
+            if !self.needed.contains(&value) {
+                continue;
+            }
             let edge = if self.folded.contains(&value) { self.input(node, 0) } else { self.node(value, node, folding)? };
-            self.values.push(edge);
+            self.values.insert(value, edge);
         }
-        let output = self.values[self.graph.output().0];
+        let output = self.values[&self.graph.output()];
         let single = self.shapes[self.graph.output().0].pixels() == 1;
         let mut output = if single { self.vector(output) } else { output };
         if output == self.lowered.input {
@@ -147,7 +164,7 @@ impl<'m> Lowering<'m> {
                 self.step(name, Kind::Slice { start: *start, end: start + length }, vec![x], &dims)
             }
             Op::Concat => {
-                let mut inputs: Vec<Edge> = node.inputs.iter().map(|input| self.values[input.0]).collect();
+                let mut inputs: Vec<Edge> = node.inputs.iter().map(|input| self.values[input]).collect();
                 if inputs.iter().any(|edge| self.is_image(*edge)) {
                     inputs = inputs.into_iter().map(|edge| self.image(edge)).collect();
                 }
@@ -177,7 +194,7 @@ impl<'m> Lowering<'m> {
     /// are no other's.
     fn norm_after(&self, value: Value, weight: ParameterId, bias: Option<ParameterId>) -> Option<(Value, &'m Op)> {
         let graph = self.graph;
-        let mut readers = graph.steps().filter(|(_, node)| node.inputs.contains(&value));
+        let mut readers = graph.steps().filter(|(by, node)| self.needed.contains(by) && node.inputs.contains(&value));
         let (Some((reader, node)), None) = (readers.next(), readers.next()) else { return None };
         let edge = |id: ParameterId| self.parameters[id.0];
         let uses = graph.nodes().iter().flat_map(|node| parameters_of(&node.op)).map(edge);
@@ -299,7 +316,7 @@ impl<'m> Lowering<'m> {
         if let Some(parts) = self.splits.get(&(value, count)) {
             return parts[index];
         }
-        let x = self.values[value.0];
+        let x = self.values[&value];
         let dims = self.with_channels(x, to.channels);
         let name = self.lowered.fresh(Kind::Split.name());
         let outputs: Vec<Edge> = (0..count).map(|i| self.lowered.edge(&format!("{name}:{i}"), &dims)).collect();
@@ -311,7 +328,7 @@ impl<'m> Lowering<'m> {
 
     /// The edge of a node's input.
     fn input(&self, node: &Node, index: usize) -> Edge {
-        self.values[node.inputs[index].0]
+        self.values[&node.inputs[index]]
     }
 
     fn is_image(&self, edge: Edge) -> bool {

@@ -69,7 +69,7 @@ pub struct ExportOptions {
 }
 
 impl Model {
-    /// Writes the network and its weights to `path` as a model for other frameworks.
+    /// Writes the network and its weights, as far as the output needs them, to `path` as a model for other frameworks.
     ///
     /// It has one input, `input`: f32 images `[batch, channels, height, width]` of any number, or vectors
     /// `[batch, features]` where the network takes these; and one output, `output`, in which one pixel is

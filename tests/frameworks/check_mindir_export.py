@@ -27,7 +27,6 @@ def dims(path):
 
 
 def check(what, path, images, expected):
-    mindspore.set_context(mode=mindspore.GRAPH_MODE, device_target="CPU")
     network = mindspore.nn.GraphCell(mindspore.load(str(path)))
     shape = dims(path)
     error = 0
@@ -41,6 +40,7 @@ def check(what, path, images, expected):
 
 def main():
     binary, exports, fixtures = sys.argv[1:]
+    mindspore.set_device("CPU")
     with tempfile.TemporaryDirectory() as folder:
         errors = [check(*model) for model in exported.models(binary, exports, fixtures, Path(folder), "mindir")]
     version = f"mindspore {mindspore.__version__}"

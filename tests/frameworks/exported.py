@@ -18,7 +18,7 @@ TOLERANCE = 1e-5
 NETWORKS = [
     ("mlp.safetensors", "mlp", "mlp."),
     ("tutorial_mlp.pth", "mlp", "tutorial."),
-    # ("lenet_f16.safetensors", "lenet", ""),
+    ("lenet_f16.safetensors", "lenet", ""),
     ("shufflenetv2_tiny_odd.pth", "shufflenetv2_tiny_odd", ""),
     *((f"shufflenetv2_{width}_f16.safetensors", f"shufflenetv2_{width}", "") for width in ("x0_5", "x1_0", "x1_5", "x2_0")),
 ]
