@@ -11,9 +11,7 @@ use pretrained::graph::{
     Activation, AvgPool2d, BatchNorm2d, Builder, Conv2d, Linear, MaxPool2d, Padding, Shape, Value, Window,
 };
 use pretrained::zoo::Network;
-use pretrained::{
-    Error, ExportFormat, ExportOptions, Model, SaveOptions, StateDict, Strictness, Tensor, reference,
-};
+use pretrained::{Error, ExportFormat, ExportOptions, Model, SaveOptions, StateDict, Strictness, Tensor, reference};
 use std::path::Path;
 
 /// Numbers between -1 and 1 from a linear congruential generator.
@@ -125,7 +123,9 @@ fn pools() -> Vec<Model> {
     for ceil_mode in [false, true] {
         for (name, window) in windows {
             let name = format!("{name}{}", if ceil_mode { "_ceil" } else { "" });
-            models.push(case(&format!("max_pool_{name}"), IMAGE, |g, x| g.max_pool2d(x, MaxPool2d { window, ceil_mode })));
+            models.push(case(&format!("max_pool_{name}"), IMAGE, |g, x| {
+                g.max_pool2d(x, MaxPool2d { window, ceil_mode })
+            }));
             for count_include_pad in [false, true] {
                 let name = format!("average_pool_{name}{}", if count_include_pad { "_counting_pad" } else { "" });
                 let pool = AvgPool2d { window, ceil_mode, count_include_pad };
@@ -357,9 +357,11 @@ fn every_operator_is_exported_and_every_parameter_read_back() {
 fn folding_changes_the_weight_and_makes_a_bias() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("folded.onnx");
-    for (model, conv_bias) in convolutions().into_iter().filter(|model| model.network().name.ends_with("_bn")).zip([
-        true, false, true, false, true, true,
-    ]) {
+    for (model, conv_bias) in convolutions()
+        .into_iter()
+        .filter(|model| model.network().name.ends_with("_bn"))
+        .zip([true, false, true, false, true, true])
+    {
         let options = ExportOptions { fold: true, overwrite: true, ..ExportOptions::default() };
         model.export(&file, &options).unwrap();
         let (read, state) = (StateDict::open(&file).unwrap(), model.state_dict());
@@ -368,7 +370,8 @@ fn folding_changes_the_weight_and_makes_a_bias() {
         assert_eq!(names, [&["features.0.weight", "features.0.bias"], &kept[..]].concat());
         let values = |state: &StateDict, name: &str| state.get(name).unwrap().to_f32_vec();
         let of = |name: &str| values(&state, name);
-        let [gamma, beta, mean, var] = ["weight", "bias", "running_mean", "running_var"].map(|p| of(&format!("features.1.{p}")));
+        let [gamma, beta, mean, var] =
+            ["weight", "bias", "running_mean", "running_var"].map(|p| of(&format!("features.1.{p}")));
         let scale: Vec<f32> = gamma.iter().zip(&var).map(|(gamma, var)| gamma / (var + 1e-5).sqrt()).collect();
         let weight = of("features.0.weight");
         let row = weight.len() / scale.len();
@@ -433,7 +436,8 @@ fn what_is_there_is_kept_and_what_does_not_fit_is_refused() {
     assert!(matches!(error, Error::Checkpoint { .. }) && error.to_string().contains("model.onnx"), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), b"precious");
     let input = Some(Shape::new(5, 11, 9));
-    let error = model.export(folder.path().join("x"), &ExportOptions { input, ..ExportOptions::default() }).unwrap_err();
+    let error =
+        model.export(folder.path().join("x"), &ExportOptions { input, ..ExportOptions::default() }).unwrap_err();
     assert!(matches!(error, Error::Usage(_)) && error.to_string().contains("6 channels"), "{error}");
     assert!(!folder.path().join("x").exists());
     // Two parameters of one name are one parameter, or none.

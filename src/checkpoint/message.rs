@@ -159,8 +159,10 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let large = [7u8; 300];
-        let inner = || Message::new().text(1, "name").slice(2, &large).floats(3, Cow::Owned(vec![1.0, -2.5])).text(4, "");
-        let message = Message::new().number(1, -1).size(200, 1 << 40).float(3, 0.5).message(15, inner()).message(16, inner());
+        let inner =
+            || Message::new().text(1, "name").slice(2, &large).floats(3, Cow::Owned(vec![1.0, -2.5])).text(4, "");
+        let message =
+            Message::new().number(1, -1).size(200, 1 << 40).float(3, 0.5).message(15, inner()).message(16, inner());
         let read: Vec<_> = Fields::of(&bytes(&message)).map(Result::unwrap).collect();
         let inner = bytes(&inner());
         let expected = [

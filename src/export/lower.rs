@@ -55,9 +55,8 @@ fn parameters(graph: &Graph, weights: &Weights, lowered: &mut Lowered) -> Result
     let mut edges = Vec::new();
     for (i, parameter) in graph.parameters().iter().enumerate() {
         let id = ParameterId(i);
-        let (first, edge) = *named
-            .entry(&parameter.name)
-            .or_insert_with(|| (id, lowered.edge(&parameter.name, &parameter.shape)));
+        let (first, edge) =
+            *named.entry(&parameter.name).or_insert_with(|| (id, lowered.edge(&parameter.name, &parameter.shape)));
         if lowered.dims(edge) != parameter.shape || weights.get(first) != weights.get(id) {
             let name = &parameter.name;
             return Err(Error::Usage(format!("two parameters are called `{name}` and differ; give one another name")));
@@ -82,8 +81,12 @@ fn needed(graph: &Graph) -> HashSet<Value> {
 /// Those that an operator reads.
 fn parameters_of(op: &Op) -> Vec<ParameterId> {
     match op {
-        Op::Conv2d { weight, bias, .. } | Op::Linear { weight, bias, .. } => [*weight].into_iter().chain(*bias).collect(),
-        Op::BatchNorm2d { weight, bias, running_mean, running_var, .. } => vec![*weight, *bias, *running_mean, *running_var],
+        Op::Conv2d { weight, bias, .. } | Op::Linear { weight, bias, .. } => {
+            [*weight].into_iter().chain(*bias).collect()
+        }
+        Op::BatchNorm2d { weight, bias, running_mean, running_var, .. } => {
+            vec![*weight, *bias, *running_mean, *running_var]
+        }
         _ => Vec::new(),
     }
 }
@@ -114,7 +117,8 @@ impl<'m> Lowering<'m> {
             if !self.needed.contains(&value) {
                 continue;
             }
-            let edge = if self.folded.contains(&value) { self.input(node, 0) } else { self.node(value, node, folding)? };
+            let edge =
+                if self.folded.contains(&value) { self.input(node, 0) } else { self.node(value, node, folding)? };
             self.values.insert(value, edge);
         }
         let output = self.values[&self.graph.output()];
@@ -235,7 +239,8 @@ impl<'m> Lowering<'m> {
             Activation::Clamp { low, high } => Kind::Clamp { low, high },
             Activation::HARD_SIGMOID => Kind::HardSigmoid,
             Activation::HardSigmoid { alpha, beta } => {
-                let (slope, offset) = (self.constant("slope", &[], vec![alpha]), self.constant("offset", &[], vec![beta]));
+                let (slope, offset) =
+                    (self.constant("slope", &[], vec![alpha]), self.constant("offset", &[], vec![beta]));
                 let x = self.binary(Kind::Mul, x, slope);
                 let x = self.binary(Kind::Add, x, offset);
                 return self.alike(name, Kind::Clamp { low: 0.0, high: 1.0 }, x);
@@ -276,7 +281,9 @@ impl<'m> Lowering<'m> {
         let limit = Limits::default().expanded_bytes;
         let numbers = [from.channels.saturating_mul(height).saturating_mul(width), to.pixels()];
         if numbers.iter().any(|&numbers| numbers as u64 > limit / 4) {
-            return Err(Error::Usage(format!("an average over {height}x{width} pixels of {from} is too large to export")));
+            return Err(Error::Usage(format!(
+                "an average over {height}x{width} pixels of {from} is too large to export"
+            )));
         }
         let taps = vec![1.0 / window.taps() as f32; numbers[0]];
         let kernel = self.constant("average", &[from.channels, 1, height, width], taps);

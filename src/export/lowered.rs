@@ -46,27 +46,44 @@ pub(super) struct Step {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     /// Of an image, a kernel, and maybe a bias.
-    Conv { window: Window, groups: usize },
+    Conv {
+        window: Window,
+        groups: usize,
+    },
     /// Of an image, its scale, offset, mean and variance.
-    BatchNorm { eps: f32 },
+    BatchNorm {
+        eps: f32,
+    },
     Relu,
-    Clamp { low: f32, high: f32 },
+    Clamp {
+        low: f32,
+        high: f32,
+    },
     /// PyTorch's slope and offset.
     HardSigmoid,
     HardSwish,
     Sigmoid,
     /// Surrounds an image by a number.
-    Pad { padding: Padding, value: f32 },
+    Pad {
+        padding: Padding,
+        value: f32,
+    },
     MaxPool(Window),
     /// Its window has no dilation. Sums are divided by the taps in the padded image where `count_include_pad`.
-    AvgPool { window: Window, count_include_pad: bool },
+    AvgPool {
+        window: Window,
+        count_include_pad: bool,
+    },
     /// With the second operand broadcast to the first.
     Add,
     Mul,
     /// Into equal parts along axis 1.
     Split,
     /// From `start` up to `end` along axis 1.
-    Slice { start: usize, end: usize },
+    Slice {
+        start: usize,
+        end: usize,
+    },
     /// Along axis 1.
     Concat,
     /// To the dimensions of its output.

@@ -31,7 +31,8 @@ pub(super) fn model<'m>(network: &str, mut lowered: Lowered<'m>, metadata: &Inde
     let constants = std::mem::take(&mut lowered.constants);
     let parameters = std::mem::take(&mut lowered.parameters);
     let steps = std::mem::take(&mut lowered.steps);
-    let mut graph = Graph { name: &name, lowered, nodes: Message::new(), primitives: IndexSet::new(), attributed: Vec::new() };
+    let mut graph =
+        Graph { name: &name, lowered, nodes: Message::new(), primitives: IndexSet::new(), attributed: Vec::new() };
     for constant in constants {
         let dims = graph.lowered.dims(constant.edge).to_vec();
         let edge = graph.name(constant.edge);
@@ -39,7 +40,10 @@ pub(super) fn model<'m>(network: &str, mut lowered: Lowered<'m>, metadata: &Inde
     }
     steps.iter().for_each(|step| graph.step(step));
     let parameters = parameters.into_iter().map(|p| {
-        tensor(graph.lowered.dims(p.edge)).text(7, &graph.name(p.edge)).floats(9, p.values).text(13, graph.lowered.name(p.edge))
+        tensor(graph.lowered.dims(p.edge))
+            .text(7, &graph.name(p.edge))
+            .floats(9, p.values)
+            .text(13, graph.lowered.name(p.edge))
     });
     let parameters: Vec<Message> = parameters.collect();
     let [input, output] = [graph.lowered.input, graph.lowered.output]

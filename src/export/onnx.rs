@@ -30,7 +30,8 @@ pub(super) fn model<'m>(network: &str, mut lowered: Lowered<'m>, metadata: &Inde
         graph = add(graph, step, &mut lowered);
     }
     let parameters = std::mem::take(&mut lowered.parameters);
-    let initializers = parameters.into_iter().map(|p| tensor(lowered.dims(p.edge), p.values).text(8, lowered.name(p.edge)));
+    let initializers =
+        parameters.into_iter().map(|p| tensor(lowered.dims(p.edge), p.values).text(8, lowered.name(p.edge)));
     let graph = graph
         .text(2, network)
         .messages(5, initializers)
@@ -58,9 +59,10 @@ fn add<'m>(mut graph: Message<'m>, step: Step, lowered: &mut Lowered) -> Message
         inputs.push(operand);
     };
     let (operator, attributes) = match kind {
-        Kind::Conv { window, groups } => {
-            ("Conv", [kernel(&window), vec![dilations(&window), int("group", groups as i64)]].into_iter().flatten().collect())
-        }
+        Kind::Conv { window, groups } => (
+            "Conv",
+            [kernel(&window), vec![dilations(&window), int("group", groups as i64)]].into_iter().flatten().collect(),
+        ),
         Kind::BatchNorm { eps } => ("BatchNormalization", vec![float("epsilon", eps)]),
         Kind::Relu => ("Relu", vec![]),
         Kind::Clamp { low, high } => {
@@ -77,7 +79,9 @@ fn add<'m>(mut graph: Message<'m>, step: Step, lowered: &mut Lowered) -> Message
             constant("value", tensor(&[], Cow::Owned(vec![value])));
             ("Pad", vec![])
         }
-        Kind::MaxPool(window) => ("MaxPool", [kernel(&window), vec![dilations(&window)]].into_iter().flatten().collect()),
+        Kind::MaxPool(window) => {
+            ("MaxPool", [kernel(&window), vec![dilations(&window)]].into_iter().flatten().collect())
+        }
         Kind::AvgPool { window, count_include_pad } => {
             let count = int("count_include_pad", count_include_pad.into());
             ("AveragePool", [kernel(&window), vec![count]].into_iter().flatten().collect())

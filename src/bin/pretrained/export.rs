@@ -80,8 +80,7 @@ impl Export {
         metadata.extend(description(&state, network)?);
         let [height, width] = self.sides.unwrap_or([network.input.height, network.input.width]);
         let input = Shape { height, width, ..network.input };
-        let options =
-            ExportOptions { format, fold: self.fold, input: Some(input), metadata, overwrite: self.force };
+        let options = ExportOptions { format, fold: self.fold, input: Some(input), metadata, overwrite: self.force };
         model.export(&self.output, &options)?;
         let name = &network.name;
         Ok(Outcome::good(format!("wrote {name} as {format} to {output}, for any number of images of {input}\n")))
