@@ -10,6 +10,7 @@ mod limits;
 mod mapping;
 mod mindspore;
 mod oneflow;
+mod onnx_graph;
 mod pickle;
 mod protobuf;
 pub mod remap;
@@ -24,6 +25,7 @@ mod state_dict;
 mod torch;
 
 pub use limits::Limits;
+pub(crate) use onnx_graph::{Attribute, OnnxGraph, OnnxInput, OnnxNode, ValueId};
 pub use rename::{Rename, Renaming};
 pub use save::{CheckpointConfig, Checkpoints, SaveFormat, SaveOptions};
 pub use state_dict::StateDict;
@@ -48,7 +50,7 @@ pub enum Format {
     TorchScript,
     /// The stream of pickles and raw storages that `torch.save` wrote before.
     TorchLegacy,
-    /// An exported ONNX model, of which the initializers are read.
+    /// An exported ONNX model: the initializers, and the graph that [`import`](crate::import) makes a network of.
     Onnx,
     /// A graph that MindSpore exported, of which the parameters are read.
     MindIr,

@@ -1,11 +1,13 @@
 //! The state dict: what every checkpoint becomes, an ordered map from parameter name to tensor.
 
+use super::onnx_graph::OnnxGraph;
 use super::{Format, Limits, Rename, Renaming};
 use crate::error::Result;
 use crate::tensor::Tensor;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// An ordered map from parameter name to tensor, as PyTorch means it.
 ///
@@ -20,6 +22,7 @@ pub struct StateDict {
     format: Option<Format>,
     path: Option<PathBuf>,
     shapes_unknown: bool,
+    graph: Option<Arc<OnnxGraph>>,
 }
 
 impl StateDict {
@@ -101,6 +104,20 @@ impl StateDict {
         !self.shapes_unknown
     }
 
+    /// The same tensors as if they came from the file of `other`, so that errors name it.
+    pub(crate) fn at_origin_of(self, other: &Self) -> Self {
+        Self { path: other.path.clone(), format: other.format, ..self }
+    }
+
+    /// The operators that the file holds beside its tensors; only ONNX's are kept.
+    pub(crate) fn graph(&self) -> Option<&OnnxGraph> {
+        self.graph.as_deref()
+    }
+
+    pub(super) fn set_graph(&mut self, graph: OnnxGraph) {
+        self.graph = Some(Arc::new(graph));
+    }
+
     /// How many tensors there are.
     pub fn len(&self) -> usize {
         self.tensors.len()
@@ -152,8 +169,18 @@ impl StateDict {
 
     /// The same with other names: `rename` gives a tensor's name for its old one.
     pub(super) fn renamed(&self, mut rename: impl FnMut(&str) -> String) -> Self {
-        let tensors = self.iter().map(|(name, tensor)| (rename(name), tensor.clone())).collect();
-        Self { tensors, ..self.clone() }
+        let names: IndexMap<&str, String> = self.names().map(|name| (name, rename(name))).collect();
+        let tensors = self.iter().map(|(name, tensor)| (names[name].clone(), tensor.clone())).collect();
+        let mut renamed = Self { tensors, ..self.clone() };
+        renamed.rename_in_graph(|name| names.get(name).cloned());
+        renamed
+    }
+
+    /// Lets the graph know its initializers by their new names.
+    fn rename_in_graph(&mut self, rename: impl Fn(&str) -> Option<String>) {
+        if let Some(graph) = &mut self.graph {
+            Arc::make_mut(graph).rename(|name| rename(name).unwrap_or_else(|| name.to_owned()));
+        }
     }
 
     pub(super) fn describe(&mut self, key: impl Into<String>, value: impl Into<String>) {
@@ -176,6 +203,7 @@ impl StateDict {
         }
         let stripped = std::mem::take(&mut self.tensors).into_iter();
         self.tensors = stripped.map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor)).collect();
+        self.rename_in_graph(|name| name.strip_prefix(prefix).map(str::to_owned));
         self.note(format!("took `{prefix}` off every name"));
     }
 }

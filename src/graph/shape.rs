@@ -62,12 +62,19 @@ impl Graph {
         let mut shapes = vec![input];
         for (value, node) in self.steps() {
             let inputs: Vec<Shape> = node.inputs.iter().map(|v| shapes[v.0]).collect();
-            let shape = output_shape(&node.op, &inputs).and_then(of_reasonable_size).map_err(|reason| {
+            let shape = node.op.output_shape(&inputs).map_err(|reason| {
                 Error::Usage(format!("an input of {input} does not fit {}: {reason}", describe(value, node)))
             })?;
             shapes.push(shape);
         }
         Ok(shapes)
+    }
+}
+
+impl Op {
+    /// The shape of its output for inputs of these shapes, or why they do not fit it.
+    pub(crate) fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        output_shape(self, inputs).and_then(of_reasonable_size)
     }
 }
 

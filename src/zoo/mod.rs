@@ -6,6 +6,7 @@ mod shufflenet_v2;
 
 pub use megvii_shufflenet_v2::MegviiShuffleNetV2;
 pub use mlp::Mlp;
+pub(crate) use mlp::image_of;
 pub use shufflenet_v2::ShuffleNetV2;
 
 use crate::checkpoint::{StateDict, remap};
