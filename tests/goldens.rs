@@ -5,7 +5,8 @@ mod common;
 use common::{devices, relative_error, shared, values};
 use pretrained::graph::{Parameter, Shape};
 use pretrained::zoo::MegviiShuffleNetV2;
-use pretrained::{Model, Session, StateDict, Strictness, Tensor};
+use pretrained::{Model, Session, StateDict, Strictness, Tensor, reference};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The largest |logit error| allowed, as a share of the largest |logit|.
@@ -56,6 +57,11 @@ fn shufflenetv2_x0_5() {
 #[test]
 fn shufflenetv2_x0_5_legacy() {
     check_shufflenet("shufflenetv2_x0_5", "shufflenetv2_x0_5_legacy.pth");
+}
+
+#[test]
+fn shufflenetv2_x0_5_from_onnx() {
+    check_shufflenet("shufflenetv2_x0_5", "shufflenetv2_x0_5.onnx");
 }
 
 #[test]
@@ -168,4 +174,47 @@ fn mlp_from_modules_and_graphs() {
 #[test]
 fn tutorial_mlp() {
     check_mlp(&["tutorial_mlp.pth", "tutorial_mlp_whole.pth"], "tutorial.input", "tutorial.logits", TOLERANCE);
+}
+
+/// Small networks as the exporters write them, and the outputs of ONNX Runtime: tests/frameworks/make_onnx.py made both.
+#[test]
+fn onnx() {
+    #[derive(serde::Deserialize)]
+    struct Expected {
+        input: [usize; 3],
+        /// Whether the outputs are probabilities, which leave open what is added to all logits.
+        softmax: bool,
+        output: Vec<f32>,
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/onnx");
+    let expected = std::fs::read(folder.join("expected.json")).unwrap();
+    let expected: BTreeMap<String, Expected> = serde_json::from_slice(&expected).unwrap();
+    assert!(expected.len() > 30);
+    let mut failures = Vec::new();
+    for (name, Expected { input: [channels, height, width], softmax, output }) in &expected {
+        let state = StateDict::open(folder.join(format!("{name}.onnx"))).unwrap();
+        let model = match Model::from_state_dict(&state, Strictness::Strict) {
+            Ok(model) => model,
+            Err(error) => {
+                failures.push(error.to_string());
+                continue;
+            }
+        };
+        let shape = Shape::new(*channels, *height, *width);
+        assert_eq!((model.network().input, &model.network().name), (shape, name));
+        let pixel = |i: usize| (1.5 * (0.013 * i as f64).sin() + 0.5 * (0.37 * i as f64).sin()) as f32;
+        let image: Vec<f32> = (0..shape.elements()).map(pixel).collect();
+        let mut logits = reference::run(&model.network().graph, model.weights(), shape, &image).unwrap();
+        let given = if *softmax { pretrained::vision::softmax(&logits).unwrap() } else { logits.clone() };
+        let error = relative_error(&given, output);
+        println!("{name}: {error:.1e}");
+        if error > 1e-5 {
+            failures.push(format!("{name}: {error:.1e}: {given:?} {output:?}"));
+        }
+        // Another image beside it, which every device has to keep apart.
+        let other: Vec<f32> = image.iter().rev().copied().collect();
+        logits.extend(reference::run(&model.network().graph, model.weights(), shape, &other).unwrap());
+        check_model(name, &model, shape, &[image, other].concat(), &logits, TOLERANCE);
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

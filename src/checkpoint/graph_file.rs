@@ -111,12 +111,7 @@ fn unsound(source: &Source, format: Format, what: &str) -> Error {
 }
 
 /// Reads the tensors; all else that the graph has goes to `operators`.
-fn open(
-    source: &Source,
-    format: Format,
-    schema: &Schema,
-    mut operators: Option<&mut OnnxGraph>,
-) -> Result<StateDict> {
+fn open(source: &Source, format: Format, schema: &Schema, mut operators: Option<&mut OnnxGraph>) -> Result<StateDict> {
     let unsound = |what: &str| unsound(source, format, what);
     let mut graph = None;
     for field in Fields::of(&source.bytes) {

@@ -76,17 +76,17 @@ impl OnnxGraph {
     }
 
     /// Whether any node holds a tensor, as exporters have it that write weights as constants.
-    pub fn holds_tensors(&self) -> bool {
+    pub(super) fn holds_tensors(&self) -> bool {
         self.nodes.iter().flat_map(|node| &node.attributes).any(|(_, value)| matches!(value, Attribute::Tensor(_)))
     }
 
     /// Gives the initializers the names that they have after renaming.
-    pub fn rename(&mut self, mut rename: impl FnMut(&str) -> String) {
+    pub(super) fn rename(&mut self, mut rename: impl FnMut(&str) -> String) {
         self.tensors.values_mut().for_each(|name| *name = rename(name));
     }
 
     /// Links the value of a tensor's name to the tensor.
-    pub fn link(&mut self, source: &Source, name: &str) -> Result<()> {
+    pub(super) fn link(&mut self, source: &Source, name: &str) -> Result<()> {
         let value = self.value(source, name)?;
         self.tensors.insert(value, name.to_owned());
         Ok(())
@@ -110,7 +110,7 @@ impl OnnxGraph {
     }
 
     /// Reads one field of `GraphProto`; those that say nothing of operators are passed over.
-    pub fn read(&mut self, source: &Source, tag: u32, field: &Field) -> Result<()> {
+    pub(super) fn read(&mut self, source: &Source, tag: u32, field: &Field) -> Result<()> {
         const NODE: u32 = 1;
         const INPUT: u32 = 11;
         const OUTPUT: u32 = 12;
@@ -244,7 +244,9 @@ fn attribute(source: &Source, message: &Bytes) -> Result<(String, Attribute)> {
             (1, field) => name = text(source, &field)?,
             (2, Field::Fixed32(bytes)) => value = Attribute::Float(f32::from_le_bytes(bytes)),
             (3, Field::Number(number)) => value = Attribute::Int(number.cast_signed()),
-            (4, field) => value = field.text().map_or(Ok(Attribute::Other), |_| text(source, &field).map(Attribute::Text))?,
+            (4, field) => {
+                value = field.text().map_or(Ok(Attribute::Other), |_| text(source, &field).map(Attribute::Text))?
+            }
             (5, Field::Bytes(tensor)) => {
                 value = match described(source, &ONNX, &tensor, None) {
                     Ok((_, tensor)) => Attribute::Tensor(tensor),

@@ -69,6 +69,7 @@ impl Constant {
         let bytes = self.tensor.bytes();
         match self.tensor.dtype() {
             DType::I64 => Ok(bytes.as_chunks::<8>().0.iter().map(|chunk| i64::from_le_bytes(*chunk)).collect()),
+            DType::I32 => Ok(bytes.as_chunks::<4>().0.iter().map(|chunk| i32::from_le_bytes(*chunk).into()).collect()),
             _ if self.is_integer() => Ok(self.tensor.to_f32_vec().into_iter().map(|value| value as i64).collect()),
             dtype => Err(format!("`{}` should hold integers, and holds {dtype}", self.name)),
         }
@@ -86,7 +87,13 @@ impl Constant {
     }
 
     /// The elements that lie `strides` apart from `offset` on, as a tensor of `shape`. All must be inside.
-    pub fn picked(&self, shape: &[usize], strides: &[usize], offset: usize, memory: &mut Memory) -> Result<Self, String> {
+    pub fn picked(
+        &self,
+        shape: &[usize],
+        strides: &[usize],
+        offset: usize,
+        memory: &mut Memory,
+    ) -> Result<Self, String> {
         let size = self.tensor.dtype().size();
         let bytes = Tensor::byte_count(self.tensor.dtype(), shape).map_err(|error| error.to_string())?;
         memory.take(bytes)?;
@@ -119,21 +126,29 @@ impl Constant {
         self.picked(&pick(self.shape()), &pick(&strides), 0, memory)
     }
 
-    /// `length` of the numbers along `axis`, `step` apart, from `start` on.
-    pub fn sliced(
-        &self,
-        axis: usize,
-        [start, length, step]: [usize; 3],
-        memory: &mut Memory,
-    ) -> Result<Self, String> {
-        let (mut shape, mut strides) = (self.shape().to_vec(), strides(self.shape()));
+    /// `length` of the numbers along `axis`, from `start` on.
+    pub fn sliced(&self, axis: usize, [start, length]: [usize; 2], memory: &mut Memory) -> Result<Self, String> {
+        let (mut shape, strides) = (self.shape().to_vec(), strides(self.shape()));
         let offset = start * strides[axis];
-        (shape[axis], strides[axis]) = (length, strides[axis] * step);
+        shape[axis] = length;
         self.picked(&shape, &strides, offset, memory)
+    }
+
+    /// What lies at some indices along `axis`.
+    pub fn taken(&self, axis: usize, places: &[usize], memory: &mut Memory) -> Result<Self, String> {
+        let parts: Result<Vec<Self>, String> =
+            places.iter().map(|&place| self.sliced(axis, [place, 1], memory)).collect();
+        Self::concatenated(&self.name, &parts?, axis, memory)
     }
 
     /// Tensors one after the other along `axis`.
     pub fn concatenated(name: &str, parts: &[Self], axis: usize, memory: &mut Memory) -> Result<Self, String> {
+        // Integers of several types are one to shapes' arithmetic.
+        let all_integers = parts.iter().all(Self::is_integer);
+        let parts: Vec<Self> = match parts.windows(2).any(|two| two[0].tensor.dtype() != two[1].tensor.dtype()) {
+            true if all_integers => parts.iter().map(|part| part.cast(true, memory)).collect::<Result<_, _>>()?,
+            _ => parts.to_vec(),
+        };
         let first = parts.first().ok_or("it reads nothing")?;
         let mut shape = first.shape().to_vec();
         if axis >= shape.len() {
@@ -141,7 +156,9 @@ impl Constant {
         }
         let alike = |part: &Self| {
             let same = |at: usize| at == axis || part.shape()[at] == shape[at];
-            part.shape().len() == shape.len() && (0..shape.len()).all(same) && part.tensor.dtype() == first.tensor.dtype()
+            part.shape().len() == shape.len()
+                && (0..shape.len()).all(same)
+                && part.tensor.dtype() == first.tensor.dtype()
         };
         if !parts.iter().all(alike) {
             return Err("the constants that it joins differ in type or shape".into());
@@ -156,7 +173,7 @@ impl Constant {
         let inner: usize = shape[axis + 1..].iter().product::<usize>() * dtype.size();
         let mut out = Vec::with_capacity(bytes);
         for row in 0..shape[..axis].iter().product() {
-            for part in parts {
+            for part in &parts {
                 let len = part.shape()[axis] * inner;
                 out.extend_from_slice(part.tensor.bytes().get(row * len..(row + 1) * len).unwrap_or_default());
             }
@@ -172,9 +189,8 @@ impl Constant {
         floats: fn(f64, f64) -> f64,
         memory: &mut Memory,
     ) -> Result<Self, String> {
-        let shape = broadcast(a.shape(), b.shape()).ok_or_else(|| {
-            format!("{:?} and {:?} do not go together", a.shape(), b.shape())
-        })?;
+        let shape = broadcast(a.shape(), b.shape())
+            .ok_or_else(|| format!("{:?} and {:?} do not go together", a.shape(), b.shape()))?;
         let [a, b] = [a.spread(&shape, memory)?, b.spread(&shape, memory)?];
         memory.take(Tensor::byte_count(DType::I64, &shape).map_err(|error| error.to_string())?)?;
         if a.is_integer() && b.is_integer() {
@@ -204,10 +220,13 @@ impl Constant {
 
     /// Its numbers as another type: integers as `i64`, all else as `f32`.
     pub fn cast(&self, to_integer: bool, memory: &mut Memory) -> Result<Self, String> {
-        if self.is_integer() == to_integer {
+        if self.is_integer() == to_integer && (!to_integer || self.tensor.dtype() == DType::I64) {
             return Ok(self.clone());
         }
         memory.take(self.tensor.element_count().saturating_mul(12))?;
+        if self.is_integer() && to_integer {
+            return Self::ints(&self.name, self.shape(), &self.to_ints()?);
+        }
         let values = self.tensor.to_f32_vec();
         match to_integer {
             true => Self::ints(&self.name, self.shape(), &values.iter().map(|&v| v as i64).collect::<Vec<_>>()),
@@ -257,8 +276,8 @@ mod tests {
             (constant.shape().to_vec(), constant.to_ints().unwrap())
         };
         assert_eq!(values(matrix.transposed(&[1, 0], &mut memory())), (vec![3, 2], vec![0, 3, 1, 4, 2, 5]));
-        assert_eq!(values(matrix.sliced(1, [1, 2, 1], &mut memory())), (vec![2, 2], vec![1, 2, 4, 5]));
-        assert_eq!(values(matrix.sliced(1, [0, 2, 2], &mut memory())), (vec![2, 2], vec![0, 2, 3, 5]));
+        assert_eq!(values(matrix.sliced(1, [1, 2], &mut memory())), (vec![2, 2], vec![1, 2, 4, 5]));
+        assert_eq!(values(matrix.taken(1, &[2, 0], &mut memory())), (vec![2, 2], vec![2, 0, 5, 3]));
         assert_eq!(values(ints(&[2, 1], &[7, 8]).spread(&[2, 2], &mut memory())), (vec![2, 2], vec![7, 7, 8, 8]));
         let joined = Constant::concatenated("j", &[matrix.clone(), ints(&[2, 1], &[9, 9])], 1, &mut memory());
         assert_eq!(values(joined), (vec![2, 4], vec![0, 1, 2, 9, 3, 4, 5, 9]));

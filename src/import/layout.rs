@@ -227,7 +227,8 @@ mod tests {
         let rows = image().reshape(&[3, 2, 20]).unwrap().transpose(&[1, 0, 2]).reshape(&[1, 6, 4, 5]).unwrap();
         assert_eq!(rows.way(SHAPE), Some(Way::Shuffle(3, image())));
         // Done and undone.
-        let undone = back.reshape(&[1, 3, 2, 4, 5]).unwrap().transpose(&[0, 2, 1, 3, 4]).reshape(&[1, 6, 4, 5]).unwrap();
+        let undone =
+            back.reshape(&[1, 3, 2, 4, 5]).unwrap().transpose(&[0, 2, 1, 3, 4]).reshape(&[1, 6, 4, 5]).unwrap();
         assert_eq!(undone, image());
     }
 
@@ -238,11 +239,10 @@ mod tests {
         assert_eq!(last.transpose(&[0, 3, 1, 2]), image());
         let flat = last.reshape(&[1, 120]).unwrap();
         assert_eq!(flat.way(SHAPE), None);
-        assert_eq!(flat.axis(1).iter().map(|part| part.side).collect::<Vec<_>>(), [
-            Side::Rows,
-            Side::Columns,
-            Side::Channels
-        ]);
+        assert_eq!(
+            flat.axis(1).iter().map(|part| part.side).collect::<Vec<_>>(),
+            [Side::Rows, Side::Columns, Side::Channels]
+        );
         let straight = image().reshape(&[1, 120]).unwrap().way(SHAPE);
         assert_eq!(straight, Some(Way::Flatten(Layout::new(&[Side::Batch, Side::Channels], 1, Shape::vector(120)))));
     }

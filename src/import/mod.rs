@@ -67,7 +67,8 @@ fn import(graph: &OnnxGraph, state: &StateDict) -> Result<(Network, StateDict), 
     let mut trace = Trace { steps: Steps::new(shape), batch, memory };
     let layout = Layout::new(&sides, batch, shape);
     // Numbers in a row are those of an image in its order.
-    let layout = if sides.len() == 2 { Layout::image(batch, shape).reshape(&[batch, shape.elements()]) } else { Some(layout) };
+    let layout =
+        if sides.len() == 2 { Layout::image(batch, shape).reshape(&[batch, shape.elements()]) } else { Some(layout) };
     let layout = layout.ok_or("its input cannot be taken for an image")?;
     // The same checks that every step's output passes.
     steps::Kind::activation(crate::graph::Activation::Relu).output_shape(&[shape])?;
@@ -119,9 +120,7 @@ fn image(input: &OnnxInput) -> Result<Image, String> {
             let sides = vec![Side::Batch, Side::Channels, Side::Rows, Side::Columns];
             (Shape::new(channels, pixels(rows), pixels(columns)), sides)
         }
-        [_, Some(rows), Some(columns)] => {
-            (Shape::new(1, rows, columns), vec![Side::Batch, Side::Rows, Side::Columns])
-        }
+        [_, Some(rows), Some(columns)] => (Shape::new(1, rows, columns), vec![Side::Batch, Side::Rows, Side::Columns]),
         [_, Some(features)] => (image_of(features), vec![Side::Batch, Side::Channels]),
         _ => {
             let text: Vec<String> = shape.iter().map(|size| size.map_or("?".into(), |size| size.to_string())).collect();

@@ -17,14 +17,31 @@ pub struct Step {
 
 #[derive(Debug, Clone)]
 pub enum Kind {
-    Conv { conv: Conv2d, weight: Constant, bias: Option<Constant> },
-    Linear { linear: Linear, weight: Constant, bias: Option<Constant> },
+    Conv {
+        conv: Conv2d,
+        weight: Constant,
+        bias: Option<Constant>,
+    },
+    Linear {
+        linear: Linear,
+        weight: Constant,
+        bias: Option<Constant>,
+    },
     /// Scale, offset, mean and variance.
-    Norm { norm: BatchNorm2d, parameters: Box<[Constant; 4]> },
+    Norm {
+        norm: BatchNorm2d,
+        parameters: Box<[Constant; 4]>,
+    },
     /// `scale * x + shift`.
-    Affine { scale: PerChannel, shift: PerChannel },
+    Affine {
+        scale: PerChannel,
+        shift: PerChannel,
+    },
     /// The image surrounded by pixels of a value.
-    Pad { padding: Padding, value: f32 },
+    Pad {
+        padding: Padding,
+        value: f32,
+    },
     /// The logarithm of a softmax, which only the end of a network may be.
     LogSoftmax,
     /// An operator of the graph that takes no parameters.

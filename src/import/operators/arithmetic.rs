@@ -119,7 +119,8 @@ fn with_scalar(
             let made = Constant::combined(&call.made, [a, b], exact, floats, &mut trace.memory)?;
             Ok((Traced::Constant(made), None))
         }
-        [Some(Traced::View(view)), Some(Traced::Constant(c))] | [Some(Traced::Constant(c)), Some(Traced::View(view))] => {
+        [Some(Traced::View(view)), Some(Traced::Constant(c))]
+        | [Some(Traced::Constant(c)), Some(Traced::View(view))] => {
             let bound = c.to_scalar().ok_or("it compares with more than one number")?;
             Ok((Traced::View(view.clone()), Some(bound)))
         }

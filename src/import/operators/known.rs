@@ -58,7 +58,8 @@ pub fn expand(trace: &mut Trace, call: &Call) -> Made {
 pub fn shape(_: &mut Trace, call: &Call) -> Made {
     let dimensions = dimensions(call)?;
     let rank = i64::try_from(dimensions.len()).unwrap_or(i64::MAX);
-    let place = |at: i64| usize::try_from(if at < 0 { at.saturating_add(rank) } else { at }.clamp(0, rank)).unwrap_or(0);
+    let place =
+        |at: i64| usize::try_from(if at < 0 { at.saturating_add(rank) } else { at }.clamp(0, rank)).unwrap_or(0);
     let (start, end) = (place(call.int("start", 0)?), place(call.int("end", i64::MAX)?));
     let part = dimensions.get(start..end).unwrap_or_default();
     one(Traced::Constant(Constant::ints(&call.made, &[part.len()], part)?))

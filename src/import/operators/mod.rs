@@ -18,7 +18,7 @@ type Made = Result<Vec<Traced>, String>;
 type Operator = fn(&mut Trace, &Call) -> Made;
 
 /// Every operator that is supported.
-const OPERATORS: [(&str, Operator); 43] = [
+const OPERATORS: [(&str, Operator); 44] = [
     ("Add", arithmetic::add),
     ("AveragePool", windows::average_pool),
     ("BatchNormalization", layers::batch_normalization),
@@ -48,6 +48,7 @@ const OPERATORS: [(&str, Operator); 43] = [
     ("Mul", arithmetic::mul),
     ("Neg", arithmetic::neg),
     ("Pad", windows::pad),
+    ("ReduceMax", windows::reduce_max),
     ("ReduceMean", windows::reduce_mean),
     ("Relu", arithmetic::relu),
     ("Reshape", moves::reshape),

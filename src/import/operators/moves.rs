@@ -121,14 +121,14 @@ pub fn concat(trace: &mut Trace, call: &Call) -> Made {
             _ => return Err("it joins the image with numbers that are known beforehand".into()),
         }
     }
-    joined(trace, call, &views, at)
+    joined(trace, call, &views, at).and_then(one)
 }
 
 /// Images one after the other along the axis of their channels.
-fn joined(trace: &mut Trace, call: &Call, views: &[View], at: usize) -> Made {
+fn joined(trace: &mut Trace, call: &Call, views: &[View], at: usize) -> Result<Traced, String> {
     let [first, ..] = views else { return Err("it reads nothing".into()) };
     if let [only] = views {
-        return one(Traced::View(only.clone()));
+        return Ok(Traced::View(only.clone()));
     }
     let rest = |view: &View| view.layout.without(&[at], true);
     for view in views {
@@ -146,7 +146,7 @@ fn joined(trace: &mut Trace, call: &Call, views: &[View], at: usize) -> Made {
     let sources: Vec<usize> = views.iter().map(|view| view.source).collect();
     let source = trace.steps.push(Kind::Plain(Op::Concat), &sources, &call.name)?;
     let layout = first.layout.with(at, whole(Side::Channels, trace.steps.shapes[source].channels));
-    one(Traced::View(View { source, layout }))
+    Ok(Traced::View(View { source, layout }))
 }
 
 /// Sizes are an attribute before opset 13, and an input since; or there are equal parts.
@@ -190,13 +190,18 @@ pub fn slice(trace: &mut Trace, call: &Call) -> Made {
     let mut result = input.clone();
     for (((&at, start), end), step) in over.iter().zip(starts).zip(ends).zip(steps) {
         let all = i64::try_from(dimensions[at]).unwrap_or(i64::MAX);
-        if step != 1 {
-            return Err(format!("it takes every {step}th of axis {at}"));
-        }
-        let place = |value: i64| if value < 0 { value.saturating_add(all) } else { value }.clamp(0, all);
+        // Backwards, a slice may begin at the last and end before the first.
+        let (least, most) = if step > 0 { (0, all) } else { (-1, all - 1) };
+        let place = |value: i64| if value < 0 { value.saturating_add(all) } else { value }.clamp(least, most);
         let (start, end) = (place(start), place(end));
-        let length = usize::try_from(end - start).ok().filter(|length| *length > 0).ok_or("it takes nothing")?;
-        result = sliced(trace, call, &result, at, usize::try_from(start).unwrap_or(0), length)?;
+        let count = (end - start).checked_div(step).ok_or("its step is 0")?;
+        let count = count + i64::from((end - start) % step != 0);
+        // A shape may claim any length where another axis is empty.
+        trace.memory.take(usize::try_from(count.max(0)).unwrap_or(usize::MAX).saturating_mul(8))?;
+        let places = (0..count.max(0)).map(|i| usize::try_from(start + i * step));
+        let places: Vec<usize> =
+            places.collect::<Result<_, _>>().map_err(|_| "it takes what is not there".to_owned())?;
+        result = chosen(trace, call, &result, at, &places)?;
     }
     one(result)
 }
@@ -208,27 +213,28 @@ pub fn gather(trace: &mut Trace, call: &Call) -> Made {
     let shape = indices.shape().to_vec();
     let places = indices.to_ints()?.into_iter().map(|index| axis(index, dimensions[at]));
     let places: Vec<usize> = places.collect::<Result<_, _>>().map_err(|_| "it takes what is not there".to_owned())?;
+    let taken = chosen(trace, call, input, at, &places)?;
+    let target = [&dimensions[..at], &shape, &dimensions[at + 1..]].concat();
+    reshaped(&taken, &target, &target)
+}
+
+/// What lies at some indices of an axis.
+fn chosen(trace: &mut Trace, call: &Call, input: &Traced, at: usize, places: &[usize]) -> Result<Traced, String> {
+    /// As many parts of an image are joined anew; more would be a shuffle of some kind.
+    const MOST: usize = 64;
+    let &first = places.first().ok_or("it takes nothing")?;
+    if places.windows(2).all(|pair| pair[0] + 1 == pair[1]) {
+        return sliced(trace, call, input, at, first, places.len());
+    }
     match input {
-        Traced::Constant(constant) => {
-            let memory = &mut trace.memory;
-            let taken: Result<Vec<Constant>, String> =
-                places.iter().map(|&place| constant.sliced(at, [place, 1, 1], memory)).collect();
-            let joined = Constant::concatenated(&call.made, &taken?, at, memory)?;
-            let target = [&dimensions[..at], &shape, &dimensions[at + 1..]].concat();
-            one(Traced::Constant(joined.reshaped(&target)?))
+        Traced::Constant(constant) => constant.taken(at, places, &mut trace.memory).map(Traced::Constant),
+        Traced::View(_) if places.len() > MOST => Err(format!("it takes {} channels out of order", places.len())),
+        Traced::View(view) => {
+            let parts = places.iter().map(|&place| narrowed(trace, call, view, at, place, 1));
+            let parts: Vec<View> = parts.collect::<Result<_, _>>()?;
+            joined(trace, call, &parts, at)
         }
-        input => {
-            let in_a_row = places.windows(2).all(|pair| pair[0] + 1 == pair[1]);
-            let (Some(&first), true, 0 | 1) = (places.first(), in_a_row, shape.len()) else {
-                return Err("it takes numbers of the image that do not lie in a row".into());
-            };
-            match sliced(trace, call, input, at, first, places.len())? {
-                Traced::View(view) if shape.is_empty() => {
-                    one(Traced::View(View { layout: view.layout.without(&[at], false), ..view }))
-                }
-                taken => one(taken),
-            }
-        }
+        Traced::Unknown => Ok(Traced::Unknown),
     }
 }
 
@@ -242,9 +248,7 @@ fn sliced(
     length: usize,
 ) -> Result<Traced, String> {
     match input {
-        Traced::Constant(constant) => {
-            constant.sliced(at, [start, length, 1], &mut trace.memory).map(Traced::Constant)
-        }
+        Traced::Constant(constant) => constant.sliced(at, [start, length], &mut trace.memory).map(Traced::Constant),
         Traced::View(view) => narrowed(trace, call, view, at, start, length).map(Traced::View),
         Traced::Unknown => Ok(Traced::Unknown),
     }
@@ -309,9 +313,10 @@ fn reshaped(input: &Traced, from: &[usize], to: &[usize]) -> Made {
         Traced::Constant(constant) => Traced::Constant(constant.reshaped(to)?),
         Traced::View(_) if to.len() > MAX_RANK => return Err(format!("it makes {} axes of an image", to.len())),
         Traced::View(view) => {
-            let layout = view.layout.reshape(to).ok_or_else(|| {
-                format!("{from:?} becomes {to:?}, which cuts through channels, rows or columns")
-            })?;
+            let layout = view
+                .layout
+                .reshape(to)
+                .ok_or_else(|| format!("{from:?} becomes {to:?}, which cuts through channels, rows or columns"))?;
             Traced::View(View { layout, ..view.clone() })
         }
         Traced::Unknown => Traced::Unknown,

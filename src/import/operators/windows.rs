@@ -1,7 +1,7 @@
 //! What looks at neighbouring pixels: convolutions, pools, means over the image, padding.
 
 use super::{Made, one};
-use crate::graph::{AvgPool2d, Conv2d, MaxPool2d, Op, Padding, Window};
+use crate::graph::{AvgPool2d, Conv2d, MaxPool2d, Op, Padding, Shape, Window};
 use crate::import::call::{Call, axes};
 use crate::import::layout::{Side, whole};
 use crate::import::steps::Kind;
@@ -55,22 +55,34 @@ pub fn average_pool(trace: &mut Trace, call: &Call) -> Made {
 pub fn global_average_pool(trace: &mut Trace, call: &Call) -> Made {
     let view = call.view()?.clone();
     let pixels: Vec<usize> = (2..view.layout.rank()).collect();
-    mean(trace, call, &view, &pixels, true)
+    over_pixels(trace, call, &view, &pixels, true, average)
 }
 
 pub fn global_max_pool(trace: &mut Trace, call: &Call) -> Made {
-    let view = trace.channels_first(call.view()?, &call.name)?;
-    let shape = trace.shape(&view);
+    let view = call.view()?.clone();
+    let pixels: Vec<usize> = (2..view.layout.rank()).collect();
+    over_pixels(trace, call, &view, &pixels, true, largest)
+}
+
+pub fn reduce_mean(trace: &mut Trace, call: &Call) -> Made {
+    reduce(trace, call, average)
+}
+
+pub fn reduce_max(trace: &mut Trace, call: &Call) -> Made {
+    reduce(trace, call, largest)
+}
+
+fn average(_: Shape) -> Op {
+    Op::Mean
+}
+
+fn largest(shape: Shape) -> Op {
     let window = Window { kernel: [shape.height, shape.width], ..Window::square(1) };
-    if window.is_pixel() {
-        return one(Traced::View(view));
-    }
-    let pool = MaxPool2d { window, ceil_mode: false };
-    trace.image(Kind::Plain(Op::MaxPool2d(pool)), view.source, &call.name).and_then(one)
+    Op::MaxPool2d(MaxPool2d { window, ceil_mode: false })
 }
 
 /// Axes are an attribute before opset 18, and an input since.
-pub fn reduce_mean(trace: &mut Trace, call: &Call) -> Made {
+fn reduce(trace: &mut Trace, call: &Call, op: fn(Shape) -> Op) -> Made {
     let view = call.view()?.clone();
     let keep = call.int("keepdims", 1)? != 0;
     let list = call.list("axes", 1)?.filter(|list| !list.is_empty());
@@ -79,11 +91,11 @@ pub fn reduce_mean(trace: &mut Trace, call: &Call) -> Made {
         None if call.int("noop_with_empty_axes", 0)? != 0 => return one(Traced::View(view)),
         None => (0..view.layout.rank()).collect(),
     };
-    mean(trace, call, &view, &axes, keep)
+    over_pixels(trace, call, &view, &axes, keep, op)
 }
 
-/// The mean over `axes`, which must be those of the pixels.
-fn mean(trace: &mut Trace, call: &Call, view: &View, axes: &[usize], keep: bool) -> Made {
+/// What makes one number of all pixels, where `axes` are theirs.
+fn over_pixels(trace: &mut Trace, call: &Call, view: &View, axes: &[usize], keep: bool, op: fn(Shape) -> Op) -> Made {
     let shape = trace.shape(view);
     let over = |side| axes.iter().flat_map(|&axis| view.layout.axis(axis)).filter(move |part| part.side == side);
     let count = |side| over(side).map(|part| part.size).product::<usize>();
@@ -91,14 +103,14 @@ fn mean(trace: &mut Trace, call: &Call, view: &View, axes: &[usize], keep: bool)
     let pixels = count(Side::Rows) == shape.height && count(Side::Columns) == shape.width;
     if !pixels || count(Side::Channels) != 1 || count(Side::Batch) != 1 {
         return Err(format!(
-            "it takes the mean over axes {axes:?} of a tensor of shape {:?}, which are not the pixels'",
+            "it runs over axes {axes:?} of a tensor of shape {:?}, which are not all the pixels'",
             view.layout.dimensions()
         ));
     }
     if shape.pixels() == 1 {
         return one(Traced::View(View { source: view.source, layout }));
     }
-    one(Traced::View(trace.alike(Kind::Plain(Op::Mean), &[view.source], &layout, &call.name)?))
+    one(Traced::View(trace.alike(Kind::Plain(op(shape)), &[view.source], &layout, &call.name)?))
 }
 
 /// Paddings are an attribute before opset 11, and an input since.
