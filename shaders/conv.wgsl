@@ -1,9 +1,9 @@
 // A convolution of any kernel, stride, padding and grouping: y[o, p] = act(bias[o] + sum over i, ky, kx of
-// weight[o, i, ky, kx] * x[i, p * stride + (ky, kx) - padding]), for each image. In y channels lie in groups of 4.
+// weight[o, i, ky, kx] * x[i, p * stride + (ky, kx) * dilation - (top, left)] + other[o, p]), for each image. In y channels lie in groups of 4.
 //
 // One invocation computes one pixel of one group. Dispatch: (pixels / 64, groups, batch), rounded up. planes: for each
 // input of each group of outputs, the elements of x at which the planes that its 4 outputs read begin. Where SHARED all
-// outputs read the same inputs, and there is one plane an input. weight: [group][in][KERNEL][KERNEL][4], padded by zeros.
+// outputs read the same inputs, and there is one plane an input. weight: [group][in][KERNEL_Y][KERNEL_X][4], padded by zeros.
 // bias: [group], likewise.
 
 struct Params {
@@ -19,20 +19,84 @@ struct Params {
     inputs: u32, // groups or channels that an output is made of
     runs: u32, // runs of groups that they lie in
     out_groups: u32,
-    stride: u32, // pixels
-    padding: u32, // pixels
     rows: u32, // rows that one invocation computes
+    stride_y: u32, // pixels from one window to the next
+    stride_x: u32,
+    dilation_y: u32, // pixels from one tap to the next
+    dilation_x: u32,
+    top: u32, // padding in pixels
+    left: u32,
+    bottom: u32,
+    right: u32,
+    other_image: u32, // as those of x
+    other_offset: u32, // as that of y
+    other_pixel: u32, // as that of x, or 0 where one pixel goes to all
+    a: f32, // what the activation needs
+    b: f32,
+}
+
+// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = f32;
+fn element(i: u32) -> f32 {
+    return x[i];
+}
+
+alias Y = vec4<f32>;
+fn to_y(v: vec4<f32>) -> Y {
+    return v;
+}
+
+alias W = vec4<f32>;
+fn from_w(v: W) -> vec4<f32> {
+    return v;
+}
+
+alias Other = vec4<f32>;
+fn from_other(v: Other) -> vec4<f32> {
+    return v;
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> planes: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
+@group(0) @binding(4) var<storage, read> weight: array<W>;
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> other: array<Other>;
 
-override KERNEL: u32 = 3u;
-override RELU: bool = false;
+// Whether the other is added.
+override ADD: bool = false;
+
+override KERNEL_Y: u32 = 3u;
+override KERNEL_X: u32 = 3u;
+// 0 is none, and the others are in the order of their kinds in kernels.rs.
+override ACTIVATION: u32 = 0u;
+
+fn act(v: vec4<f32>) -> vec4<f32> {
+    switch ACTIVATION {
+        case 1u: {
+            return max(v, vec4<f32>());
+        }
+        case 2u: {
+            return clamp(v, vec4<f32>(params.a), vec4<f32>(params.b));
+        }
+        case 3u: {
+            return clamp(v * params.a + params.b, vec4<f32>(), vec4<f32>(1.0));
+        }
+        case 4u: {
+            return v * clamp(v / 6.0 + 0.5, vec4<f32>(), vec4<f32>(1.0));
+        }
+        case 5u: {
+            return 1.0 / (1.0 + exp(-v));
+        }
+        case 6u: {
+            return v / (1.0 + exp(-v));
+        }
+        default: {
+            return v;
+        }
+    }
+}
 override SHARED: bool = true;
 
 @compute @workgroup_size(64)
@@ -43,10 +107,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let image = id.z * params.x_image;
-    let top = i32(pixel / params.y_width * params.stride) - i32(params.padding);
-    let left = i32(pixel % params.y_width * params.stride) - i32(params.padding);
+    let top = i32(pixel / params.y_width * params.stride_y) - i32(params.top);
+    let left = i32(pixel % params.y_width * params.stride_x) - i32(params.left);
     var acc = bias[group];
-    var w = group * params.inputs * KERNEL * KERNEL;
+    var w = group * params.inputs * KERNEL_Y * KERNEL_X;
     for (var i = 0u; i < params.inputs; i++) {
         var at = vec4<u32>(image);
         if SHARED {
@@ -55,16 +119,16 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             let entry = (group * params.inputs + i) * 4u;
             at += vec4<u32>(planes[entry], planes[entry + 1u], planes[entry + 2u], planes[entry + 3u]);
         }
-        for (var ky = 0u; ky < KERNEL; ky++) {
-            let row = top + i32(ky);
-            for (var kx = 0u; kx < KERNEL; kx++) {
-                let column = left + i32(kx);
+        for (var ky = 0u; ky < KERNEL_Y; ky++) {
+            let row = top + i32(ky * params.dilation_y);
+            for (var kx = 0u; kx < KERNEL_X; kx++) {
+                let column = left + i32(kx * params.dilation_x);
                 if row >= 0 && row < i32(params.x_height) && column >= 0 && column < i32(params.x_width) {
                     let p = (u32(row) * params.x_width + u32(column)) * params.x_pixel;
                     if SHARED {
-                        acc += weight[w] * x[at.x + p];
+                        acc += from_w(weight[w]) * element(at.x + p);
                     } else {
-                        acc += weight[w] * vec4<f32>(x[at.x + p], x[at.y + p], x[at.z + p], x[at.w + p]);
+                        acc += from_w(weight[w]) * vec4<f32>(element(at.x + p), element(at.y + p), element(at.z + p), element(at.w + p));
                     }
                 }
                 w++;
@@ -72,5 +136,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
     let out = (id.z * params.y_image + params.y_offset + group * params.y_group) / 4u + pixel;
-    y[out] = select(acc, max(acc, vec4<f32>()), RELU);
+    if ADD {
+        acc += from_other(other[(id.z * params.other_image + params.other_offset + group * params.y_group) / 4u + pixel]);
+    }
+    y[out] = to_y(act(acc));
 }

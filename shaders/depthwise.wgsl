@@ -1,5 +1,5 @@
 // A 3x3 convolution that keeps channels apart: y[c, p] = act(bias[c] + sum over ky, kx of weight[c, ky, kx] *
-// x[c, p * STRIDE + (ky, kx) - padding]), for each image. Channels lie in groups of 4.
+// x[c, p * STRIDE + (ky, kx) - (top, left)]), for each image. Channels lie in groups of 4.
 //
 // One invocation computes one column of one group, `rows` rows of it, and reads each of its 3 x 3 windows but for the rows
 // that the window above had too. Dispatch: (columns * height / rows / WORKGROUP, groups, batch), rounded up. planes: the
@@ -19,20 +19,74 @@ struct Params {
     inputs: u32, // groups or channels that an output is made of
     runs: u32, // runs of groups that they lie in
     out_groups: u32,
-    stride: u32, // pixels
-    padding: u32, // pixels
     rows: u32, // rows that one invocation computes
+    stride_y: u32, // pixels from one window to the next
+    stride_x: u32,
+    dilation_y: u32, // pixels from one tap to the next
+    dilation_x: u32,
+    top: u32, // padding in pixels
+    left: u32,
+    bottom: u32,
+    right: u32,
+    other_image: u32, // as those of x
+    other_offset: u32, // as that of y
+    other_pixel: u32, // as that of x, or 0 where one pixel goes to all
+    a: f32, // what the activation needs
+    b: f32,
+}
+
+// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = vec4<f32>;
+fn from_x(v: X) -> vec4<f32> {
+    return v;
+}
+
+alias Y = vec4<f32>;
+fn to_y(v: vec4<f32>) -> Y {
+    return v;
+}
+
+alias W = vec4<f32>;
+fn from_w(v: W) -> vec4<f32> {
+    return v;
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> planes: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
+@group(0) @binding(4) var<storage, read> weight: array<W>;
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
 
 override WORKGROUP: u32 = 64u;
-override RELU: bool = false;
+// 0 is none, and the others are in the order of their kinds in kernels.rs.
+override ACTIVATION: u32 = 0u;
+
+fn act(v: vec4<f32>) -> vec4<f32> {
+    switch ACTIVATION {
+        case 1u: {
+            return max(v, vec4<f32>());
+        }
+        case 2u: {
+            return clamp(v, vec4<f32>(params.a), vec4<f32>(params.b));
+        }
+        case 3u: {
+            return clamp(v * params.a + params.b, vec4<f32>(), vec4<f32>(1.0));
+        }
+        case 4u: {
+            return v * clamp(v / 6.0 + 0.5, vec4<f32>(), vec4<f32>(1.0));
+        }
+        case 5u: {
+            return 1.0 / (1.0 + exp(-v));
+        }
+        case 6u: {
+            return v / (1.0 + exp(-v));
+        }
+        default: {
+            return v;
+        }
+    }
+}
 override STRIDE: u32 = 1u;
 override GROUPED: bool = true;
 
@@ -54,13 +108,13 @@ struct Columns {
 }
 
 fn element(i: u32) -> f32 {
-    return x[i / 4u][i % 4u];
+    return from_x(x[i / 4u])[i % 4u];
 }
 
 // Pixel `p` of 4 channels.
 fn pixel(at: vec4<u32>, p: u32) -> vec4<f32> {
     if GROUPED {
-        return x[at.x / 4u + p];
+        return from_x(x[at.x / 4u + p]);
     }
     let i = at + p * params.x_pixel;
     return vec4<f32>(element(i.x), element(i.y), element(i.z), element(i.w));
@@ -86,7 +140,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         return;
     }
     let last = i32(params.x_width) - 1;
-    let left = i32(column * STRIDE) - i32(params.padding);
+    let left = i32(column * STRIDE) - i32(params.left);
     let columns = Columns(
         u32(clamp(left, 0, last)),
         u32(clamp(left + 1, 0, last)),
@@ -96,20 +150,20 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         left + 2 <= last,
     );
     let at = planes[group] + workgroup.z * params.x_image;
-    let w0 = weight[group * 9u];
-    let w1 = weight[group * 9u + 1u];
-    let w2 = weight[group * 9u + 2u];
-    let w3 = weight[group * 9u + 3u];
-    let w4 = weight[group * 9u + 4u];
-    let w5 = weight[group * 9u + 5u];
-    let w6 = weight[group * 9u + 6u];
-    let w7 = weight[group * 9u + 7u];
-    let w8 = weight[group * 9u + 8u];
+    let w0 = from_w(weight[group * 9u]);
+    let w1 = from_w(weight[group * 9u + 1u]);
+    let w2 = from_w(weight[group * 9u + 2u]);
+    let w3 = from_w(weight[group * 9u + 3u]);
+    let w4 = from_w(weight[group * 9u + 4u]);
+    let w5 = from_w(weight[group * 9u + 5u]);
+    let w6 = from_w(weight[group * 9u + 6u]);
+    let w7 = from_w(weight[group * 9u + 7u]);
+    let w8 = from_w(weight[group * 9u + 8u]);
     let b = bias[group];
 
     var out = (workgroup.z * params.y_image + params.y_offset + group * params.y_group) / 4u;
     out += first * params.y_width + column;
-    var row = i32(first * STRIDE) - i32(params.padding);
+    var row = i32(first * STRIDE) - i32(params.top);
     var top = load(at, row, columns);
     var middle = load(at, row + 1, columns);
     var bottom = load(at, row + 2, columns);
@@ -118,7 +172,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         var acc = b + w0 * top.left + w1 * top.middle + w2 * top.right;
         acc += w3 * middle.left + w4 * middle.middle + w5 * middle.right;
         acc += w6 * bottom.left + w7 * bottom.middle + w8 * bottom.right;
-        y[out] = select(acc, max(acc, vec4<f32>()), RELU);
+        y[out] = to_y(act(acc));
         out += params.y_width;
         if i + 1u == end {
             break;

@@ -19,19 +19,68 @@ struct Params {
     inputs: u32, // groups or channels that an output is made of
     runs: u32, // runs of groups that they lie in
     out_groups: u32,
-    stride: u32, // pixels
-    padding: u32, // pixels
     rows: u32, // rows that one invocation computes
+    stride_y: u32, // pixels from one window to the next
+    stride_x: u32,
+    dilation_y: u32, // pixels from one tap to the next
+    dilation_x: u32,
+    top: u32, // padding in pixels
+    left: u32,
+    bottom: u32,
+    right: u32,
+    other_image: u32, // as those of x
+    other_offset: u32, // as that of y
+    other_pixel: u32, // as that of x, or 0 where one pixel goes to all
+    a: f32, // what the activation needs
+    b: f32,
+}
+
+// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = vec4<f32>;
+fn from_x(v: X) -> vec4<f32> {
+    return v;
+}
+
+alias W = vec4<f32>;
+fn from_w(v: W) -> vec4<f32> {
+    return v;
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> planes: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> weight: array<W>;
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
 
-override RELU: bool = false;
+// 0 is none, and the others are in the order of their kinds in kernels.rs.
+override ACTIVATION: u32 = 0u;
+
+fn act(v: vec4<f32>) -> vec4<f32> {
+    switch ACTIVATION {
+        case 1u: {
+            return max(v, vec4<f32>());
+        }
+        case 2u: {
+            return clamp(v, vec4<f32>(params.a), vec4<f32>(params.b));
+        }
+        case 3u: {
+            return clamp(v * params.a + params.b, vec4<f32>(), vec4<f32>(1.0));
+        }
+        case 4u: {
+            return v * clamp(v / 6.0 + 0.5, vec4<f32>(), vec4<f32>(1.0));
+        }
+        case 5u: {
+            return 1.0 / (1.0 + exp(-v));
+        }
+        case 6u: {
+            return v / (1.0 + exp(-v));
+        }
+        default: {
+            return v;
+        }
+    }
+}
 
 @compute @workgroup_size(8)
 fn main(
@@ -45,20 +94,20 @@ fn main(
     var acc = vec4<f32>();
     for (var k = 0u; k < params.inputs; k += 8u) {
         let mine = k + lane;
-        let v = select(vec4<f32>(), x[at + min(mine, params.inputs - 1u)], mine < params.inputs);
-        acc += weight[w] * subgroupBroadcast(v, 0u);
-        acc += weight[w + 8u] * subgroupBroadcast(v, 1u);
-        acc += weight[w + 16u] * subgroupBroadcast(v, 2u);
-        acc += weight[w + 24u] * subgroupBroadcast(v, 3u);
-        acc += weight[w + 32u] * subgroupBroadcast(v, 4u);
-        acc += weight[w + 40u] * subgroupBroadcast(v, 5u);
-        acc += weight[w + 48u] * subgroupBroadcast(v, 6u);
-        acc += weight[w + 56u] * subgroupBroadcast(v, 7u);
+        let v = select(vec4<f32>(), from_x(x[at + min(mine, params.inputs - 1u)]), mine < params.inputs);
+        acc += from_w(weight[w]) * subgroupBroadcast(v, 0u);
+        acc += from_w(weight[w + 8u]) * subgroupBroadcast(v, 1u);
+        acc += from_w(weight[w + 16u]) * subgroupBroadcast(v, 2u);
+        acc += from_w(weight[w + 24u]) * subgroupBroadcast(v, 3u);
+        acc += from_w(weight[w + 32u]) * subgroupBroadcast(v, 4u);
+        acc += from_w(weight[w + 40u]) * subgroupBroadcast(v, 5u);
+        acc += from_w(weight[w + 48u]) * subgroupBroadcast(v, 6u);
+        acc += from_w(weight[w + 56u]) * subgroupBroadcast(v, 7u);
         w += 64u;
     }
     let out = workgroup.x * 8u + local;
     let sum = acc.x + acc.y + (acc.z + acc.w) + bias[out];
     if out < params.out_groups * 4u {
-        y[workgroup.z * params.y_image + params.y_offset + out] = select(sum, max(sum, 0.0), RELU);
+        y[workgroup.z * params.y_image + params.y_offset + out] = act(vec4<f32>(sum)).x;
     }
 }

@@ -1,4 +1,4 @@
-// A max pool: y[c, p] = the largest x[c, p * STRIDE + (ky, kx) - padding] inside the image, for each image. Channels lie in
+// A max pool: y[c, p] = the largest x[c, p * STRIDE + (ky, kx) - (top, left)] inside the image, for each image. Channels lie in
 // groups of 4.
 //
 // One invocation computes one column of one group, `rows` rows of it. The padding must be less than KERNEL, so that no
@@ -18,15 +18,37 @@ struct Params {
     inputs: u32, // groups or channels that an output is made of
     runs: u32, // runs of groups that they lie in
     out_groups: u32,
-    stride: u32, // pixels
-    padding: u32, // pixels
     rows: u32, // rows that one invocation computes
+    stride_y: u32, // pixels from one window to the next
+    stride_x: u32,
+    dilation_y: u32, // pixels from one tap to the next
+    dilation_x: u32,
+    top: u32, // padding in pixels
+    left: u32,
+    bottom: u32,
+    right: u32,
+    other_image: u32, // as those of x
+    other_offset: u32, // as that of y
+    other_pixel: u32, // as that of x, or 0 where one pixel goes to all
+    a: f32, // what the activation needs
+    b: f32,
+}
+
+// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = vec4<f32>;
+fn from_x(v: X) -> vec4<f32> {
+    return v;
+}
+
+alias Y = vec4<f32>;
+fn to_y(v: vec4<f32>) -> Y {
+    return v;
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> planes: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
 
 override WORKGROUP: u32 = 64u;
 override KERNEL: u32 = 3u;
@@ -34,13 +56,13 @@ override STRIDE: u32 = 2u;
 override GROUPED: bool = true;
 
 fn element(i: u32) -> f32 {
-    return x[i / 4u][i % 4u];
+    return from_x(x[i / 4u])[i % 4u];
 }
 
 // Pixel `p` of 4 channels.
 fn load(at: vec4<u32>, p: u32) -> vec4<f32> {
     if GROUPED {
-        return x[at.x / 4u + p];
+        return from_x(x[at.x / 4u + p]);
     }
     let i = at + p * params.x_pixel;
     return vec4<f32>(element(i.x), element(i.y), element(i.z), element(i.w));
@@ -66,7 +88,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if first >= params.y_height {
         return;
     }
-    let left = i32(column * STRIDE) - i32(params.padding);
+    let left = i32(column * STRIDE) - i32(params.left);
     let at = planes[group] + workgroup.z * params.x_image;
     var out = (workgroup.z * params.y_image + params.y_offset + group * params.y_group) / 4u;
     out += first * params.y_width + column;
@@ -74,7 +96,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let end = min(first + params.rows, params.y_height);
     var bottom = vec4<f32>();
     for (var i = first; i < end; i++) {
-        let top = i32(i * STRIDE) - i32(params.padding);
+        let top = i32(i * STRIDE) - i32(params.top);
         // The last row of a window can be the first of the next.
         var best = bottom;
         if STRIDE + 1u != KERNEL || i == first {
@@ -84,7 +106,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             bottom = row_maximum(at, u32(clamp(top + i32(ky), max(top, 0), last_row)), left);
             best = max(best, bottom);
         }
-        y[out] = best;
+        y[out] = to_y(best);
         out += params.y_width;
     }
 }

@@ -1,5 +1,5 @@
 // A 3x3 convolution of stride 2 over planes, where every load costs, as on a CPU: y[o, p] = act(bias[o] + sum over i, ky,
-// kx of weight[o, i, ky, kx] * x[i, p * 2 + (ky, kx) - padding]), for each image. In y channels lie in groups of 4.
+// kx of weight[o, i, ky, kx] * x[i, p * 2 + (ky, kx) - (top, left)]), for each image. In y channels lie in groups of 4.
 //
 // One invocation computes 4 pixels of a row of 6 groups of outputs. Every lane needs all weights; each loads an eighth of
 // them, and subgroupBroadcast spreads them, so a subgroup must have at least 8 lanes. Dispatch: (width / 4 * height / 8,
@@ -19,19 +19,68 @@ struct Params {
     inputs: u32, // groups or channels that an output is made of
     runs: u32, // runs of groups that they lie in
     out_groups: u32,
-    stride: u32, // pixels
-    padding: u32, // pixels
     rows: u32, // rows that one invocation computes
+    stride_y: u32, // pixels from one window to the next
+    stride_x: u32,
+    dilation_y: u32, // pixels from one tap to the next
+    dilation_x: u32,
+    top: u32, // padding in pixels
+    left: u32,
+    bottom: u32,
+    right: u32,
+    other_image: u32, // as those of x
+    other_offset: u32, // as that of y
+    other_pixel: u32, // as that of x, or 0 where one pixel goes to all
+    a: f32, // what the activation needs
+    b: f32,
+}
+
+// How y is stored, and the weights below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias Y = vec4<f32>;
+fn to_y(v: vec4<f32>) -> Y {
+    return v;
+}
+
+alias W = vec4<f32>;
+fn from_w(v: W) -> vec4<f32> {
+    return v;
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> planes: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
+@group(0) @binding(4) var<storage, read> weight: array<W>;
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
 
-override RELU: bool = false;
+// 0 is none, and the others are in the order of their kinds in kernels.rs.
+override ACTIVATION: u32 = 0u;
+
+fn act(v: vec4<f32>) -> vec4<f32> {
+    switch ACTIVATION {
+        case 1u: {
+            return max(v, vec4<f32>());
+        }
+        case 2u: {
+            return clamp(v, vec4<f32>(params.a), vec4<f32>(params.b));
+        }
+        case 3u: {
+            return clamp(v * params.a + params.b, vec4<f32>(), vec4<f32>(1.0));
+        }
+        case 4u: {
+            return v * clamp(v / 6.0 + 0.5, vec4<f32>(), vec4<f32>(1.0));
+        }
+        case 5u: {
+            return 1.0 / (1.0 + exp(-v));
+        }
+        case 6u: {
+            return v / (1.0 + exp(-v));
+        }
+        default: {
+            return v;
+        }
+    }
+}
 
 // One pixel a column.
 alias Pixels = mat4x4<f32>;
@@ -42,7 +91,7 @@ fn same(v: vec4<f32>) -> Pixels {
 
 fn store_one(at: u32, column: u32, value: vec4<f32>) {
     if column < params.y_width {
-        y[at + column] = select(value, max(value, vec4<f32>()), RELU);
+        y[at + column] = to_y(act(value));
     }
 }
 
@@ -72,8 +121,8 @@ fn main(
     let quad = workgroup.x * 8u + local;
     let out_row = quad / quads;
     let out_column = quad % quads * 4u;
-    let top = i32(out_row * 2u) - i32(params.padding);
-    let left = i32(out_column * 2u) - i32(params.padding);
+    let top = i32(out_row * 2u) - i32(params.top);
+    let left = i32(out_column * 2u) - i32(params.left);
     let last_row = i32(params.x_height) - 1;
 
     let group = workgroup.y * 6u;
@@ -99,9 +148,9 @@ fn main(
                 v4, load(at, left + 5, inside), v6,
                 v6, load(at, left + 7, inside), load(at, left + 8, inside),
             );
-            let a = weight[w];
-            let b = weight[w + 8u];
-            let c = weight[w + 16u];
+            let a = from_w(weight[w]);
+            let b = from_w(weight[w + 8u]);
+            let c = from_w(weight[w + 16u]);
             acc0 += mat3x4<f32>(subgroupBroadcast(a, 0u), subgroupBroadcast(a, 1u), subgroupBroadcast(a, 2u)) * v;
             acc1 += mat3x4<f32>(subgroupBroadcast(a, 3u), subgroupBroadcast(a, 4u), subgroupBroadcast(a, 5u)) * v;
             acc2 += mat3x4<f32>(subgroupBroadcast(a, 6u), subgroupBroadcast(a, 7u), subgroupBroadcast(b, 0u)) * v;

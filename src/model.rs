@@ -39,6 +39,12 @@ impl Model {
         Ok(Self { network, weights, report })
     }
 
+    /// The same model without a softmax that ends it, so that it returns logits as all others do.
+    pub(crate) fn to_logits(mut self) -> Self {
+        self.network.graph = self.network.graph.without_last_softmax();
+        self
+    }
+
     /// A network with new parameters, as a module of PyTorch is made: what training starts from, and what
     /// [`load_state_dict`](Self::load_state_dict) can fill. The report lists each as initialised.
     ///

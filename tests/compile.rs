@@ -1,7 +1,7 @@
 //! The plan: how many steps a network takes, that none copies, and that no step reads what it writes.
 
 use pretrained::compile::{Kernel, Plan, compile};
-use pretrained::graph::{Graph, Shape};
+use pretrained::graph::{Builder, Conv2d, Graph, Shape, Value};
 use pretrained::zoo::ShuffleNetV2;
 use pretrained::{Model, Weights};
 
@@ -20,8 +20,25 @@ fn a_shufflenet_takes_59_steps_and_no_copy() {
         for lanes in LANES {
             let plan = plan(&network.graph, network.input, lanes);
             assert_eq!(plan.steps.len(), 59, "{name}");
-            assert!(plan.steps.iter().all(|step| !matches!(step.kernel, Kernel::Copy { .. })), "{name}");
+            assert!(plan.steps.iter().all(|step| !matches!(step.kernel, Kernel::Copy)), "{name}");
             assert!(plan.buffers.len() <= 5, "{name} takes {} buffers", plan.buffers.len());
+        }
+    }
+}
+
+/// Whatever a step reads and writes lies in its buffers, and it reads none that it writes.
+fn check_places(plan: &Plan, lanes: usize) {
+    for step in &plan.steps {
+        let target = &step.target;
+        let groups = target.shape.channels.div_ceil(lanes);
+        assert!(target.offset + groups * target.group_stride() <= target.image_stride);
+        assert!(target.offset.is_multiple_of(lanes));
+        assert!(target.image_stride <= plan.buffers[target.buffer]);
+        for source in [&step.source].into_iter().chain(&step.other) {
+            assert_ne!(source.buffer, target.buffer, "{}", step.name);
+            let last = (source.height * source.width - 1) * source.lanes;
+            assert!(source.planes.iter().all(|plane| plane + last < source.image_stride));
+            assert!(source.image_stride <= plan.buffers[source.buffer]);
         }
     }
 }
@@ -30,17 +47,36 @@ fn a_shufflenet_takes_59_steps_and_no_copy() {
 fn every_step_stays_within_its_buffers_and_reads_no_buffer_that_it_writes() {
     let network = ShuffleNetV2::by_name("shufflenetv2_x1_0", 1000).unwrap().network();
     for lanes in LANES {
-        let plan = plan(&network.graph, network.input, lanes);
-        for step in &plan.steps {
-            let (source, target) = (&step.source, &step.target);
-            assert_ne!(source.buffer, target.buffer, "{}", step.name);
-            let groups = target.shape.channels.div_ceil(lanes);
-            assert!(target.offset + groups * target.group_stride() <= target.image_stride);
-            assert!(target.offset.is_multiple_of(lanes));
-            let last = (source.height * source.width - 1) * source.lanes;
-            assert!(source.planes.iter().all(|plane| plane + last < source.image_stride));
-            assert!(source.image_stride <= plan.buffers[source.buffer]);
-            assert!(target.image_stride <= plan.buffers[target.buffer]);
+        check_places(&plan(&network.graph, network.input, lanes), lanes);
+    }
+}
+
+/// A residual unit is a step a convolution: sums and activations are its last one's, whichever branch that is of.
+#[test]
+fn sums_and_activations_take_no_step() {
+    for shortcut_first in [false, true] {
+        let mut g = Builder::new();
+        let mut x = Value::INPUT;
+        for unit in ["a", "b", "c"] {
+            x = g.scope(unit, |g| {
+                let shortcut = |g: &mut Builder| g.conv2d("shortcut", x, Conv2d::new(20, 20, 1));
+                let early = shortcut_first.then(|| shortcut(g));
+                let y = g.sequential("branch", x).conv2d(Conv2d::new(20, 20, 3).padding(1)).batch_norm2d(20).relu();
+                let y = y.conv2d(Conv2d::new(20, 20, 3).padding(1)).batch_norm2d(20).end();
+                let other = if unit == "b" { x } else { early.unwrap_or_else(|| shortcut(g)) };
+                let sum = g.add(y, other);
+                g.relu(sum)
+            });
+        }
+        let graph = g.finish(x);
+        let unused = usize::from(shortcut_first);
+        for lanes in LANES {
+            let plan = plan(&graph, Shape::new(20, 9, 9), lanes);
+            check_places(&plan, lanes);
+            let convolutions = plan.steps.iter().filter(|step| matches!(step.kernel, Kernel::Conv2d { .. })).count();
+            let copies = usize::from(lanes > 1);
+            assert_eq!((convolutions, plan.steps.len()), (8 + unused, 8 + unused + copies), "{lanes} lanes");
+            assert_eq!(plan.steps.iter().filter(|step| step.other.is_some()).count(), 3);
         }
     }
 }

@@ -16,7 +16,7 @@ fn shaders() -> Vec<(String, String)> {
 /// them, and hands the result on once for each value that an override may take.
 fn each(check: impl Fn(&str, &naga::Module, &ModuleInfo)) {
     let shaders = shaders();
-    assert!(shaders.len() >= 11, "found only {} shaders", shaders.len());
+    assert!(shaders.len() >= 15, "found only {} shaders", shaders.len());
     for (name, source) in shaders {
         let module = naga::front::wgsl::parse_str(&source)
             .unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(&source, &name)));
@@ -42,8 +42,10 @@ fn variants(module: &naga::Module) -> Vec<Vec<(String, f64)>> {
     for (_, constant) in module.overrides.iter() {
         let name = constant.name.clone().unwrap();
         let values: &[f64] = match name.as_str() {
-            "RELU" | "GROUPED" | "SHARED" | "DENSE" => &[0.0, 1.0],
-            "KERNEL" => &[1.0, 2.0, 3.0, 5.0],
+            "ADD" | "GROUPED" | "SHARED" | "DENSE" => &[0.0, 1.0],
+            "ACTIVATION" => &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+            "OPERATION" => &[0.0, 1.0, 2.0],
+            "KERNEL" | "KERNEL_X" | "KERNEL_Y" => &[1.0, 2.0, 3.0, 5.0],
             "STRIDE" => &[1.0, 2.0, 3.0],
             "WORKGROUP" => &[8.0, 64.0],
             _ => panic!("no values are known for {name}"),
@@ -94,15 +96,25 @@ fn every_shader_opens_with_its_formula() {
     }
 }
 
-/// One uniform serves all kernels, so that each must declare it alike, as `Params` in gpu/kernels.rs has it.
+/// One uniform serves all kernels, so that each must declare it alike, as `Params` in gpu/shader.rs has it; and each
+/// activation is the same everywhere.
 #[test]
-fn every_shader_declares_the_same_parameters() {
-    let params = |source: &str| {
-        let from = source.find("struct Params {").unwrap();
-        source[from..from + source[from..].find('}').unwrap()].to_owned()
+fn every_shader_declares_the_same_parameters_and_activations() {
+    let part = |source: &str, from: &str, to: &str| {
+        let from = source.find(from)?;
+        Some(source[from..from + source[from..].find(to)?].to_owned())
     };
     let shaders = shaders();
-    for (name, source) in &shaders {
-        assert_eq!(params(source), params(&shaders[0].1), "{name}");
+    let of = |from: &str, to: &str| -> Vec<(String, String)> {
+        shaders.iter().filter_map(|(name, source)| Some((name.clone(), part(source, from, to)?))).collect()
+    };
+    let (params, activations) = (of("struct Params {", "}"), of("fn act(", "\n}"));
+    assert_eq!(params.len(), shaders.len());
+    assert!(activations.len() >= 10, "found only {}", activations.len());
+    for (name, text) in &params {
+        assert_eq!(*text, params[0].1, "{name}");
+    }
+    for (name, text) in &activations {
+        assert_eq!(*text, activations[0].1, "{name}");
     }
 }

@@ -1,6 +1,9 @@
 //! The shipped models: what they score on the public test sets, and PyTorch's logits for the example images.
 
 mod common;
+#[allow(dead_code)]
+#[path = "../examples/define_your_own.rs"]
+mod define_your_own;
 
 use common::{devices, gpus, relative_error, shared};
 use pretrained::vision::{Limits, decode, decode_file, top_k};
@@ -41,8 +44,25 @@ fn example_images_get_pytorchs_logits() {
     }
 }
 
+/// The network of the example, with its weights.
+fn small_cnn() -> Classifier {
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/mnist_cnn.pth");
+    let network = define_your_own::small_cnn();
+    Classifier::builder().network(network).weights(weights).device(Device::cpu()).build().unwrap()
+}
+
 #[test]
-fn mnist_mlp_reads_the_test_digits() {
+fn a_network_of_ones_own_reads_the_drawn_digits() {
+    let mut classifier = small_cnn();
+    assert_eq!((classifier.name(), classifier.classes()), ("small_cnn", 10));
+    for digit in 0..10 {
+        let image = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/digits/digit_{digit}.png"));
+        assert_eq!(classifier.classify_file(image, 1).unwrap()[0].class, digit);
+    }
+}
+
+#[test]
+fn the_test_digits_are_read() {
     let Some(shared) = shared() else { return };
     let bytes = |name: &str| {
         let file = std::fs::File::open(shared.join("data/mnist").join(name)).unwrap();
@@ -53,13 +73,15 @@ fn mnist_mlp_reads_the_test_digits() {
     let (images, labels) = (bytes("t10k-images-idx3-ubyte.gz"), bytes("t10k-labels-idx1-ubyte.gz"));
     let (images, labels) = (&images[16..], &labels[8..]);
     assert_eq!(labels.len(), 10_000);
-    let model = classifier("mnist_mlp", Device::cpu(), 1).model().clone();
-    let mut session = pretrained::Session::new(&Device::cpu(), &model, model.network().input, 10_000).unwrap();
     let pixels: Vec<f32> = images.iter().map(|level| f32::from(*level) / 255.0).collect();
-    let logits = session.run(&pixels).unwrap();
-    let right = logits.chunks(10).zip(labels).filter(|(row, label)| best(row) == usize::from(**label)).count();
-    println!("mnist_mlp: {right} of 10000");
-    assert!(right >= 9_780, "{right} of 10000");
+    for (classifier, least) in [(classifier("mnist_mlp", Device::cpu(), 1), 9_780), (small_cnn(), 9_800)] {
+        let model = classifier.model();
+        let mut session = pretrained::Session::new(&Device::cpu(), model, model.network().input, 500).unwrap();
+        let logits: Vec<f32> = pixels.chunks(500 * 784).flat_map(|batch| session.run(batch).unwrap()).collect();
+        let right = logits.chunks(10).zip(labels).filter(|(row, label)| best(row) == usize::from(**label)).count();
+        println!("{}: {right} of 10000", classifier.name());
+        assert!(right >= least, "{}: {right} of 10000", classifier.name());
+    }
 }
 
 /// All of it on the first GPU; the reference loops of the CPU would take minutes.

@@ -9,6 +9,7 @@ mod graph_file;
 mod limits;
 mod mapping;
 mod mindspore;
+mod module_tree;
 mod oneflow;
 mod onnx_graph;
 mod pickle;
@@ -25,7 +26,8 @@ mod state_dict;
 mod torch;
 
 pub use limits::Limits;
-pub(crate) use onnx_graph::{Attribute, OnnxGraph, OnnxInput, OnnxNode, ValueId};
+pub use module_tree::{Attribute, Module, ModuleTree};
+pub(crate) use onnx_graph::{OnnxAttribute, OnnxGraph, OnnxInput, OnnxNode, ValueId};
 pub use rename::{Rename, Renaming};
 pub use save::{CheckpointConfig, Checkpoints, SaveFormat, SaveOptions};
 pub use state_dict::StateDict;

@@ -48,12 +48,12 @@ pub(crate) struct OnnxNode {
     pub inputs: Vec<Option<ValueId>>,
     /// Likewise.
     pub outputs: Vec<Option<ValueId>>,
-    pub attributes: Vec<(String, Attribute)>,
+    pub attributes: Vec<(String, OnnxAttribute)>,
 }
 
 /// The value of an attribute.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Attribute {
+pub(crate) enum OnnxAttribute {
     Int(i64),
     Float(f32),
     Text(String),
@@ -77,7 +77,7 @@ impl OnnxGraph {
 
     /// Whether any node holds a tensor, as exporters have it that write weights as constants.
     pub(super) fn holds_tensors(&self) -> bool {
-        self.nodes.iter().flat_map(|node| &node.attributes).any(|(_, value)| matches!(value, Attribute::Tensor(_)))
+        self.nodes.iter().flat_map(|node| &node.attributes).any(|(_, value)| matches!(value, OnnxAttribute::Tensor(_)))
     }
 
     /// Gives the initializers the names that they have after renaming.
@@ -236,21 +236,22 @@ fn shape(source: &Source, message: &Bytes) -> Result<Vec<Option<usize>>> {
     Ok(shape)
 }
 
-fn attribute(source: &Source, message: &Bytes) -> Result<(String, Attribute)> {
+fn attribute(source: &Source, message: &Bytes) -> Result<(String, OnnxAttribute)> {
     let mut name = String::new();
-    let mut value = Attribute::Other;
+    let mut value = OnnxAttribute::Other;
     for field in Fields::of(message) {
         match field.map_err(|what| unsound(source, what))? {
             (1, field) => name = text(source, &field)?,
-            (2, Field::Fixed32(bytes)) => value = Attribute::Float(f32::from_le_bytes(bytes)),
-            (3, Field::Number(number)) => value = Attribute::Int(number.cast_signed()),
+            (2, Field::Fixed32(bytes)) => value = OnnxAttribute::Float(f32::from_le_bytes(bytes)),
+            (3, Field::Number(number)) => value = OnnxAttribute::Int(number.cast_signed()),
             (4, field) => {
-                value = field.text().map_or(Ok(Attribute::Other), |_| text(source, &field).map(Attribute::Text))?
+                value =
+                    field.text().map_or(Ok(OnnxAttribute::Other), |_| text(source, &field).map(OnnxAttribute::Text))?
             }
             (5, Field::Bytes(tensor)) => {
                 value = match described(source, &ONNX, &tensor, None) {
-                    Ok((_, tensor)) => Attribute::Tensor(tensor),
-                    Err(Error::Checkpoint { .. }) => Attribute::Other,
+                    Ok((_, tensor)) => OnnxAttribute::Tensor(tensor),
+                    Err(Error::Checkpoint { .. }) => OnnxAttribute::Other,
                     Err(error) => return Err(error),
                 }
             }
@@ -263,11 +264,11 @@ fn attribute(source: &Source, message: &Bytes) -> Result<(String, Attribute)> {
 }
 
 /// Appends to a list of floats, which may come one by one or packed.
-fn floats(source: &Source, field: &Field, value: &mut Attribute) -> Result<()> {
-    if !matches!(value, Attribute::Floats(_)) {
-        *value = Attribute::Floats(Vec::new());
+fn floats(source: &Source, field: &Field, value: &mut OnnxAttribute) -> Result<()> {
+    if !matches!(value, OnnxAttribute::Floats(_)) {
+        *value = OnnxAttribute::Floats(Vec::new());
     }
-    let Attribute::Floats(list) = value else { return Ok(()) };
+    let OnnxAttribute::Floats(list) = value else { return Ok(()) };
     match field {
         Field::Fixed32(bytes) => {
             keep(source, 8)?;
@@ -283,11 +284,11 @@ fn floats(source: &Source, field: &Field, value: &mut Attribute) -> Result<()> {
 }
 
 /// Likewise of integers.
-fn ints(source: &Source, field: &Field, value: &mut Attribute) -> Result<()> {
-    if !matches!(value, Attribute::Ints(_)) {
-        *value = Attribute::Ints(Vec::new());
+fn ints(source: &Source, field: &Field, value: &mut OnnxAttribute) -> Result<()> {
+    if !matches!(value, OnnxAttribute::Ints(_)) {
+        *value = OnnxAttribute::Ints(Vec::new());
     }
-    let Attribute::Ints(list) = value else { return Ok(()) };
+    let OnnxAttribute::Ints(list) = value else { return Ok(()) };
     match field {
         Field::Number(number) => {
             keep(source, 16)?;

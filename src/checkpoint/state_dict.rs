@@ -1,7 +1,7 @@
 //! The state dict: what every checkpoint becomes, an ordered map from parameter name to tensor.
 
 use super::onnx_graph::OnnxGraph;
-use super::{Format, Limits, Rename, Renaming};
+use super::{Format, Limits, ModuleTree, Rename, Renaming};
 use crate::error::Result;
 use crate::tensor::Tensor;
 use bytes::Bytes;
@@ -23,6 +23,7 @@ pub struct StateDict {
     path: Option<PathBuf>,
     shapes_unknown: bool,
     graph: Option<Arc<OnnxGraph>>,
+    modules: Option<Arc<ModuleTree>>,
 }
 
 impl StateDict {
@@ -118,6 +119,12 @@ impl StateDict {
         self.graph = Some(Arc::new(graph));
     }
 
+    /// The modules of a model that was saved whole by `torch.save(model)`; `None` of any other file, and once parameters
+    /// were renamed.
+    pub fn modules(&self) -> Option<&ModuleTree> {
+        self.modules.as_deref()
+    }
+
     /// How many tensors there are.
     pub fn len(&self) -> usize {
         self.tensors.len()
@@ -170,8 +177,10 @@ impl StateDict {
     /// The same with other names: `rename` gives a tensor's name for its old one.
     pub(super) fn renamed(&self, mut rename: impl FnMut(&str) -> String) -> Self {
         let names: IndexMap<&str, String> = self.names().map(|name| (name, rename(name))).collect();
-        let tensors = self.iter().map(|(name, tensor)| (names[name].clone(), tensor.clone())).collect();
-        let mut renamed = Self { tensors, ..self.clone() };
+        let tensors: IndexMap<_, _> = self.iter().map(|(name, tensor)| (names[name].clone(), tensor.clone())).collect();
+        // Modules go by the file's names.
+        let modules = self.modules.clone().filter(|_| tensors.keys().eq(self.tensors.keys()));
+        let mut renamed = Self { tensors, modules, ..self.clone() };
         renamed.rename_in_graph(|name| names.get(name).cloned());
         renamed
     }
@@ -191,6 +200,10 @@ impl StateDict {
         self.optimizer.insert(name.into(), tensor);
     }
 
+    pub(super) fn keep_modules(&mut self, modules: ModuleTree) {
+        self.modules = Some(Arc::new(modules));
+    }
+
     pub(super) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
@@ -204,6 +217,9 @@ impl StateDict {
         let stripped = std::mem::take(&mut self.tensors).into_iter();
         self.tensors = stripped.map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor)).collect();
         self.rename_in_graph(|name| name.strip_prefix(prefix).map(str::to_owned));
+        if let Some(modules) = &mut self.modules {
+            Arc::make_mut(modules).strip_prefix(prefix);
+        }
         self.note(format!("took `{prefix}` off every name"));
     }
 }

@@ -172,12 +172,12 @@ fn settle(mut placed: Placed, output: View, lanes: usize) -> Placed {
     if last == 0 || output != whole(last, placed.shape(last)) {
         placed.steps.push(PlacedStep::copy(output));
     }
-    while let Some(step) = placed.steps.iter().position(|step| misreads_planes(step, lanes)) {
-        insert_copy(&mut placed.steps, step, |step| &mut step.view, &Plane::is_input);
+    if lanes > 1 {
+        copy_input(&mut placed, lanes);
     }
     let apart = |step: &PlacedStep| step.other.as_ref().is_some_and(|other| !in_whole_groups(other, lanes));
     while let Some(step) = placed.steps.iter().position(apart) {
-        insert_copy(&mut placed.steps, step, other_view, &|_| true);
+        insert_copy(&mut placed.steps, step, other_view);
     }
     loop {
         placed.storages = storages(&placed);
@@ -186,9 +186,9 @@ fn settle(mut placed: Placed, output: View, lanes: usize) -> Placed {
         };
         let steps = || placed.steps.iter().enumerate();
         if let Some((step, _)) = steps().find(|(i, step)| overwrites(*i, &step.view)) {
-            insert_copy(&mut placed.steps, step, |step| &mut step.view, &|_| true);
+            insert_copy(&mut placed.steps, step, |step| &mut step.view);
         } else if let Some((step, _)) = steps().find(|(i, s)| s.other.as_ref().is_some_and(|o| overwrites(*i, o))) {
-            insert_copy(&mut placed.steps, step, other_view, &|_| true);
+            insert_copy(&mut placed.steps, step, other_view);
         } else {
             return placed;
         }
@@ -209,8 +209,24 @@ fn in_whole_groups(view: &View, lanes: usize) -> bool {
     aligned && view.planes.iter().enumerate().all(in_order)
 }
 
-/// Whether a step reads the input, which lies in planes, with a kernel that reads `lanes` channels side by side or
-/// together with channels that lie so.
+/// Lets steps read a copy of the input, which lies in planes, if they cannot read it as it is.
+fn copy_input(placed: &mut Placed, lanes: usize) {
+    let reads_input = |view: &View| view.planes.iter().any(Plane::is_input);
+    let misread = |step: &PlacedStep| misreads_planes(step, lanes) || step.other.as_ref().is_some_and(reads_input);
+    let misread: Vec<bool> = placed.steps.iter().map(misread).collect();
+    if !misread.contains(&true) {
+        return;
+    }
+    for (step, misread) in placed.steps.iter_mut().zip(misread) {
+        for plane in step.views_mut().flat_map(|view| &mut view.planes) {
+            // The copy is the first step now, and the first producer after the input.
+            plane.producer += usize::from(misread || !plane.is_input());
+        }
+    }
+    placed.steps.insert(0, PlacedStep::copy(whole(0, placed.input)));
+}
+
+/// Whether a step reads the input with a kernel that reads channels side by side, or together with channels that lie so.
 fn misreads_planes(step: &PlacedStep, lanes: usize) -> bool {
     let input = step.view.planes.iter().filter(|plane| plane.is_input()).count();
     let reads_planes = match &step.kernel {
@@ -221,29 +237,20 @@ fn misreads_planes(step: &PlacedStep, lanes: usize) -> bool {
             false
         }
     };
-    lanes > 1 && input > 0 && (!reads_planes || input < step.view.planes.len())
+    input > 0 && (!reads_planes || input < step.view.planes.len())
 }
 
-/// Lets step `index` read, in one of its views, a copy of the planes that `copied` tells instead of the planes themselves.
-fn insert_copy(
-    steps: &mut Vec<PlacedStep>,
-    index: usize,
-    view: fn(&mut PlacedStep) -> &mut View,
-    copied: &dyn Fn(&Plane) -> bool,
-) {
+/// Lets step `index` read a copy of one of its views.
+fn insert_copy(steps: &mut Vec<PlacedStep>, index: usize, view: fn(&mut PlacedStep) -> &mut View) {
     // All producers from here on move up by one; those before stay.
     let own = index + 1;
     for plane in steps[index..].iter_mut().flat_map(PlacedStep::views_mut).flat_map(|view| &mut view.planes) {
         plane.producer += usize::from(plane.producer >= own);
     }
-    let View { planes, height, width } = view(&mut steps[index]);
-    let mut moved = Vec::new();
-    for plane in planes.iter_mut().filter(|plane| copied(plane)) {
-        moved.push(*plane);
-        *plane = Plane { producer: own, channel: moved.len() - 1 };
-    }
-    let copy = PlacedStep::copy(View { planes: moved, height: *height, width: *width });
-    steps.insert(index, copy);
+    let view = view(&mut steps[index]);
+    let planes = (0..view.planes.len()).map(|channel| Plane { producer: own, channel }).collect();
+    let copied = std::mem::replace(view, View { planes, ..*view });
+    steps.insert(index, PlacedStep::copy(copied));
 }
 
 /// Joins the producers that are read together, and returns for each the first of its set.

@@ -1,10 +1,17 @@
 //! Builds a graph with calls that mirror a PyTorch module's `__init__` and `forward`.
+//!
+//! `self.conv1 = nn.Conv2d(3, 8, 3, padding=1)` in the one and `x = self.conv1(x)` in the other are one call here,
+//! `x = g.conv2d("conv1", x, Conv2d::new(3, 8, 3).padding(1))`: the name is the attribute's, so parameters are called
+//! what `state_dict()` calls them.
 
 use super::{
     Activation, AvgPool2d, BatchNorm2d, Conv2d, Graph, Linear, MaxPool2d, Node, Op, Parameter, ParameterId, Value,
 };
 
-/// Collects operators and names their parameters by the path to them.
+/// Collects operators and names their parameters by the path to them, as PyTorch does.
+///
+/// A layer takes a value and returns another, and a value may be read any number of times. Sizes of images are no part
+/// of a graph: what does not fit shows once it meets an input ([`Graph::shapes`], and whatever compiles it).
 ///
 /// ```
 /// use pretrained::graph::{Builder, Conv2d, Linear, Value};
@@ -16,11 +23,12 @@ use super::{
 /// let graph = g.finish(x);
 /// assert_eq!(graph.parameters()[2].name, "features.1.weight");
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Builder {
     nodes: Vec<Node>,
     parameters: Vec<Parameter>,
     path: String,
+    side_unit: Option<usize>,
 }
 
 impl Builder {
@@ -31,10 +39,17 @@ impl Builder {
 
     /// The graph, which returns `output`.
     pub fn finish(self, output: Value) -> Graph {
-        Graph { nodes: self.nodes, parameters: self.parameters, output }
+        let side_unit = self.side_unit.unwrap_or(1);
+        Graph { nodes: self.nodes, parameters: self.parameters, output, side_unit }
     }
 
-    /// Runs `body` with `name` in front of all names, as a child module's parameters have it.
+    /// Takes only images whose height and width are multiples of `pixels`: for a network whose operators are the
+    /// framework's at these sizes alone, such as those that pad to the `same` size.
+    pub fn sides_multiple_of(&mut self, pixels: usize) {
+        self.side_unit = Some(pixels.max(1));
+    }
+
+    /// Runs `body` with `name` in front of all names, as the parameters of a child module of this name have it.
     pub fn scope<T>(&mut self, name: &str, body: impl FnOnce(&mut Self) -> T) -> T {
         let outer = self.path.len();
         self.path = self.child(name);
@@ -48,28 +63,30 @@ impl Builder {
         Sequential { name: name.to_owned(), index: 0, x, builder: self }
     }
 
-    /// A convolution with parameters `name.weight` and `name.bias`.
+    /// `nn.Conv2d`, a convolution with parameters `name.weight` and, if it has one, `name.bias`.
     pub fn conv2d(&mut self, name: &str, x: Value, conv: Conv2d) -> Value {
         let weight = self.parameter(name, "weight", &conv.weight_shape());
         let bias = conv.bias.then(|| self.parameter(name, "bias", &[conv.out_channels]));
         self.named(name, Op::Conv2d { conv, weight, bias }, x)
     }
 
-    /// A batch normalisation with parameters `name.weight`, `.bias`, `.running_mean` and `.running_var`.
+    /// `nn.BatchNorm2d` after training, with parameters `name.weight`, `.bias`, `.running_mean` and `.running_var`. A
+    /// vector is an image of one pixel, so this is `nn.BatchNorm1d` too.
     pub fn batch_norm2d(&mut self, name: &str, x: Value, norm: BatchNorm2d) -> Value {
         let [weight, bias, running_mean, running_var] =
             ["weight", "bias", "running_mean", "running_var"].map(|p| self.parameter(name, p, &[norm.channels]));
         self.named(name, Op::BatchNorm2d { norm, weight, bias, running_mean, running_var }, x)
     }
 
-    /// A fully connected layer with parameters `name.weight` and `name.bias`.
+    /// `nn.Linear`, a fully connected layer with parameters `name.weight` and, if it has one, `name.bias`. It takes a
+    /// vector: what [`flatten`](Self::flatten) or [`mean`](Self::mean) makes of an image.
     pub fn linear(&mut self, name: &str, x: Value, linear: Linear) -> Value {
         let weight = self.parameter(name, "weight", &[linear.out_features, linear.in_features]);
         let bias = linear.bias.then(|| self.parameter(name, "bias", &[linear.out_features]));
         self.named(name, Op::Linear { linear, weight, bias }, x)
     }
 
-    /// Any function of each number.
+    /// Any function of each number: `F.relu6`, `F.hardswish`, `F.hardsigmoid`, `F.sigmoid`, `F.silu`, `torch.clamp`.
     pub fn activation(&mut self, x: Value, activation: Activation) -> Value {
         self.plain(Op::Activation(activation), &[x])
     }
@@ -119,7 +136,7 @@ impl Builder {
         self.plain(Op::ChannelShuffle { groups }, &[x])
     }
 
-    /// `x.mean([2, 3])`.
+    /// `x.mean([2, 3])`, or `nn.AdaptiveAvgPool2d(1)` and `flatten`: a vector of one number a channel.
     pub fn mean(&mut self, x: Value) -> Value {
         self.plain(Op::Mean, &[x])
     }
@@ -185,7 +202,7 @@ impl Sequential<'_> {
         self.add(|g, name, x| g.conv2d(name, x, conv))
     }
 
-    /// Adds `nn.BatchNorm2d` with its default `eps`.
+    /// Adds `nn.BatchNorm2d`, or of a vector `nn.BatchNorm1d`, with its default `eps`.
     pub fn batch_norm2d(self, channels: usize) -> Self {
         self.add(|g, name, x| g.batch_norm2d(name, x, BatchNorm2d::new(channels)))
     }
@@ -223,6 +240,16 @@ impl Sequential<'_> {
     /// Adds `nn.Linear`.
     pub fn linear(self, linear: Linear) -> Self {
         self.add(|g, name, x| g.linear(name, x, linear))
+    }
+
+    /// Adds `nn.Softmax(1)`.
+    pub fn softmax(self) -> Self {
+        self.add(|g, _, x| g.softmax(x))
+    }
+
+    /// Adds `nn.Identity`, or any other layer that does nothing outside of training but takes a number.
+    pub fn identity(self) -> Self {
+        self.add(|_, _, x| x)
     }
 
     /// Adds `nn.Dropout`, which does nothing outside of training but takes a number.

@@ -51,6 +51,8 @@ pub struct Graph {
     nodes: Vec<Node>,
     parameters: Vec<Parameter>,
     output: Value,
+    /// What the sides of the input must be multiples of.
+    side_unit: usize,
 }
 
 impl Graph {
@@ -67,6 +69,18 @@ impl Graph {
     /// The value that the network returns.
     pub fn output(&self) -> Value {
         self.output
+    }
+
+    /// The graph without a softmax that ends it, so that it returns logits.
+    pub(crate) fn without_last_softmax(mut self) -> Self {
+        if let Some(Node { op: Op::Softmax, inputs, .. }) = self.nodes.last()
+            && self.output.0 == self.nodes.len()
+            && let [x] = inputs[..]
+        {
+            self.output = x;
+            self.nodes.pop();
+        }
+        self
     }
 
     /// The nodes with the value that each makes.

@@ -110,6 +110,17 @@ impl Conv2d {
         self
     }
 
+    /// `padding="same"`: surrounds the image by as many pixels as keep its size at stride 1, an odd one below and to the
+    /// right. To be called once kernel and dilation are set.
+    pub const fn padding_same(mut self) -> Self {
+        let Window { kernel: [down, across], dilation, .. } = self.window;
+        let rows = down.saturating_sub(1).saturating_mul(dilation[0]);
+        let columns = across.saturating_sub(1).saturating_mul(dilation[1]);
+        let (top, left) = (rows / 2, columns / 2);
+        self.window.padding = Padding { top, left, bottom: rows - top, right: columns - left };
+        self
+    }
+
     /// Splits the channels into `groups`.
     pub const fn groups(mut self, groups: usize) -> Self {
         self.groups = groups;
@@ -152,6 +163,12 @@ impl BatchNorm2d {
     /// PyTorch's default, with `eps` 1e-5.
     pub const fn new(channels: usize) -> Self {
         Self { channels, eps: 1e-5 }
+    }
+
+    /// Adds `eps` to the variance.
+    pub const fn eps(mut self, eps: f32) -> Self {
+        self.eps = eps;
+        self
     }
 }
 
@@ -220,5 +237,11 @@ impl Linear {
     /// A layer with a bias.
     pub const fn new(in_features: usize, out_features: usize) -> Self {
         Self { in_features, out_features, bias: true }
+    }
+
+    /// Leaves the bias out.
+    pub const fn no_bias(mut self) -> Self {
+        self.bias = false;
+        self
     }
 }

@@ -53,21 +53,28 @@ impl Graph {
     /// The shape of every value for one input of shape `input`: index 0 is the input, `i + 1` the output of node `i`.
     ///
     /// # Errors
-    /// [`Error::Usage`] that names the operator which the shape does not fit.
+    /// [`Error::Usage`] that names the operator which the shape does not fit, or which reads another builder's value.
     pub fn shapes(&self, input: Shape) -> Result<Vec<Shape>> {
         // The sides first: only then is their product sure not to overflow.
         if input.height.max(input.width).max(input.channels) > MAX_SIDE || input.elements() == 0 {
             return Err(Error::Usage(format!("an input of {input} is empty, or has a side of over {MAX_SIDE}")));
         }
+        let unit = self.side_unit;
+        if !input.height.is_multiple_of(unit) || !input.width.is_multiple_of(unit) {
+            return Err(Error::Usage(format!(
+                "an input of {input} does not fit: its sides must be multiples of {unit}"
+            )));
+        }
         let mut shapes = vec![input];
         for (value, node) in self.steps() {
-            let inputs: Vec<Shape> = node.inputs.iter().map(|v| shapes[v.0]).collect();
+            let inputs: Option<Vec<Shape>> = node.inputs.iter().map(|v| shapes.get(v.0).copied()).collect();
+            let inputs = inputs.ok_or_else(|| foreign(&describe(value, node)))?;
             let shape = node.op.output_shape(&inputs).map_err(|reason| {
                 Error::Usage(format!("an input of {input} does not fit {}: {reason}", describe(value, node)))
             })?;
             shapes.push(shape);
         }
-        Ok(shapes)
+        if self.output.0 >= shapes.len() { Err(foreign("the graph's output")) } else { Ok(shapes) }
     }
 }
 
@@ -76,6 +83,10 @@ impl Op {
     pub(crate) fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
         output_shape(self, inputs).and_then(of_reasonable_size)
     }
+}
+
+fn foreign(what: &str) -> Error {
+    Error::Usage(format!("{what} refers to a value that is not of this graph; a builder takes only values of its own"))
 }
 
 fn describe(value: Value, node: &Node) -> String {

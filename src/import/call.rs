@@ -2,7 +2,7 @@
 
 use super::constant::Constant;
 use super::trace::{Traced, View};
-use crate::checkpoint::{Attribute, OnnxNode};
+use crate::checkpoint::{OnnxAttribute, OnnxNode};
 
 /// One node to be traced.
 #[derive(Debug)]
@@ -18,14 +18,14 @@ pub struct Call<'g> {
 }
 
 impl Call<'_> {
-    fn attribute(&self, name: &str) -> Option<&Attribute> {
+    fn attribute(&self, name: &str) -> Option<&OnnxAttribute> {
         self.node.attributes.iter().find(|(own, _)| own == name).map(|(_, value)| value)
     }
 
     pub fn int(&self, name: &str, default: i64) -> Result<i64, String> {
         match self.attribute(name) {
             None => Ok(default),
-            Some(Attribute::Int(value)) => Ok(*value),
+            Some(OnnxAttribute::Int(value)) => Ok(*value),
             Some(_) => Err(format!("its attribute {name} is no integer")),
         }
     }
@@ -33,7 +33,7 @@ impl Call<'_> {
     pub fn float(&self, name: &str, default: f32) -> Result<f32, String> {
         match self.attribute(name) {
             None => Ok(default),
-            Some(Attribute::Float(value)) => Ok(*value),
+            Some(OnnxAttribute::Float(value)) => Ok(*value),
             Some(_) => Err(format!("its attribute {name} is no number")),
         }
     }
@@ -41,7 +41,7 @@ impl Call<'_> {
     pub fn text(&self, name: &str, default: &'static str) -> Result<&str, String> {
         match self.attribute(name) {
             None => Ok(default),
-            Some(Attribute::Text(value)) => Ok(value),
+            Some(OnnxAttribute::Text(value)) => Ok(value),
             Some(_) => Err(format!("its attribute {name} is no text")),
         }
     }
@@ -49,7 +49,7 @@ impl Call<'_> {
     pub fn ints(&self, name: &str) -> Result<Option<&[i64]>, String> {
         match self.attribute(name) {
             None => Ok(None),
-            Some(Attribute::Ints(values)) => Ok(Some(values)),
+            Some(OnnxAttribute::Ints(values)) => Ok(Some(values)),
             Some(_) => Err(format!("its attribute {name} is no list of integers")),
         }
     }
@@ -57,7 +57,7 @@ impl Call<'_> {
     pub fn tensor(&self, name: &str) -> Result<Option<&crate::tensor::Tensor>, String> {
         match self.attribute(name) {
             None => Ok(None),
-            Some(Attribute::Tensor(tensor)) => Ok(Some(tensor)),
+            Some(OnnxAttribute::Tensor(tensor)) => Ok(Some(tensor)),
             Some(_) => Err(format!("its attribute {name} is no tensor of numbers")),
         }
     }

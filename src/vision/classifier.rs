@@ -5,7 +5,7 @@ use crate::bind::Strictness;
 use crate::catalog;
 use crate::checkpoint::{Rename, Renaming, StateDict};
 use crate::device::cpu::CpuOptions;
-use crate::device::{Device, DeviceChoice, Session, StepTime, Ticket};
+use crate::device::{Device, DeviceChoice, Precision, Session, StepTime, Ticket};
 use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::model::Model;
@@ -30,6 +30,7 @@ pub struct Classifier {
     name: String,
     model: Model,
     device: Device,
+    precision: Precision,
     preprocess: Preprocess,
     labels: Option<Labels>,
     notes: Vec<String>,
@@ -148,7 +149,7 @@ impl Classifier {
     fn session(&mut self, shape: Shape) -> Result<&mut Session> {
         let session = match self.session.take() {
             Some(session) if session.input() == shape => session,
-            _ => Session::new(&self.device, &self.model, shape, self.max_batch)?,
+            _ => Session::with_precision(&self.device, &self.model, shape, self.max_batch, self.precision)?,
         };
         Ok(self.session.insert(session))
     }
@@ -171,6 +172,7 @@ fn values<P: Borrow<Planes>>(batch: &[P]) -> Cow<'_, [f32]> {
 #[derive(Debug, Clone)]
 pub struct ClassifierBuilder {
     model: Option<String>,
+    network: Option<Network>,
     weights: Option<PathBuf>,
     state: Option<StateDict>,
     renames: Vec<Rename>,
@@ -178,6 +180,7 @@ pub struct ClassifierBuilder {
     choice: DeviceChoice,
     cpu: CpuOptions,
     device: Option<Device>,
+    precision: Precision,
     preset: Option<Preset>,
     overrides: Overrides,
     labels: Option<Labels>,
@@ -188,6 +191,7 @@ impl Default for ClassifierBuilder {
     fn default() -> Self {
         Self {
             model: None,
+            network: None,
             weights: None,
             state: None,
             renames: Vec::new(),
@@ -195,6 +199,7 @@ impl Default for ClassifierBuilder {
             choice: DeviceChoice::Auto,
             cpu: CpuOptions::default(),
             device: None,
+            precision: Precision::F32,
             preset: None,
             overrides: Overrides::default(),
             labels: None,
@@ -207,6 +212,12 @@ impl ClassifierBuilder {
     /// A model of the [catalogue](crate::catalog), whose network and, unless they are given, weights are taken.
     pub fn model(mut self, name: impl Into<String>) -> Self {
         self.model = Some(name.into());
+        self
+    }
+
+    /// A network of your own, in the place of one that is recognised; see [`graph::Builder`](crate::graph::Builder).
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = Some(network);
         self
     }
 
@@ -252,6 +263,12 @@ impl ClassifierBuilder {
     /// A device that is open, in the place of [`device_choice`](Self::device_choice).
     pub fn device(mut self, device: Device) -> Self {
         self.device = Some(device);
+        self
+    }
+
+    /// How wide numbers are in the device's memory; `f32` by default.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
         self
     }
 
@@ -301,10 +318,13 @@ impl ClassifierBuilder {
             (None, None, None) => return Err(Error::Usage("name a model or give its weights".into())),
         };
         let Renaming { state, unmatched } = state.rename(&self.renames)?;
-        let model = match known {
-            Some(known) => Model::load(known.network(&state)?, &state, self.strictness)?,
-            None => Model::from_state_dict(&state, self.strictness)?,
+        let model = match (self.network, known) {
+            (Some(network), _) => Model::load(network, &state, self.strictness)?,
+            (None, Some(known)) => Model::load(known.network(&state)?, &state, self.strictness)?,
+            (None, None) => Model::from_state_dict(&state, self.strictness)?,
         };
+        // Probabilities are made of logits here.
+        let model = model.to_logits();
         let network = model.network();
         let preprocess = match self.preset {
             Some(preset) => preset.preprocess(),
@@ -332,6 +352,7 @@ impl ClassifierBuilder {
             session: None,
             unmatched,
             device,
+            precision: self.precision,
             model,
         };
         classifier.labels = labels(self.labels, &state, classifier.classes())?;

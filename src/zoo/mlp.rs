@@ -1,7 +1,7 @@
 //! Fully connected layers with ReLU between them, of any depth and width, under any layer names.
 
 use super::{Network, NotThis};
-use crate::checkpoint::StateDict;
+use crate::checkpoint::{ModuleTree, StateDict};
 use crate::graph::{Builder, Linear, Shape, Value};
 
 /// A multilayer perceptron.
@@ -59,11 +59,11 @@ impl Mlp {
                 _ => foreign.push(name),
             }
         }
-        let not = |reason| NotThis {
-            family: "MLP",
-            closeness: layers.len() as f64 / (layers.len() + foreign.len()).max(1) as f64,
-            reason,
-        };
+        let not =
+            |reason| NotThis { closeness: layers.len() as f64 / (layers.len() + foreign.len()).max(1) as f64, reason };
+        if let Some(class) = state.modules().and_then(other_activation) {
+            return Err(not(format!("its modules have a {class}, where an MLP has ReLU between its layers")));
+        }
         if let Some(first) = foreign.first() {
             return Err(not(format!("{} parameters are no fully connected layer's, such as {first}", foreign.len())));
         }
@@ -76,6 +76,12 @@ impl Mlp {
             )),
         }
     }
+}
+
+/// The class of the first activation that is not ReLU, where the modules are known. Softmax ends a network.
+fn other_activation(tree: &ModuleTree) -> Option<&str> {
+    let mut classes = tree.modules().iter().filter_map(|m| m.class.strip_prefix("torch.nn.modules.activation."));
+    classes.find(|class| !matches!(*class, "ReLU" | "Softmax" | "LogSoftmax"))
 }
 
 /// The matrix that so many weights in a row are, where the layer's bias tells how many features come out.

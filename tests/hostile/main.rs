@@ -3,6 +3,7 @@
 mod bad;
 #[path = "../build/mod.rs"]
 mod build;
+mod chains;
 mod checkpoints;
 mod frameworks;
 mod graphs;

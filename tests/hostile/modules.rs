@@ -11,24 +11,24 @@ fn names(dict: &StateDict) -> Vec<&str> {
 
 // Pickles, as opcodes that make one value.
 
-fn text(text: &str) -> Vec<u8> {
+pub fn text(text: &str) -> Vec<u8> {
     let mut opcodes = Vec::new();
     build::text(&mut opcodes, text);
     opcodes
 }
 
-fn global(name: &str) -> Vec<u8> {
+pub fn global(name: &str) -> Vec<u8> {
     let (module, name) = name.rsplit_once('.').unwrap();
     format!("c{module}\n{name}\n").into_bytes()
 }
 
-fn dict(items: &[(&str, &[u8])]) -> Vec<u8> {
+pub fn dict(items: &[(&str, &[u8])]) -> Vec<u8> {
     let items = items.iter().flat_map(|(key, value)| [&text(key)[..], value].concat());
     [b"}(".to_vec(), items.collect(), b"u".to_vec()].concat()
 }
 
 /// Six floats, shaped 2 by 3; the legacy stream wants one more part in its storage.
-fn tensor(legacy: bool) -> Vec<u8> {
+pub fn tensor(legacy: bool) -> Vec<u8> {
     let storage = [&b"("[..], &text("storage"), b"ctorch\nFloatStorage\n", &text("0"), &text("cpu"), b"K\x06"].concat();
     let end: &[u8] = if legacy { b"NtQ" } else { b"tQ" };
     let view = b"K\x00(K\x02K\x03t(K\x03K\x01t\x89}tR";
@@ -52,7 +52,7 @@ fn leaf() -> Vec<u8> {
     module_of("torch.nn.modules.linear.Linear", &dict(&[("weight", &tensor(false)), ("bias", b"N")]), b"}", b"}")
 }
 
-fn zip_of(opcodes: &[u8]) -> Vec<u8> {
+pub fn zip_of(opcodes: &[u8]) -> Vec<u8> {
     let pickle = [b"\x80\x02", opcodes, b"."].concat();
     zip_with(&[("a/data.pkl", &pickle), ("a/data/0", &[0; 24])], false)
 }

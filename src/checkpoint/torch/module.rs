@@ -1,13 +1,14 @@
-//! Names the parameters of a pickled module tree as its `state_dict()` would; no class of the tree is ever looked up.
+//! Names the parameters of a pickled module tree as its `state_dict()` would, and keeps what the modules are; no class of
+//! the tree is ever looked up.
 //!
 //! A module's attributes hold `_parameters`, `_buffers` and `_modules` (torch/nn/modules/module.py); in a TorchScript
 //! archive, tensors and submodules are attributes of their own.
 
 use super::select::{Left, MAX_NAME_BYTES, name};
 use super::tensors::{self, Fetch, is_tensor};
-use crate::checkpoint::StateDict;
 use crate::checkpoint::pickle::{Id, Pickle, Value};
 use crate::checkpoint::source::{Source, short};
+use crate::checkpoint::{Attribute, Module, ModuleTree, StateDict};
 use crate::error::Result;
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -100,13 +101,13 @@ impl Members {
 
 /// What is left to do in the walk over a tree, the next last.
 enum Step {
-    /// Look at the module or whatever else is at `id`, which its parent calls `key`.
-    Enter { id: Id, parent: Rc<str>, key: Option<Id> },
+    /// Look at the module or whatever else is at `id`, which its parent calls `key`. `within` is the parent's place.
+    Enter { id: Id, parent: Rc<str>, key: Option<Id>, within: Option<usize> },
     /// All below the module was seen.
     Leave(Id),
 }
 
-/// Puts every parameter and persistent buffer of the module at `root` into `dict`.
+/// Puts every parameter and persistent buffer of the module at `root` into `dict`; a pickled tree also as it is.
 pub(super) fn read(
     source: &Source,
     pickle: &Pickle,
@@ -120,10 +121,11 @@ pub(super) fn read(
     let mut left = Left::default();
     // Modules that the walk is inside of: one below itself would have no end. One under two names is honest.
     let mut open: HashSet<Id> = HashSet::new();
-    let mut steps = vec![Step::Enter { id: root, parent: "".into(), key: None }];
+    let mut kept = ModuleTree::new();
+    let mut steps = vec![Step::Enter { id: root, parent: "".into(), key: None, within: None }];
     while let Some(step) = steps.pop() {
-        let (id, parent, key) = match step {
-            Step::Enter { id, parent, key } => (id, parent, key),
+        let (id, parent, key, within) = match step {
+            Step::Enter { id, parent, key, within } => (id, parent, key, within),
             Step::Leave(id) => {
                 open.remove(&id);
                 continue;
@@ -138,6 +140,15 @@ pub(super) fn read(
             let what = "the number of modules and members of its module tree (Limits::pickle_opcodes)";
             return Err(source.over(what, work, limit));
         }
+        let place = match tree {
+            Tree::Pickled => {
+                let module = described(pickle, id, &path);
+                source.expand(|| format!("the module `{}`", short(&path)), module.bytes() as u64)?;
+                Some(kept.add(within, module))
+            }
+            // Its modules keep their settings as constants in its code.
+            Tree::Script => None,
+        };
         let Some(members) = Members::of(pickle, id, tree) else {
             left.add(pickle, &path, id);
             continue;
@@ -155,8 +166,11 @@ pub(super) fn read(
                 continue;
             }
             // Names are made here and not in the file: one long path can stand before a million of them.
-            source.expand(|| format!("the name `{}`", short(&name)), name.len() as u64)?;
+            source.expand(|| format!("the name `{}`", short(&name)), (2 * name.len() + size_of::<String>()) as u64)?;
             let tensor = tensors::tensor(source, pickle, value, &name, fetch)?;
+            if let Some(module) = place.and_then(|place| kept.module_mut(place)) {
+                module.parameters.push(name[prefix.len()..].to_owned());
+            }
             let told = short(&name);
             if dict.insert(name, tensor).is_some() {
                 return Err(
@@ -166,10 +180,45 @@ pub(super) fn read(
         }
         steps.push(Step::Leave(id));
         let below = members.modules.into_iter().rev();
-        steps.extend(below.map(|(key, id)| Step::Enter { id, parent: prefix.clone(), key: Some(key) }));
+        steps.extend(below.map(|(key, id)| Step::Enter { id, parent: prefix.clone(), key: Some(key), within: place }));
+    }
+    if tree == Tree::Pickled {
+        dict.keep_modules(kept);
     }
     left.note(dict, "left out what is no tensor and no module");
     Ok(())
+}
+
+/// The module at `id`, or whatever else stands where a module should; its parameters are not listed yet.
+fn described(pickle: &Pickle, id: Id, path: &str) -> Module {
+    /// No honest module has more attributes or longer names.
+    const ATTRIBUTES: usize = 64;
+    let class = class(pickle, id, Tree::Pickled).unwrap_or_else(|| pickle.kind(id));
+    let all = pickle.attributes(id).and_then(|id| pickle.dict(id)).unwrap_or_default();
+    let hooked = ["_forward_hooks", "_forward_pre_hooks"].iter().any(|name| {
+        let hooks = pickle.attributes(id).and_then(|id| pickle.item(id, name));
+        hooks.is_some_and(|id| pickle.dict(id).is_none_or(|hooks| !hooks.is_empty()))
+    });
+    let public = all.iter().filter_map(|(name, value)| Some((pickle.str(*name)?, *value)));
+    let public = public.filter(|(name, _)| !name.starts_with('_') && name.len() <= ATTRIBUTES);
+    let attributes = public.take(ATTRIBUTES).map(|(name, value)| (name.to_owned(), attribute(pickle, value))).collect();
+    Module { path: path.to_owned(), class, attributes, parameters: Vec::new(), hooked, children: Vec::new() }
+}
+
+fn attribute(pickle: &Pickle, id: Id) -> Attribute {
+    const MAX_TEXT_BYTES: usize = 64;
+    const MAX_INTS: usize = 4;
+    match pickle.get(id) {
+        Value::None => Attribute::None,
+        Value::Bool(value) => Attribute::Bool(*value),
+        Value::Int(value) => Attribute::Int(*value),
+        Value::Float(value) => Attribute::Float(*value),
+        Value::Str(text) if text.len() <= MAX_TEXT_BYTES => Attribute::Text(text.clone()),
+        Value::Tuple(items) | Value::List(items) if items.len() <= MAX_INTS => {
+            items.iter().map(|item| pickle.int(*item)).collect::<Option<_>>().map_or(Attribute::Other, Attribute::Ints)
+        }
+        _ => Attribute::Other,
+    }
 }
 
 fn join(source: &Source, pickle: &Pickle, prefix: &str, key: Id) -> Result<String> {

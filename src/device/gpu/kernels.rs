@@ -2,9 +2,10 @@
 
 use super::family::Family;
 use super::pack::{self, Groups};
-use super::shader::{Params, Pipeline, Shader};
+use super::shader::{Halves, Params, Pipeline, Shader};
 use crate::compile::{Kernel, Source, Step, Target};
-use crate::graph::{Conv2d, MaxPool2d, Shape};
+use crate::device::Precision;
+use crate::graph::{Activation, Conv2d, Padding, Shape, Window};
 
 /// The plan keeps 4 channels side by side, so that a load is a vector.
 pub(in crate::device) const LANES: usize = 4;
@@ -33,8 +34,7 @@ struct Choice {
     table: Vec<usize>,
     inputs: usize,
     runs: usize,
-    stride: usize,
-    padding: usize,
+    window: Window,
     rows: usize,
     weights: Option<[Vec<f32>; 2]>,
     workgroups: [usize; 2],
@@ -42,8 +42,8 @@ struct Choice {
 
 impl Choice {
     fn new(shader: Shader, table: Vec<usize>, workgroups: [usize; 2]) -> Self {
-        let (constants, weights) = (Vec::new(), None);
-        Self { shader, constants, table, inputs: 0, runs: 0, stride: 1, padding: 0, rows: 1, weights, workgroups }
+        let (constants, weights, window) = (Vec::new(), None, Window::square(1));
+        Self { shader, constants, table, inputs: 0, runs: 0, window, rows: 1, weights, workgroups }
     }
 
     fn constant(mut self, name: &'static str, value: usize) -> Self {
@@ -52,20 +52,32 @@ impl Choice {
     }
 }
 
-/// Chooses the shader for `step`, and packs what it needs.
-pub(super) fn dispatch(step: &Step, family: Family) -> Dispatch {
+/// Chooses the shader for `step`, and packs what it needs. The input and the `last` step's output are never halves.
+pub(super) fn dispatch(step: &Step, family: Family, precision: Precision, last: bool) -> Dispatch {
     let (source, target) = (&step.source, &step.target);
+    let half = precision == Precision::F16;
+    let halves = Halves {
+        x: half && source.lanes == LANES,
+        y: half && !last,
+        weights: half,
+        other: half && step.other.is_some(),
+    };
     let pixels = source.height * source.width;
     let choice = match &step.kernel {
-        Kernel::Linear { linear, weight, bias, relu } => {
-            linear_layer(family, source, linear.out_features, weight, bias, *relu)
+        Kernel::Linear { linear, weight, bias } => {
+            linear_layer(family, halves.y, source, linear.out_features, weight, bias)
         }
         // On a single pixel it is a fully connected layer.
-        Kernel::Conv2d { conv, weight, bias, relu } if conv.is_pointwise() && pixels == 1 => {
-            linear_layer(family, source, conv.out_channels, weight, bias, *relu)
+        Kernel::Conv2d { conv, weight, bias } if conv.is_pointwise() && pixels == 1 && step.other.is_none() => {
+            linear_layer(family, halves.y, source, conv.out_channels, weight, bias)
         }
-        Kernel::Conv2d { conv, weight, bias, relu } => convolution(family, source, target, conv, weight, bias, *relu),
-        Kernel::MaxPool2d(pool) => max_pool(family, source, target, pool),
+        Kernel::Conv2d { conv, weight, bias } => {
+            let choice = convolution(family, step, conv, weight, bias);
+            let add = choice.shader.paired().then_some(("ADD", usize::from(step.other.is_some())));
+            Choice { window: conv.window, constants: choice.constants.into_iter().chain(add).collect(), ..choice }
+        }
+        Kernel::MaxPool2d(pool) => max_pool(family, source, target, pool.window),
+        Kernel::AvgPool2d(pool) => any_pool(source, target, pool.window, 1 + usize::from(pool.count_include_pad)),
         Kernel::Mean => {
             let (table, grouped) = planes(source);
             let workgroups = [target.shape.channels.div_ceil(LANES).div_ceil(invocations(family)), 1];
@@ -73,12 +85,20 @@ pub(super) fn dispatch(step: &Step, family: Family) -> Dispatch {
                 .constant("GROUPED", grouped.into())
                 .constant("WORKGROUP", invocations(family))
         }
-        Kernel::Copy { relu } => {
-            let table = pack::padded(source.planes.iter().copied());
-            Choice::new(Shader::Copy, table, per_pixel(target)).constant("RELU", (*relu).into())
+        Kernel::Softmax => {
+            let choice = Choice::new(Shader::Softmax, source.planes.clone(), [pixels, 1]);
+            Choice { inputs: source.planes.len(), ..choice }
         }
+        Kernel::Copy => elementwise(step, 0),
+        Kernel::Add => elementwise(step, 1),
+        Kernel::Mul => elementwise(step, 2),
     };
+    let (activation, a, b) = activation(step.activation);
+    let activated = choice.shader.weighted() || choice.shader == Shader::Elementwise;
+    let constants = choice.constants.into_iter().chain(activated.then_some(("ACTIVATION", activation)));
     let n = |value: usize| value as u32;
+    let Window { stride, padding: Padding { top, left, bottom, right }, dilation, .. } = choice.window;
+    let other = step.other.as_ref();
     let params = Params {
         x_image: n(source.image_stride),
         y_image: n(target.image_stride),
@@ -92,21 +112,45 @@ pub(super) fn dispatch(step: &Step, family: Family) -> Dispatch {
         inputs: n(choice.inputs),
         runs: n(choice.runs),
         out_groups: n(target.shape.channels.div_ceil(LANES)),
-        stride: n(choice.stride),
-        padding: n(choice.padding),
         rows: n(choice.rows),
-        unused: 0,
+        stride: stride.map(n),
+        dilation: dilation.map(n),
+        padding: [top, left, bottom, right].map(n),
+        other_image: n(other.map_or(0, |other| other.image_stride)),
+        other_offset: n(other.and_then(|other| other.planes.first().copied()).unwrap_or(0)),
+        other_pixel: n(other.filter(|other| other.height * other.width > 1).map_or(0, |other| other.lanes)),
+        activation: [a, b],
+        unused: [0; 2],
     };
     Dispatch {
         pipeline: Pipeline {
             shader: choice.shader,
-            constants: choice.constants.into_iter().map(|(name, value)| (name, n(value))).collect(),
+            halves,
+            constants: constants.map(|(name, value)| (name, n(value))).collect(),
         },
         params,
         table: choice.table.into_iter().map(n).collect(),
         weights: choice.weights,
         workgroups: choice.workgroups,
     }
+}
+
+/// The number by which shaders know an activation, and what it needs.
+fn activation(activation: Option<Activation>) -> (usize, f32, f32) {
+    match activation {
+        None => (0, 0.0, 0.0),
+        Some(Activation::Relu) => (1, 0.0, 0.0),
+        Some(Activation::Clamp { low, high }) => (2, low, high),
+        Some(Activation::HardSigmoid { alpha, beta }) => (3, alpha, beta),
+        Some(Activation::HardSwish) => (4, 0.0, 0.0),
+        Some(Activation::Sigmoid) => (5, 0.0, 0.0),
+        Some(Activation::Silu) => (6, 0.0, 0.0),
+    }
+}
+
+fn elementwise(step: &Step, operation: usize) -> Choice {
+    let table = pack::padded(step.source.planes.iter().copied());
+    Choice::new(Shader::Elementwise, table, per_pixel(&step.target)).constant("OPERATION", operation)
 }
 
 fn per_pixel(target: &Target) -> [usize; 2] {
@@ -141,18 +185,33 @@ fn per_strip(family: Family, out: Shape, rows: usize) -> [usize; 2] {
     [strips.div_ceil(invocations(family)), out.channels.div_ceil(LANES)]
 }
 
-fn max_pool(family: Family, source: &Source, target: &Target, pool: &MaxPool2d) -> Choice {
+fn max_pool(family: Family, source: &Source, target: &Target, window: Window) -> Choice {
+    let ([kernel, _], [stride, _], out) = (window.kernel, window.stride, target.shape);
+    let square = Window { padding: window.padding, stride: [stride; 2], ..Window::square(kernel) };
+    if window != square {
+        return any_pool(source, target, window, 0);
+    }
     let (table, grouped) = planes(source);
-    let rows = rows(family, target.shape);
-    let choice = Choice::new(Shader::MaxPool, table, per_strip(family, target.shape, rows))
-        .constant("KERNEL", pool.kernel)
-        .constant("STRIDE", pool.stride)
+    let rows = rows(family, out);
+    let choice = Choice::new(Shader::MaxPool, table, per_strip(family, out, rows))
+        .constant("KERNEL", kernel)
+        .constant("STRIDE", stride)
         .constant("GROUPED", grouped.into())
         .constant("WORKGROUP", invocations(family));
-    Choice { padding: pool.padding, rows, ..choice }
+    Choice { window, rows, ..choice }
 }
 
-fn linear_layer(family: Family, source: &Source, outputs: usize, weight: &[f32], bias: &[f32], relu: bool) -> Choice {
+fn any_pool(source: &Source, target: &Target, window: Window, operation: usize) -> Choice {
+    let (table, grouped) = planes(source);
+    let choice = Choice::new(Shader::Pool, table, per_pixel(target))
+        .constant("KERNEL_Y", window.kernel[0])
+        .constant("KERNEL_X", window.kernel[1])
+        .constant("GROUPED", grouped.into())
+        .constant("OPERATION", operation);
+    Choice { window, ..choice }
+}
+
+fn linear_layer(family: Family, half: bool, source: &Source, outputs: usize, weight: &[f32], bias: &[f32]) -> Choice {
     let pixels = source.height * source.width;
     let places: Vec<usize> =
         source.planes.iter().flat_map(|plane| (0..pixels).map(move |p| plane + p * source.lanes)).collect();
@@ -162,7 +221,8 @@ fn linear_layer(family: Family, source: &Source, outputs: usize, weight: &[f32],
     let filled = inputs.is_multiple_of(LANES) || source.lanes == LANES;
     let dense = aligned && filled && places.iter().zip(places[0]..).all(|(place, expected)| *place == expected);
     let groups = outputs.div_ceil(LANES);
-    let choice = if dense && family == Family::Spread {
+    // It writes numbers one by one, and halves are written in pairs.
+    let choice = if dense && family == Family::Spread && !half {
         let weights = [pack::by_eights(weight, inputs), pack::bias(bias, 2)];
         let choice = Choice::new(Shader::Linear8, places[..1].to_vec(), [groups.div_ceil(2), 1]);
         Choice { weights: Some(weights), ..choice }
@@ -171,36 +231,44 @@ fn linear_layer(family: Family, source: &Source, outputs: usize, weight: &[f32],
         let choice = Choice::new(Shader::Linear, pack::padded(places), [groups.div_ceil(INVOCATIONS), 1]);
         Choice { weights: Some(weights), ..choice }.constant("DENSE", dense.into())
     };
-    Choice { inputs: inputs.div_ceil(LANES), ..choice }.constant("RELU", relu.into())
+    Choice { inputs: inputs.div_ceil(LANES), ..choice }
 }
 
-fn convolution(
-    family: Family,
-    source: &Source,
-    target: &Target,
-    conv: &Conv2d,
-    weight: &[f32],
-    bias: &[f32],
-    relu: bool,
-) -> Choice {
-    let out = target.shape;
+fn convolution(family: Family, step: &Step, conv: &Conv2d, weight: &[f32], bias: &[f32]) -> Choice {
+    let (source, out) = (&step.source, step.target.shape);
     let groups = out.channels.div_ceil(LANES);
-    let choice = if conv.is_pointwise() && source.lanes == LANES {
+    let taps = conv.window.taps();
+    let square = |kernel: usize, stride: usize| {
+        conv.window == Window { stride: [stride; 2], padding: conv.window.padding, ..Window::square(kernel) }
+    };
+    let bare = step.other.is_none();
+    if conv.groups == 1 && source.lanes == LANES {
         let read = Groups::of(source);
         let runs = read.runs();
-        let (shader, tile, workgroups) = pointwise_tile(family, out);
+        let (shader, tile, workgroups) = match conv.is_pointwise() {
+            true => pointwise_tile(family, out),
+            false => (Shader::ConvGrouped, 2, pointwise_workgroups(out)),
+        };
         let choice = Choice::new(shader, runs.concat(), workgroups);
-        let weights = [read.matrix(weight, tile), pack::bias(bias, tile)];
-        Choice { inputs: read.len(), runs: runs.len(), weights: Some(weights), ..choice }
-    } else if conv.is_depthwise() && conv.kernel == 3 {
-        let rows = rows(family, out);
+        let constants = if conv.is_pointwise() { Vec::new() } else { kernel(conv) };
+        let weights = Some([read.matrix(weight, taps, tile), pack::bias(bias, tile)]);
+        Choice { inputs: read.len(), runs: runs.len(), weights, constants, ..choice }
+    } else if conv.is_depthwise() && bare && source.lanes == LANES {
         let (table, grouped) = planes(source);
-        let choice = Choice::new(Shader::Depthwise, table, per_strip(family, out, rows))
-            .constant("STRIDE", conv.stride)
-            .constant("GROUPED", grouped.into())
-            .constant("WORKGROUP", invocations(family));
-        Choice { rows, weights: Some([pack::by_group(weight, 9), pack::bias(bias, 1)]), ..choice }
-    } else if family == Family::Spread && source.lanes == 1 && (conv.kernel, conv.stride, conv.groups) == (3, 2, 1) {
+        let weights = Some([pack::by_group(weight, taps), pack::bias(bias, 1)]);
+        let stride = conv.window.stride[0];
+        if square(3, stride) {
+            let rows = rows(family, out);
+            let choice = Choice::new(Shader::Depthwise, table, per_strip(family, out, rows))
+                .constant("STRIDE", stride)
+                .constant("GROUPED", grouped.into())
+                .constant("WORKGROUP", invocations(family));
+            Choice { rows, weights, ..choice }
+        } else {
+            let choice = Choice::new(Shader::DepthwiseAny, table, per_pixel(&step.target));
+            Choice { constants: kernel(conv), weights, ..choice }.constant("GROUPED", grouped.into())
+        }
+    } else if family == Family::Spread && source.lanes == 1 && conv.groups == 1 && square(3, 2) && bare {
         let quads = out.width.div_ceil(4) * out.height;
         let choice = Choice::new(Shader::Stem, source.planes.clone(), [quads.div_ceil(SPREAD), groups.div_ceil(6)]);
         let weights = [pack::stem(weight, conv.in_channels), pack::bias(bias, 6)];
@@ -218,13 +286,19 @@ fn convolution(
             };
             (0..groups).flat_map(|group| (0..inputs).flat_map(move |i| of_group(group, i))).collect()
         };
-        let choice = Choice::new(Shader::Conv, table, per_pixel(target))
-            .constant("KERNEL", conv.kernel)
-            .constant("SHARED", shared.into());
-        let weights = [pack::by_group(weight, inputs * conv.kernel * conv.kernel), pack::bias(bias, 1)];
-        Choice { inputs, weights: Some(weights), ..choice }
-    };
-    Choice { stride: conv.stride, padding: conv.padding, ..choice }.constant("RELU", relu.into())
+        let choice = Choice::new(Shader::Conv, table, per_pixel(&step.target));
+        let weights = [pack::by_group(weight, inputs * taps), pack::bias(bias, 1)];
+        Choice { inputs, weights: Some(weights), constants: kernel(conv), ..choice }.constant("SHARED", shared.into())
+    }
+}
+
+fn kernel(conv: &Conv2d) -> Vec<(&'static str, usize)> {
+    vec![("KERNEL_Y", conv.window.kernel[0]), ("KERNEL_X", conv.window.kernel[1])]
+}
+
+/// Workgroups for invocations of 4 pixels by 2 groups of outputs.
+fn pointwise_workgroups(out: Shape) -> [usize; 2] {
+    [out.pixels().div_ceil(32), out.channels.div_ceil(LANES).div_ceil(16)]
 }
 
 /// The shader of a 1x1 convolution, the groups of outputs in its tile, and its workgroups.
@@ -232,7 +306,7 @@ fn pointwise_tile(family: Family, out: Shape) -> (Shader, usize, [usize; 2]) {
     let groups = out.channels.div_ceil(LANES);
     let (pixels, groups_of) = (out.pixels(), |tile: usize| groups.div_ceil(tile));
     match family {
-        Family::Plain => (Shader::Pointwise, 2, [pixels.div_ceil(32), groups.div_ceil(16)]),
+        Family::Plain => (Shader::Pointwise, 2, pointwise_workgroups(out)),
         // The one that computes less in vain.
         Family::Spread if pixels.div_ceil(56) * groups_of(4) * 7 < pixels.div_ceil(32) * groups_of(8) * 8 => {
             (Shader::Pointwise7x16, 4, [pixels.div_ceil(56), groups_of(4)])

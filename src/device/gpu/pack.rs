@@ -6,7 +6,7 @@
 use super::kernels::LANES;
 use crate::compile::Source;
 
-/// The groups that a 1x1 convolution reads, and which of its inputs are which of their channels.
+/// The groups that a dense convolution reads, and which of its inputs are which of their channels.
 pub(super) struct Groups {
     /// Where each group begins, in units of 4 elements.
     starts: Vec<usize>,
@@ -49,18 +49,20 @@ impl Groups {
         runs
     }
 
-    /// The rows `[out][in]` of a matrix as `[tile][group][tile's groups][4 in][4 out]`, padded by zeros.
-    pub fn matrix(&self, weight: &[f32], tile: usize) -> Vec<f32> {
-        let inputs = self.places.len();
-        let outputs = weight.len() / inputs.max(1);
+    /// Weights `[out][in][tap]` as `[tile][tap][group][tile's groups][4 in][4 out]`, padded by zeros.
+    pub fn matrix(&self, weight: &[f32], taps: usize, tile: usize) -> Vec<f32> {
+        let row = self.places.len() * taps;
+        let outputs = weight.len() / row.max(1);
         let block = tile * LANES * LANES;
-        let mut packed = vec![0.0; outputs.div_ceil(tile * LANES) * self.len() * block];
-        for (o, row) in weight.chunks(inputs.max(1)).enumerate() {
+        let mut packed = vec![0.0; outputs.div_ceil(tile * LANES) * taps * self.len() * block];
+        for (o, row) in weight.chunks(row.max(1)).enumerate() {
             let (group, lane) = (o / LANES, o % LANES);
-            let base = group / tile * self.len() * block + group % tile * LANES * LANES + lane;
-            for (&w, &(k, input)) in row.iter().zip(&self.places) {
-                // A channel may be read twice.
-                packed[base + k * block + input * LANES] += w;
+            let base = group / tile * taps * self.len() * block + group % tile * LANES * LANES + lane;
+            for (kernel, &(k, input)) in row.chunks(taps).zip(&self.places) {
+                for (tap, &w) in kernel.iter().enumerate() {
+                    // A channel may be read twice.
+                    packed[base + (tap * self.len() + k) * block + input * LANES] += w;
+                }
             }
         }
         packed

@@ -1,7 +1,7 @@
 //! What is known before any image is: constants, shapes, and the arithmetic that exporters do with them.
 
 use super::{Made, one};
-use crate::checkpoint::Attribute;
+use crate::checkpoint::OnnxAttribute;
 use crate::import::call::Call;
 use crate::import::constant::{Constant, broadcast};
 use crate::import::trace::{Trace, Traced};
@@ -12,12 +12,14 @@ pub fn constant(_: &mut Trace, call: &Call) -> Made {
     let [(_, value)] = call.node.attributes.as_slice() else { return Err("it has not one value".into()) };
     let name = &call.made;
     let constant = match value {
-        Attribute::Tensor(tensor) => Constant::new(name, tensor.clone()),
-        Attribute::Int(value) => Constant::ints(name, &[], &[*value])?,
-        Attribute::Float(value) => Constant::floats(name, &[], &[*value])?,
-        Attribute::Ints(values) => Constant::ints(name, &[values.len()], values)?,
-        Attribute::Floats(values) => Constant::floats(name, &[values.len()], values)?,
-        Attribute::Text(_) | Attribute::Other => return Err("its value is no tensor of numbers that are read".into()),
+        OnnxAttribute::Tensor(tensor) => Constant::new(name, tensor.clone()),
+        OnnxAttribute::Int(value) => Constant::ints(name, &[], &[*value])?,
+        OnnxAttribute::Float(value) => Constant::floats(name, &[], &[*value])?,
+        OnnxAttribute::Ints(values) => Constant::ints(name, &[values.len()], values)?,
+        OnnxAttribute::Floats(values) => Constant::floats(name, &[values.len()], values)?,
+        OnnxAttribute::Text(_) | OnnxAttribute::Other => {
+            return Err("its value is no tensor of numbers that are read".into());
+        }
     };
     one(Traced::Constant(constant))
 }

@@ -1,0 +1,93 @@
+// The softmax over channels: y[c, p] = exp(x[c, p]) / sum over k of exp(x[k, p]), for each image. In y channels lie in groups
+// of 4.
+//
+// One workgroup computes one pixel. Dispatch: (pixels, 1, batch). planes: the element of x at which each of the `inputs`
+// channels lies.
+
+struct Params {
+    x_image: u32, // elements from one image to the next
+    y_image: u32,
+    y_offset: u32, // element at which the first group of 4 channels begins
+    y_group: u32, // elements from one group to the next
+    x_height: u32, // pixels
+    x_width: u32,
+    y_height: u32,
+    y_width: u32,
+    x_pixel: u32, // elements from one pixel to the next
+    inputs: u32, // groups or channels that an output is made of
+    runs: u32, // runs of groups that they lie in
+    out_groups: u32,
+    rows: u32, // rows that one invocation computes
+    stride_y: u32, // pixels from one window to the next
+    stride_x: u32,
+    dilation_y: u32, // pixels from one tap to the next
+    dilation_x: u32,
+    top: u32, // padding in pixels
+    left: u32,
+    bottom: u32,
+    right: u32,
+    other_image: u32, // as those of x
+    other_offset: u32, // as that of y
+    other_pixel: u32, // as that of x, or 0 where one pixel goes to all
+    a: f32, // what the activation needs
+    b: f32,
+}
+
+// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = f32;
+fn element(i: u32) -> f32 {
+    return x[i];
+}
+
+alias Y = vec4<f32>;
+fn to_y(v: vec4<f32>) -> Y {
+    return v;
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<X>;
+@group(0) @binding(2) var<storage, read> planes: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
+
+const INVOCATIONS: u32 = 64u;
+
+var<workgroup> partial: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let at = workgroup.z * params.x_image + workgroup.x * params.x_pixel;
+    let out = (workgroup.z * params.y_image + params.y_offset) / 4u + workgroup.x;
+
+    var most = -3.4028234e38;
+    for (var c = local; c < params.inputs; c += INVOCATIONS) {
+        most = max(most, element(at + planes[c]));
+    }
+    partial[local] = most;
+    workgroupBarrier();
+    for (var i = 0u; i < INVOCATIONS; i++) {
+        most = max(most, partial[i]);
+    }
+    workgroupBarrier();
+
+    var sum = 0.0;
+    for (var c = local; c < params.inputs; c += INVOCATIONS) {
+        sum += exp(element(at + planes[c]) - most);
+    }
+    partial[local] = sum;
+    workgroupBarrier();
+    sum = 0.0;
+    for (var i = 0u; i < INVOCATIONS; i++) {
+        sum += partial[i];
+    }
+
+    for (var group = local; group < params.out_groups; group += INVOCATIONS) {
+        var value = vec4<f32>();
+        for (var lane = 0u; lane < 4u; lane++) {
+            let c = group * 4u + lane;
+            if c < params.inputs {
+                value[lane] = exp(element(at + planes[c]) - most) / sum;
+            }
+        }
+        y[out + group * (params.y_group / 4u)] = to_y(value);
+    }
+}
