@@ -26,6 +26,7 @@ mod error;
 pub mod graph;
 #[cfg(feature = "hub")]
 pub mod hub;
+pub mod import;
 mod initialiser;
 mod model;
 pub mod reference;
