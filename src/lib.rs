@@ -23,6 +23,7 @@ pub mod checkpoint;
 pub mod compile;
 mod device;
 mod error;
+mod export;
 pub mod graph;
 #[cfg(feature = "hub")]
 pub mod hub;
@@ -41,6 +42,7 @@ pub use checkpoint::{
 pub use device::cpu::{CpuOptions, InstructionSet};
 pub use device::{Device, DeviceChoice, DeviceInfo, DeviceKind, Precision, Session, StepTime, Ticket};
 pub use error::{Error, Result};
+pub use export::{ExportFormat, ExportOptions};
 pub use initialiser::{Draw, Fan, Initialiser};
 pub use model::Model;
 pub use tensor::{DType, Tensor, TensorError};

@@ -90,6 +90,45 @@ fn shipped_weights_convert_and_their_metadata_is_mentioned() {
     assert_eq!(StateDict::open(&safe).unwrap().metadata(), StateDict::open(MNIST).unwrap().metadata());
 }
 
+#[test]
+fn export_writes_what_describes_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, format) in [("m.onnx", "ONNX"), ("m.mindir", "MindIR")] {
+        let target = path(&folder, name);
+        let (out, err, code) = run(&["export", MNIST, &target]);
+        assert!(out.contains(&format!("as {format} to {target}, for any number of images of 1x28x28")), "{out}{err}");
+        assert_eq!((err.as_str(), code), ("", 0));
+        assert_eq!(run(&["diff", MNIST, &target]).2, 0);
+        let written = StateDict::open(&target).unwrap();
+        let labels = r#"["0","1","2","3","4","5","6","7","8","9"]"#;
+        assert_eq!((&*written.metadata()["preset"], &*written.metadata()["labels"]), ("mnist", labels));
+        let (_, err, code) = run(&["export", MNIST, &target, "--fold"]);
+        assert!(code == 2 && err.contains(&target) && err.contains("--force"), "{err}");
+        assert_eq!(run(&["export", MNIST, &target, "--fold", "--force"]).2, 0);
+    }
+}
+
+#[test]
+fn export_refuses_what_it_cannot_write_and_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = |name| path(&folder, name);
+    for (arguments, parts) in [
+        (&[MNIST, &target("m.air")][..], &["AIR", "Ascend", "--to mindir", "mindspore.export"][..]),
+        (&[MNIST, &target("m.x"), "--to", "air"], &["AIR", "Ascend", "--to mindir", "mindspore.export"]),
+        (&[MNIST, &target("m.tflite")], &["m.tflite", ".onnx", "--to"]),
+        (&[MNIST, &target("m.x"), "--to", "tflite"], &["tflite", "onnx", "mindir"]),
+        (&[MNIST, &target("m.onnx"), "--input", "30x28"], &["1x30x28", "784"]),
+        (&[MNIST, &target("m.onnx"), "--input", "0x28"], &["0x28", "HEIGHTxWIDTH"]),
+        (&[&small(&folder), &target("m.onnx")], &["small.pth", "no known network"]),
+    ] {
+        let (_, err, code) = run(&[&["export"], arguments].concat());
+        assert_eq!(code, 2, "{arguments:?}");
+        parts.iter().for_each(|part| assert!(err.contains(part), "{part} is not in {err}"));
+    }
+    // Nothing was written beside the checkpoint.
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+}
+
 /// A limit on the size of files stands in for a disk that is full.
 #[cfg(unix)]
 #[test]

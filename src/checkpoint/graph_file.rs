@@ -72,21 +72,16 @@ const EXTERNAL: &str = "its data lies in another file, which is not read; export
 pub(super) fn open_onnx(source: &Source) -> Result<StateDict> {
     let mut graph = OnnxGraph::default();
     let mut dict = open(source, Format::Onnx, &ONNX, Some(&mut graph))?;
+    describe(source, &mut dict)?;
     const OPSET: u32 = 8;
-    const METADATA: u32 = 14;
     for field in Fields::of(&source.bytes) {
-        match field.map_err(|what| unsound(source, Format::Onnx, what))? {
-            (OPSET, Field::Bytes(message)) => graph.opset = onnx_graph::opset(source, &message)?.unwrap_or(graph.opset),
-            (METADATA, Field::Bytes(message)) => {
-                let (key, value) = onnx_graph::entry(source, &message)?;
-                dict.describe(key, value);
-            }
-            _ => {}
+        if let (OPSET, Field::Bytes(message)) = field.map_err(|what| unsound(source, Format::Onnx, what))? {
+            graph.opset = onnx_graph::opset(source, &message)?.unwrap_or(graph.opset);
         }
     }
     let made_up: Vec<&str> = dict.names().filter(|name| name.starts_with("onnx::")).collect();
     let (count, first) = (made_up.len(), made_up.first().map(|name| short(name)));
-    let (all, mut dict) = (dict.len(), dict);
+    let all = dict.len();
     if let Some(first) = first {
         dict.note(format!(
             "the exporter renamed {count} of {all} tensors (`{first}`): it had folded batch normalisation into \
@@ -103,7 +98,30 @@ pub(super) fn open_onnx(source: &Source) -> Result<StateDict> {
 
 /// Reads the parameters of a MindIR graph, whose names lose the graph's own before the colon.
 pub(super) fn open_mindir(source: &Source) -> Result<StateDict> {
-    open(source, Format::MindIr, &MINDIR, None)
+    let mut dict = open(source, Format::MindIr, &MINDIR, None)?;
+    describe(source, &mut dict)?;
+    Ok(dict)
+}
+
+/// Takes over what a sound model says of itself: entries of a key, 1, and a value, 2, under the same tag in both formats.
+fn describe(source: &Source, dict: &mut StateDict) -> Result<()> {
+    const METADATA: u32 = 14;
+    for field in Fields::of(&source.bytes).map_while(std::result::Result::ok) {
+        let (METADATA, Field::Bytes(entry)) = field else { continue };
+        source.expand(|| "the metadata".into(), 256 + entry.len() as u64)?;
+        let (mut key, mut value) = (None, String::new());
+        for (tag, field) in Fields::of(&entry).map_while(std::result::Result::ok) {
+            match (tag, field.text()) {
+                (1, text) => key = text.map(str::to_owned),
+                (2, Some(text)) => text.clone_into(&mut value),
+                _ => {}
+            }
+        }
+        if let Some(key) = key {
+            dict.describe(key, value);
+        }
+    }
+    Ok(())
 }
 
 fn unsound(source: &Source, format: Format, what: &str) -> Error {

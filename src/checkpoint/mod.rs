@@ -8,6 +8,7 @@
 mod graph_file;
 mod limits;
 mod mapping;
+pub(crate) mod message;
 mod mindspore;
 mod module_tree;
 mod oneflow;
@@ -18,7 +19,7 @@ pub mod remap;
 mod rename;
 mod run;
 mod safetensors;
-mod save;
+pub(crate) mod save;
 mod sharded;
 mod sniff;
 mod source;

@@ -137,7 +137,7 @@ impl Operation {
 }
 
 /// `(w x + b - mean) / sqrt(var + eps) * gamma + beta`, as another `w` and `b`.
-fn fold(weight: &mut [f32], bias: &mut [f32], norm: &Op, weights: &Weights) {
+pub(crate) fn fold(weight: &mut [f32], bias: &mut [f32], norm: &Op, weights: &Weights) {
     let Op::BatchNorm2d { norm: BatchNorm2d { eps, .. }, weight: gamma, bias: beta, running_mean, running_var } = norm
     else {
         return;

@@ -11,6 +11,7 @@ mod memory;
 mod plan;
 mod widen;
 
+pub(crate) use fuse::fold;
 pub use plan::{Kernel, Plan, Source, Step, Target};
 
 use crate::bind::Weights;

@@ -11,6 +11,7 @@ use crate::graph::Shape;
 use crate::model::Model;
 use crate::zoo::Network;
 use image::RgbImage;
+use indexmap::IndexMap;
 use std::borrow::{Borrow, Cow};
 use std::path::{Path, PathBuf};
 
@@ -389,18 +390,44 @@ fn measurements() -> Option<PathBuf> {
 /// What a checkpoint asks for under `preset` in its metadata, or else what the network was published with, or else what
 /// its usual input suggests.
 fn default_preprocess(state: &StateDict, network: &Network) -> Result<Preprocess> {
-    if let Some(name) = state.metadata().get("preset").map(String::as_str).or(network.preset) {
-        return Ok(Preset::from_name(name)?.preprocess());
+    if let Some(preset) = preset(state, network)? {
+        return Ok(preset.preprocess());
     }
     let input = network.input;
     let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
     let resize = Resize::Exact { width: side(input.width), height: side(input.height) };
     Ok(match input.channels {
         1 => Preprocess { resize, ..Preset::Mnist.preprocess() },
-        3 if input.pixels() == 224 * 224 => Preset::Torchvision.preprocess(),
         3 => Preprocess { resize, mean: vec![0.0; 3], std: vec![1.0; 3], ..Preset::Cifar10.preprocess() },
         _ => return Err(Error::Usage(format!("{}: its input of {input} is no image", state.origin().display()))),
     })
+}
+
+/// The preset that a checkpoint asks for under `preset` in its metadata, or else that the network was published with, or
+/// else ImageNet's usual one for images of its size.
+fn preset(state: &StateDict, network: &Network) -> Result<Option<Preset>> {
+    match state.metadata().get("preset").map(String::as_str).or(network.preset) {
+        Some(name) => Preset::from_name(name).map(Some),
+        None => Ok((network.input == Shape::new(3, 224, 224)).then_some(Preset::Torchvision)),
+    }
+}
+
+/// What is known of the images and the classes of a checkpoint of `network`, in the words of a checkpoint's metadata:
+/// `preset`, the name of a [`Preset`], and `labels`, a JSON array. What is not known is left out.
+///
+/// # Errors
+/// [`Error::Usage`] for metadata with an unknown preset, or with other labels than the network has classes.
+pub fn description(state: &StateDict, network: &Network) -> Result<IndexMap<String, String>> {
+    let mut known = IndexMap::new();
+    if let Some(preset) = preset(state, network)? {
+        known.insert("preset".to_owned(), preset.name().to_owned());
+    }
+    let shapes = network.graph.shapes(network.input)?;
+    let classes = shapes.get(network.graph.output().0).map_or(0, Shape::elements);
+    if let Some(labels) = labels(None, state, classes)? {
+        known.insert("labels".to_owned(), serde_json::json!(labels.names()).to_string());
+    }
+    Ok(known)
 }
 
 /// The caller's labels; else those that the checkpoint asks for under `labels` in its metadata, a built-in list's name

@@ -19,7 +19,7 @@ mod preprocess;
 mod preset;
 mod topk;
 
-pub use classifier::{Classifier, ClassifierBuilder};
+pub use classifier::{Classifier, ClassifierBuilder, description};
 pub use decode::{Limits, decode, decode_file};
 pub use image::RgbImage;
 pub use labels::Labels;

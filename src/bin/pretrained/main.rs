@@ -4,6 +4,7 @@
 mod bench;
 mod convert;
 mod diff;
+mod export;
 mod inspect;
 mod numbers;
 mod rename;
@@ -38,6 +39,11 @@ enum Command {
     /// The output appears whole or not at all; an error leaves what was there before.
     #[command(after_help = "Exit codes: 0 written; 2 an error.")]
     Convert(convert::Convert),
+    /// Write the network that a checkpoint is of, with its weights, as a model that other frameworks run
+    ///
+    /// It takes any number of images, all of one size. The output appears whole or not at all.
+    #[command(after_help = "Exit codes: 0 written; 2 an error.")]
+    Export(export::Export),
     /// Compare two checkpoints name by name, in whatever formats they are
     #[command(
         after_help = "Exit codes: 0 the same names, element types, shapes and numbers; 1 a difference; 2 an error."
@@ -72,6 +78,7 @@ fn main() -> ExitCode {
         Command::Devices => Ok(Outcome::good(devices())),
         Command::Inspect(inspect) => inspect.run(),
         Command::Convert(convert) => convert.run(),
+        Command::Export(export) => export.run(),
         Command::Diff(diff) => diff.run(),
         Command::Verify { file } => verify::verify(&file),
         Command::Bench(bench) => bench.run().map(Outcome::good),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes the file `target` by `write`.
-pub(super) fn file(
+pub(crate) fn file(
     target: &Path,
     overwrite: bool,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,

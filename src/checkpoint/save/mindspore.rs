@@ -2,6 +2,7 @@
 //! tensor_type = 2; tensor_content = 3 } }`.
 
 use super::{Named, fault};
+use crate::checkpoint::message::Message;
 use crate::error::Result;
 use crate::tensor::{DType, Tensor};
 use std::collections::HashSet;
@@ -24,14 +25,10 @@ pub(super) fn rename<'a>(path: &Path, tensors: &'a [Named]) -> Result<Vec<(Strin
         let mut new = (*name).to_owned();
         let (module, last) = module(name);
         if normalisations.contains(module) {
-            let last = match last {
-                "weight" => "gamma",
-                "bias" => "beta",
-                "running_mean" => "moving_mean",
-                "running_var" => "moving_variance",
-                "num_batches_tracked" => continue,
-                other => other,
-            };
+            if last == "num_batches_tracked" {
+                continue;
+            }
+            let last = normalisation_name(last).unwrap_or(last);
             new = if module.is_empty() { last.to_owned() } else { format!("{module}.{last}") };
         }
         if !taken.insert(new.clone()) {
@@ -42,6 +39,17 @@ pub(super) fn rename<'a>(path: &Path, tensors: &'a [Named]) -> Result<Vec<(Strin
     Ok(renamed)
 }
 
+/// MindSpore's name for a parameter of batch normalisation that PyTorch calls `last`.
+pub(crate) fn normalisation_name(last: &str) -> Option<&'static str> {
+    Some(match last {
+        "weight" => "gamma",
+        "bias" => "beta",
+        "running_mean" => "moving_mean",
+        "running_var" => "moving_variance",
+        _ => return None,
+    })
+}
+
 /// A name's module, empty for the network itself, and its last part.
 fn module(name: &str) -> (&str, &str) {
     name.rsplit_once('.').unwrap_or(("", name))
@@ -50,20 +58,12 @@ fn module(name: &str) -> (&str, &str) {
 /// Writes `tensors` to `out`, cut to values of at most `slice` bytes.
 pub(super) fn write(out: &mut impl Write, tensors: &[(String, &Tensor)], slice: usize) -> io::Result<()> {
     for (name, tensor) in tensors {
-        let mut head = Vec::new();
-        for dim in tensor.shape() {
-            head.push(0x08);
-            varint(&mut head, *dim);
-        }
-        field(&mut head, 2, tensor_type(tensor.dtype()).as_bytes());
-        head.push(3 << 3 | 2);
-
         let whole = slice / tensor.dtype().size() * tensor.dtype().size();
         let mut rest = &tensor.bytes()[..];
         // A tensor without elements has a value all the same.
         loop {
             let (content, more) = rest.split_at(rest.len().min(whole));
-            value(out, name, &head, content)?;
+            value(name, tensor, content).write(out)?;
             rest = more;
             if rest.is_empty() {
                 break;
@@ -73,35 +73,11 @@ pub(super) fn write(out: &mut impl Write, tensors: &[(String, &Tensor)], slice: 
     Ok(())
 }
 
-/// One `Value`; `head` is its tensor up to the length of the content.
-fn value(out: &mut impl Write, name: &str, head: &[u8], content: &[u8]) -> io::Result<()> {
-    let mut head = head.to_vec();
-    varint(&mut head, content.len());
-    let mut start = Vec::new();
-    field(&mut start, 1, name.as_bytes());
-    start.push(2 << 3 | 2);
-    varint(&mut start, head.len() + content.len());
-
-    let mut opening = vec![1 << 3 | 2];
-    varint(&mut opening, start.len() + head.len() + content.len());
-    for bytes in [&opening[..], &start, &head, content] {
-        out.write_all(bytes)?;
-    }
-    Ok(())
-}
-
-fn field(message: &mut Vec<u8>, number: u8, bytes: &[u8]) {
-    message.push(number << 3 | 2);
-    varint(message, bytes.len());
-    message.extend_from_slice(bytes);
-}
-
-fn varint(message: &mut Vec<u8>, mut n: usize) {
-    while n >= 0x80 {
-        message.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    message.push(n as u8);
+/// The field of a checkpoint that is one `Value`.
+fn value<'a>(name: &str, tensor: &Tensor, content: &'a [u8]) -> Message<'a> {
+    let dims = tensor.shape().iter().fold(Message::new(), |dims, &dim| dims.size(1, dim));
+    let tensor = dims.text(2, tensor_type(tensor.dtype())).slice(3, content);
+    Message::new().message(1, Message::new().text(1, name).message(2, tensor))
 }
 
 fn tensor_type(dtype: DType) -> &'static str {

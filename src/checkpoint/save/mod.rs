@@ -4,10 +4,10 @@
 //! `torch.save` of PyTorch 2 writes and `torch.load(weights_only=True)` reads; OneFlow's snapshot folder and
 //! MindSpore's `.ckpt` by files that OneFlow 0.9 and MindSpore 2 wrote.
 
-mod atomic;
+pub(crate) mod atomic;
 mod checkpoints;
 mod dtype;
-mod mindspore;
+pub(crate) mod mindspore;
 mod oneflow;
 mod pickle;
 mod safetensors;

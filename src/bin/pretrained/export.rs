@@ -1,0 +1,95 @@
+//! `pretrained export`: writes a network with its weights as a model for other frameworks.
+
+use crate::Outcome;
+use crate::rename::Renames;
+use clap::{Args, ValueEnum};
+use pretrained::graph::Shape;
+use pretrained::vision::description;
+use pretrained::{Error, ExportFormat, ExportOptions, Limits, Model, Result, Strictness};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The checkpoint
+    input: PathBuf,
+
+    /// The file to write
+    output: PathBuf,
+
+    /// The format; by default told from the output's extension: .onnx, .mindir
+    #[arg(long, value_name = "FORMAT")]
+    to: Option<To>,
+
+    /// Fold batch normalisation into the convolutions before it
+    #[arg(long)]
+    fold: bool,
+
+    /// The images' height and width in pixels; by default the network's usual ones
+    #[arg(long = "input", value_name = "HxW", value_parser = sides)]
+    sides: Option<[usize; 2]>,
+
+    /// Replace the output where it exists
+    #[arg(long)]
+    force: bool,
+
+    #[command(flatten)]
+    renames: Renames,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum To {
+    Onnx,
+    Mindir,
+    /// Refused: it exists for Ascend hardware alone
+    Air,
+}
+
+const NO_AIR: &str = "AIR exists only for Ascend hardware, where MindSpore itself makes it, and is not written; export \
+                      MindIR (--to mindir), and on an Ascend machine run mindspore.export(nn.GraphCell(\
+                      mindspore.load(\"model.mindir\")), input, file_name=\"model\", file_format=\"AIR\"), or export ONNX \
+                      and convert it by atc --framework=5";
+
+impl Export {
+    pub fn run(&self) -> Result<Outcome> {
+        let output = self.output.display();
+        let air = self.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("air"));
+        let format = match self.to {
+            Some(To::Onnx) => ExportFormat::Onnx,
+            Some(To::Mindir) => ExportFormat::MindIr,
+            Some(To::Air) => return Err(Error::Usage(format!("{output}: {NO_AIR}"))),
+            None if air => return Err(Error::Usage(format!("{output}: {NO_AIR}"))),
+            None => ExportFormat::of_path(&self.output).ok_or_else(|| {
+                Error::Usage(format!("{output}: the extension names no format; use .onnx or .mindir, or give --to"))
+            })?,
+        };
+        // Before the input is read, which may take long.
+        if !self.force && self.output.symlink_metadata().is_ok() {
+            return Err(Error::Usage(format!("{output}: exists already; choose another name, or give --force")));
+        }
+        // Not mapped: the output may be the input, and Windows replaces no file that is mapped.
+        let state = crate::open(&self.input, &Limits { map_from_bytes: u64::MAX, ..Limits::default() })?;
+        let state = self.renames.apply(state)?;
+        let model = Model::from_state_dict(&state, Strictness::AllowUnexpected)?;
+        let unexpected = &model.report().unexpected;
+        if !unexpected.is_empty() {
+            let (input, count) = (self.input.display(), unexpected.len());
+            eprintln!("pretrained: {input}: {count} parameters are of no use: {}", unexpected.join(", "));
+        }
+        let network = model.network();
+        let mut metadata = state.metadata().clone();
+        metadata.extend(description(&state, network)?);
+        let [height, width] = self.sides.unwrap_or([network.input.height, network.input.width]);
+        let input = Shape { height, width, ..network.input };
+        let options = ExportOptions { format, fold: self.fold, input: Some(input), metadata, overwrite: self.force };
+        model.export(&self.output, &options)?;
+        let name = &network.name;
+        Ok(Outcome::good(format!("wrote {name} as {format} to {output}, for any number of images of {input}\n")))
+    }
+}
+
+/// Reads `HxW`.
+fn sides(text: &str) -> std::result::Result<[usize; 2], String> {
+    let number = |text: &str| text.parse().ok().filter(|pixels| *pixels > 0);
+    let sides = text.split_once(['x', 'X']).and_then(|(height, width)| Some([number(height)?, number(width)?]));
+    sides.ok_or_else(|| format!("{text:?} is no size; give HEIGHTxWIDTH in pixels, such as 224x224"))
+}

@@ -1,0 +1,335 @@
+//! Writes the steps of a network as a MindIR graph, as MindSpore 2.10 does.
+//!
+//! Messages and their tags are those of mind_ir.proto. A node names its operator as `REF::NAME`, and the model holds a
+//! primitive of that name. Most take everything as operands; convolutions, paddings and max pools have attributes.
+
+use super::lowered::{Edge, Kind, Lowered, Step};
+use crate::checkpoint::message::Message;
+use crate::checkpoint::save::mindspore;
+use crate::graph::{Padding, Window};
+use indexmap::{IndexMap, IndexSet};
+use std::borrow::Cow;
+
+/// The release whose layout this is; MindSpore reads no file without one.
+const MODEL_VERSION: &str = "2.10.0";
+const MIND_IR_VERSION: i64 = 3;
+
+/// Of `TensorProto.DataType`.
+const FLOAT: i64 = 1;
+
+/// A size that is not known before the network runs: that of the batch.
+const FREE: i64 = -1;
+
+/// What operators without attributes call the layout of images, and pools without padding.
+const NCHW: Value = Value::Int(0);
+const VALID: Value = Value::Int(2);
+
+/// The whole model, a `ModelProto`.
+pub(super) fn model<'m>(network: &str, mut lowered: Lowered<'m>, metadata: &IndexMap<String, String>) -> Message<'m> {
+    let name = network.replace(':', "_");
+    rename_normalisation(&mut lowered);
+    let constants = std::mem::take(&mut lowered.constants);
+    let parameters = std::mem::take(&mut lowered.parameters);
+    let steps = std::mem::take(&mut lowered.steps);
+    let mut graph =
+        Graph { name: &name, lowered, nodes: Message::new(), primitives: IndexSet::new(), attributed: Vec::new() };
+    for constant in constants {
+        let dims = graph.lowered.dims(constant.edge).to_vec();
+        let edge = graph.name(constant.edge);
+        graph.constant_node(&edge, Value::Tensor(dims, constant.values));
+    }
+    steps.iter().for_each(|step| graph.step(step));
+    let parameters = parameters.into_iter().map(|p| {
+        tensor(graph.lowered.dims(p.edge))
+            .text(7, &graph.name(p.edge))
+            .floats(9, p.values)
+            .text(13, graph.lowered.name(p.edge))
+    });
+    let parameters: Vec<Message> = parameters.collect();
+    let [input, output] = [graph.lowered.input, graph.lowered.output]
+        .map(|edge| Message::new().text(1, &graph.name(edge)).message(2, batch_of(graph.lowered.dims(edge))));
+    let Graph { nodes, primitives, attributed, .. } = graph;
+    let graph = nodes.text(2, &name).messages(3, parameters).message(5, input).message(6, output);
+    let function = |operator: &&str| primitive(operator, operator, FUNCTION);
+    let entry = |(key, value): (&String, &String)| Message::new().text(1, key).text(2, value);
+    Message::new()
+        .text(1, "1.1")
+        // By which the format is told.
+        .text(2, "MindSpore")
+        .text(3, concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")))
+        .text(5, MODEL_VERSION)
+        .message(7, graph)
+        .number(10, 1)
+        .messages(12, primitives.iter().map(function))
+        .messages(12, attributed)
+        .number(13, MIND_IR_VERSION)
+        .messages(14, metadata.iter().map(entry))
+}
+
+/// Gives the parameters of batch normalisation MindSpore's names, where these are free.
+fn rename_normalisation(lowered: &mut Lowered) {
+    let norms = lowered.steps.iter().filter(|step| matches!(step.kind, Kind::BatchNorm { .. }));
+    let parameters: Vec<Edge> = norms.flat_map(|step| step.inputs[1..].to_vec()).collect();
+    for edge in parameters {
+        let name = lowered.name(edge);
+        let (module, last) = name.rsplit_once('.').unwrap_or(("", name));
+        if let Some(new) = mindspore::normalisation_name(last) {
+            let new = if module.is_empty() { new.to_owned() } else { format!("{module}.{new}") };
+            lowered.rename(edge, &new);
+        }
+    }
+}
+
+/// A graph whose nodes are being written.
+struct Graph<'m, 'n> {
+    name: &'n str,
+    lowered: Lowered<'m>,
+    nodes: Message<'m>,
+    /// Operators without attributes.
+    primitives: IndexSet<&'static str>,
+    /// Primitives with attributes, one a node.
+    attributed: Vec<Message<'m>>,
+}
+
+impl<'m> Graph<'m, '_> {
+    fn step(&mut self, step: &Step) {
+        let Step { kind, inputs, outputs, .. } = step;
+        let inputs: Vec<String> = inputs.iter().map(|edge| self.name(*edge)).collect();
+        let output = outputs.first().map(|edge| self.name(*edge)).unwrap_or_default();
+        let dims = outputs.first().map(|edge| self.lowered.dims(*edge).to_vec()).unwrap_or_default();
+        let x = inputs[0].as_str();
+        match *kind {
+            Kind::Conv { window, groups } => {
+                let attributes = convolution(&window, groups, dims[0]);
+                match &inputs[..] {
+                    [x, weight, bias] => {
+                        let sum = self.between(&output, "conv");
+                        self.attributed(&sum, "Conv2D", attributes, &[x, weight]);
+                        self.call(&output, "BiasAdd", &[&sum, bias], [NCHW]);
+                    }
+                    inputs => self.attributed(&output, "Conv2D", attributes, inputs),
+                }
+            }
+            Kind::BatchNorm { eps } => {
+                let all = self.between(&output, "all");
+                let (training, momentum) = (Value::Bool(false), Value::Float(0.1));
+                self.call(&all, "BatchNorm", &inputs, [training, Value::Float(eps), momentum, NCHW]);
+                self.call(&output, "TupleGetItem", &[&all], [Value::Int(0)]);
+            }
+            Kind::Relu => self.call(&output, "ReLU", &inputs, []),
+            Kind::Clamp { low: 0.0, high: 6.0 } => self.call(&output, "ReLU6", &inputs, []),
+            Kind::Clamp { low, high } => {
+                self.call(&output, "ClampScalar", &inputs, [Value::Float(low), Value::Float(high)]);
+            }
+            Kind::HardSigmoid => self.call(&output, "HSigmoid", &inputs, []),
+            Kind::HardSwish => self.call(&output, "HSwish", &inputs, []),
+            Kind::Sigmoid => self.call(&output, "Sigmoid", &inputs, []),
+            Kind::Pad { padding, value } => {
+                // The last axis comes first.
+                let Padding { top, left, bottom, right } = padding;
+                let sides = self.constant(&output, "padding", Value::sizes(&[left, right, top, bottom]));
+                let value = self.constant(&output, "value", Value::Tensor(vec![], Cow::Owned(vec![value])));
+                let attributes = [("mode", Value::Text("constant")), ("paddings_contiguous", Value::Bool(true))];
+                self.attributed(&output, "PadV3", attributes, &[x, &sides, &value]);
+            }
+            Kind::MaxPool(window) => self.max_pool(&output, x, &window),
+            // Its window has no padding, since pools are lowered to that.
+            Kind::AvgPool { window, .. } => {
+                let (kernel, stride) = (Value::sizes(&window.kernel), Value::sizes(&window.stride));
+                self.call(&output, "AvgPool", &inputs, [kernel, stride, VALID, NCHW]);
+            }
+            Kind::Add => self.call(&output, "Add", &inputs, []),
+            Kind::Mul => self.call(&output, "Mul", &inputs, []),
+            Kind::Split => {
+                let all = self.between(&output, "all");
+                self.call(&all, "Split", &inputs, [Value::Int(1), Value::Int(outputs.len() as i64)]);
+                for (i, part) in outputs.iter().enumerate() {
+                    self.call(&self.name(*part), "TupleGetItem", &[&all], [Value::Int(i as i64)]);
+                }
+            }
+            Kind::Slice { start, end } => {
+                let range = [Value::sizes(&[0, start]), Value::sizes(&[0, end]), Value::sizes(&[1, 1])];
+                // The first axis is taken whole.
+                let masks = [1, 1, 0, 0, 0].map(Value::Int);
+                self.call(&output, "StridedSlice", &inputs, range.into_iter().chain(masks));
+            }
+            Kind::Concat => {
+                let all = self.between(&output, "all");
+                self.call(&all, "MakeTuple", &inputs, []);
+                self.call(&output, "Concat", &[&all], [Value::Int(1)]);
+            }
+            Kind::Reshape => {
+                let dims = [FREE].into_iter().chain(dims.iter().map(|&dim| dim as i64));
+                self.call(&output, "Reshape", &inputs, [Value::Ints(dims.collect())]);
+            }
+            Kind::Swap => {
+                let axes = [0, 2, 1].into_iter().chain(3..dims.len() as i64 + 1);
+                self.call(&output, "Transpose", &inputs, [Value::Ints(axes.collect())]);
+            }
+            Kind::Mean => self.call(&output, "ReduceMean", &inputs, [Value::sizes(&[2, 3]), Value::Bool(true)]),
+            Kind::Softmax => self.call(&output, "Softmax", &inputs, [Value::sizes(&[1])]),
+            Kind::Flatten => self.call(&output, "Flatten", &inputs, []),
+            Kind::Linear => {
+                let transposed = [Value::Bool(false), Value::Bool(true)];
+                match &inputs[..] {
+                    [x, weight, bias] => {
+                        let product = self.between(&output, "product");
+                        self.call(&product, "MatMul", &[x, weight], transposed);
+                        self.call(&output, "BiasAdd", &[&product, bias], [NCHW]);
+                    }
+                    inputs => self.call(&output, "MatMul", inputs, transposed),
+                }
+            }
+        }
+    }
+
+    fn max_pool(&mut self, output: &str, x: &str, window: &Window) {
+        let four = |[height, width]: [usize; 2]| Value::sizes(&[1, 1, height, width]);
+        let mut attributes = vec![("kernel_size", four(window.kernel)), ("strides", four(window.stride))];
+        if window.dilation == [1; 2] {
+            attributes.extend([("pad_mode", Value::Text("VALID")), ("format", Value::Text("NCHW"))]);
+            return self.attributed(output, "MaxPool", attributes, &[x]);
+        }
+        let (padding, dilation) = (Value::sizes(&[0; 4]), four(window.dilation));
+        attributes.extend([("pads", padding), ("dilation", dilation), ("ceil_mode", Value::Bool(false))]);
+        attributes.push(("argmax_type", Value::Int(4)));
+        let both = self.between(output, "both");
+        self.attributed(&both, "MaxPoolWithArgmaxV2", attributes, &[x]);
+        self.call(output, "TupleGetItem", &[&both], [Value::Int(0)]);
+    }
+
+    /// An edge's name in the file, where the graph's own is before it.
+    fn name(&self, edge: Edge) -> String {
+        format!("{}:{}", self.name, self.lowered.name(edge))
+    }
+
+    /// A name for what one node of a step gives to the next.
+    fn between(&mut self, output: &str, what: &str) -> String {
+        self.lowered.fresh(&format!("{output}/{what}"))
+    }
+
+    /// A node of an operator without attributes; `values` are its last operands.
+    fn call(
+        &mut self,
+        output: &str,
+        operator: &'static str,
+        inputs: &[impl AsRef<str>],
+        values: impl IntoIterator<Item = Value<'m>>,
+    ) {
+        let mut inputs: Vec<String> = inputs.iter().map(|input| input.as_ref().to_owned()).collect();
+        for (i, value) in values.into_iter().enumerate() {
+            inputs.push(self.constant(output, &i.to_string(), value));
+        }
+        self.primitives.insert(operator);
+        self.node(output, &format!("REF::{operator}"), &inputs);
+    }
+
+    /// A node of an operator with attributes.
+    fn attributed(
+        &mut self,
+        output: &str,
+        operator: &'static str,
+        attributes: impl IntoIterator<Item = (&'static str, Value<'m>)>,
+        inputs: &[impl AsRef<str>],
+    ) {
+        let name = format!("{operator}:{}", self.attributed.len());
+        let attributes = attributes.into_iter().map(|(name, value)| value.attribute().text(1, name));
+        self.attributed.push(primitive(&name, operator, WITH_ATTRIBUTES).messages(3, attributes));
+        self.node(output, &format!("REF::{name}"), inputs);
+    }
+
+    fn constant(&mut self, output: &str, what: &str, value: Value<'m>) -> String {
+        let name = self.between(output, what);
+        self.constant_node(&name, value);
+        name
+    }
+
+    fn constant_node(&mut self, name: &str, value: Value<'m>) {
+        let node = Message::new().text(2, name).text(3, name).text(4, "Constant");
+        self.add(node.message(5, value.attribute().text(1, "value")));
+    }
+
+    fn node(&mut self, output: &str, operator: &str, inputs: &[impl AsRef<str>]) {
+        let node = inputs.iter().fold(Message::new(), |node, input| node.text(1, input.as_ref()));
+        self.add(node.text(2, output).text(3, output).text(4, operator));
+    }
+
+    fn add(&mut self, node: Message<'m>) {
+        self.nodes = std::mem::take(&mut self.nodes).message(1, node);
+    }
+}
+
+/// The attributes of a convolution that gives so many channels.
+fn convolution(window: &Window, groups: usize, channels: usize) -> [(&'static str, Value<'static>); 11] {
+    let four = |[height, width]: [usize; 2]| Value::sizes(&[1, 1, height, width]);
+    let Padding { top, left, bottom, right } = window.padding;
+    let padding = || Value::sizes(&[top, bottom, left, right]);
+    [
+        ("kernel_size", Value::sizes(&window.kernel)),
+        ("mode", Value::Int(1)),
+        ("out_channel", Value::Int(channels as i64)),
+        ("pad", padding()),
+        ("pad_mode", Value::Text("pad")),
+        ("pad_list", padding()),
+        ("format", Value::Text("NCHW")),
+        ("group", Value::Int(groups as i64)),
+        ("groups", Value::Int(groups as i64)),
+        ("stride", four(window.stride)),
+        ("dilation", four(window.dilation)),
+    ]
+}
+
+/// A constant or an attribute.
+enum Value<'m> {
+    Int(i64),
+    Bool(bool),
+    Float(f32),
+    Text(&'static str),
+    Ints(Vec<i64>),
+    /// Of these dimensions.
+    Tensor(Vec<usize>, Cow<'m, [f32]>),
+}
+
+impl<'m> Value<'m> {
+    fn sizes(sizes: &[usize]) -> Self {
+        Self::Ints(sizes.iter().map(|&size| size as i64).collect())
+    }
+
+    /// An `AttributeProto` without a name: the value, and the number of its type.
+    fn attribute(self) -> Message<'m> {
+        let message = Message::new();
+        match self {
+            Self::Int(value) => message.number(3, value).number(16, 7),
+            Self::Bool(value) => message.number(3, value.into()).number(16, 9),
+            Self::Float(value) => message.float(2, value).number(16, 1),
+            Self::Text(value) => message.text(5, value).number(16, 8),
+            Self::Ints(values) => {
+                let element = |value: i64| Message::new().number(10, value).number(16, 7);
+                message.number(16, 20).messages(17, values.into_iter().map(element))
+            }
+            Self::Tensor(dims, values) => {
+                // It is taken for no tensor without a name.
+                message.message(12, tensor(&dims).text(7, "value").floats(9, values)).number(16, 19)
+            }
+        }
+    }
+}
+
+/// Of `PrimitiveProto.PrimType`.
+const WITH_ATTRIBUTES: i64 = 1;
+const FUNCTION: i64 = 2;
+
+/// A `PrimitiveProto` without attributes.
+fn primitive<'m>(name: &str, operator: &str, kind: i64) -> Message<'m> {
+    Message::new().text(1, name).text(2, operator).text(4, "").number(5, kind)
+}
+
+/// A `TensorProto` of floats without its numbers.
+fn tensor<'m>(dims: &[usize]) -> Message<'m> {
+    dims.iter().fold(Message::new(), |tensor, &dim| tensor.size(1, dim)).number(2, FLOAT)
+}
+
+/// The same of values with so many dimensions beside the batch's.
+fn batch_of<'m>(dims: &[usize]) -> Message<'m> {
+    dims.iter().fold(Message::new().number(1, FREE), |tensor, &dim| tensor.size(1, dim)).number(2, FLOAT)
+}
