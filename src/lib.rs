@@ -27,6 +27,7 @@ mod export;
 pub mod graph;
 #[cfg(feature = "hub")]
 pub mod hub;
+pub mod import;
 mod initialiser;
 mod model;
 pub mod reference;

@@ -4,6 +4,7 @@ use crate::bind::{Initialised, LoadReport, Strictness, Weights, bind};
 use crate::checkpoint::StateDict;
 use crate::error::Result;
 use crate::graph::ParameterId;
+use crate::import;
 use crate::initialiser::{self, Initialiser};
 use crate::tensor::Tensor;
 use crate::zoo::{Network, detect};
@@ -17,11 +18,15 @@ pub struct Model {
 }
 
 impl Model {
-    /// Recognises the network from the checkpoint's names and shapes, and loads it.
+    /// Takes the network that the checkpoint describes, or recognises it from names and shapes, and loads it.
     ///
     /// # Errors
-    /// As [`detect`] and [`Model::load`].
+    /// As [`import::network`] where the checkpoint has a graph, else as [`detect`]; and as [`Model::load`].
     pub fn from_state_dict(state: &StateDict, strictness: Strictness) -> Result<Self> {
+        if import::has_graph(state) {
+            let (network, parameters) = import::network(state)?;
+            return Self::load(network, &parameters, strictness);
+        }
         Self::load(detect(state)?, state, strictness)
     }
 

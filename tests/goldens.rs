@@ -8,7 +8,8 @@ use pretrained::vision::{Planes, softmax};
 use pretrained::zoo::{
     Block, LeNet5, MegviiShuffleNetV2, MindSporeResNet, MobileNetV2, Network, ResNet, by_name, detect,
 };
-use pretrained::{Classifier, Device, Model, Precision, Session, StateDict, Strictness, Tensor};
+use pretrained::{Classifier, Device, Model, Precision, Session, StateDict, Strictness, Tensor, reference};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The largest |logit error| allowed, as a share of the largest |logit|.
@@ -89,6 +90,11 @@ fn shufflenetv2_x0_5() {
 #[test]
 fn shufflenetv2_x0_5_legacy() {
     check_shufflenet("shufflenetv2_x0_5", "shufflenetv2_x0_5_legacy.pth");
+}
+
+#[test]
+fn shufflenetv2_x0_5_from_onnx() {
+    check_shufflenet("shufflenetv2_x0_5", "shufflenetv2_x0_5.onnx");
 }
 
 #[test]
@@ -340,4 +346,47 @@ fn a_classifier_takes_the_softmax_once() {
     let image = Planes { channels: 3, height: 16, width: 16, values: input[..3 * 16 * 16].to_vec() };
     let probabilities = softmax(&classifier.run(&[image]).unwrap()).unwrap();
     assert!(relative_error(&probabilities, &output[..4]) < TOLERANCE, "{probabilities:?}, {output:?}");
+}
+
+/// Small networks as the exporters write them, and the outputs of ONNX Runtime: tests/frameworks/make_onnx.py made both.
+#[test]
+fn onnx() {
+    #[derive(serde::Deserialize)]
+    struct Expected {
+        input: [usize; 3],
+        /// Whether the outputs are probabilities, which leave open what is added to all logits.
+        softmax: bool,
+        output: Vec<f32>,
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/onnx");
+    let expected = std::fs::read(folder.join("expected.json")).unwrap();
+    let expected: BTreeMap<String, Expected> = serde_json::from_slice(&expected).unwrap();
+    assert!(expected.len() > 30);
+    let mut failures = Vec::new();
+    for (name, Expected { input: [channels, height, width], softmax, output }) in &expected {
+        let state = StateDict::open(folder.join(format!("{name}.onnx"))).unwrap();
+        let model = match Model::from_state_dict(&state, Strictness::Strict) {
+            Ok(model) => model,
+            Err(error) => {
+                failures.push(error.to_string());
+                continue;
+            }
+        };
+        let shape = Shape::new(*channels, *height, *width);
+        assert_eq!((model.network().input, &model.network().name), (shape, name));
+        let pixel = |i: usize| (1.5 * (0.013 * i as f64).sin() + 0.5 * (0.37 * i as f64).sin()) as f32;
+        let image: Vec<f32> = (0..shape.elements()).map(pixel).collect();
+        let mut logits = reference::run(&model.network().graph, model.weights(), shape, &image).unwrap();
+        let given = if *softmax { pretrained::vision::softmax(&logits).unwrap() } else { logits.clone() };
+        let error = relative_error(&given, output);
+        println!("{name}: {error:.1e}");
+        if error > 1e-5 {
+            failures.push(format!("{name}: {error:.1e}: {given:?} {output:?}"));
+        }
+        // Another image beside it, which every device has to keep apart.
+        let other: Vec<f32> = image.iter().rev().copied().collect();
+        logits.extend(reference::run(&model.network().graph, model.weights(), shape, &other).unwrap());
+        check_model(name, &model, shape, &[image, other].concat(), &logits, TOLERANCE);
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

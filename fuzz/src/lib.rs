@@ -1,7 +1,7 @@
 //! What every fuzz target does: wrap the input so that it reaches its reader, open it, and look at all that comes out.
 
 use peak_alloc::PeakAlloc;
-use pretrained::{Limits, StateDict, zoo};
+use pretrained::{Limits, StateDict, import, zoo};
 use std::io::{Cursor, Write};
 use std::path::{Component, Path};
 use zip::write::SimpleFileOptions;
@@ -128,4 +128,11 @@ fn within(file_bytes: usize, open: impl FnOnce(&Limits) -> Option<StateDict>) {
     assert!(dict.format().is_some() && dict.path().is_some());
     let _ = format!("{:?} {:?} {:?}", dict.metadata(), dict.notes(), dict.shapes_known());
     let _ = zoo::detect(&dict);
+    // As much again as the tensors, twice, and what exporters' arithmetic takes; and the steps of the network.
+    HEAP.reset_peak_usage();
+    let before = HEAP.current_usage();
+    let imported = import::network(&dict);
+    let taken = HEAP.peak_usage().saturating_sub(before);
+    assert!(taken <= 8 * file_bytes + (64 << 20), "{taken} bytes were taken to import a graph of {file_bytes}");
+    drop(imported);
 }

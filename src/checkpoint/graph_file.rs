@@ -1,8 +1,9 @@
-//! Reads the weights of exported graphs, ONNX and MindIR, which describe tensors alike; the graph itself is not read.
+//! Reads the weights of exported graphs, ONNX and MindIR, which describe tensors alike, and keeps an ONNX file's operators.
 //!
 //! Formats: onnx.proto3 of onnx/onnx, and mind_ir.proto of mindspore, whose
 //! `TensorProto` has the fields of ONNX's under other numbers.
 
+use super::onnx_graph::{self, OnnxGraph};
 use super::protobuf::{Field, Fields, varint};
 use super::source::{Source, short};
 use super::{Format, StateDict};
@@ -15,7 +16,7 @@ const MAX_RANK: usize = 64;
 const MAX_NAME_BYTES: usize = 4096;
 
 /// The numbers of the fields that are read, in one of the two formats.
-struct Schema {
+pub(super) struct Schema {
     /// Of the model.
     graph: u32,
     /// Of the graph: the tensors and its own name.
@@ -34,7 +35,7 @@ struct Schema {
     special: [(u32, &'static str); 2],
 }
 
-const ONNX: Schema = Schema {
+pub(super) const ONNX: Schema = Schema {
     graph: 7,
     tensors: 5,
     graph_name: 2,
@@ -67,26 +68,37 @@ const MINDIR: Schema = Schema {
 const EXTERNAL: &str = "its data lies in another file, which is not read; export the model into one file \
                         (onnx.save(onnx.load(path), other_path) gathers it)";
 
-/// Reads the initializers of an ONNX model.
+/// Reads the initializers of an ONNX model, its metadata and its operators.
 pub(super) fn open_onnx(source: &Source) -> Result<StateDict> {
-    let mut dict = open(source, Format::Onnx, &ONNX)?;
+    let mut graph = OnnxGraph::default();
+    let mut dict = open(source, Format::Onnx, &ONNX, Some(&mut graph))?;
     describe(source, &mut dict)?;
+    const OPSET: u32 = 8;
+    for field in Fields::of(&source.bytes) {
+        if let (OPSET, Field::Bytes(message)) = field.map_err(|what| unsound(source, Format::Onnx, what))? {
+            graph.opset = onnx_graph::opset(source, &message)?.unwrap_or(graph.opset);
+        }
+    }
     let made_up: Vec<&str> = dict.names().filter(|name| name.starts_with("onnx::")).collect();
     let (count, first) = (made_up.len(), made_up.first().map(|name| short(name)));
     let all = dict.len();
     if let Some(first) = first {
         dict.note(format!(
             "the exporter renamed {count} of {all} tensors (`{first}`): it had folded batch normalisation into \
-             convolutions or transposed weights, so they are not the network's parameters; give the checkpoint that \
-             was exported, or export with do_constant_folding=False and training=TrainingMode.PRESERVE"
+             convolutions or transposed weights, so they fit the graph in the file and no network by name"
         ));
+    }
+    if !graph.nodes.is_empty() {
+        let names: Vec<String> = dict.names().map(str::to_owned).collect();
+        names.iter().try_for_each(|name| graph.link(source, name))?;
+        dict.set_graph(graph);
     }
     Ok(dict)
 }
 
 /// Reads the parameters of a MindIR graph, whose names lose the graph's own before the colon.
 pub(super) fn open_mindir(source: &Source) -> Result<StateDict> {
-    let mut dict = open(source, Format::MindIr, &MINDIR)?;
+    let mut dict = open(source, Format::MindIr, &MINDIR, None)?;
     describe(source, &mut dict)?;
     Ok(dict)
 }
@@ -112,8 +124,13 @@ fn describe(source: &Source, dict: &mut StateDict) -> Result<()> {
     Ok(())
 }
 
-fn open(source: &Source, format: Format, schema: &Schema) -> Result<StateDict> {
-    let unsound = |what: &str| source.fault(format!("is no sound {format}: it has {what}"));
+fn unsound(source: &Source, format: Format, what: &str) -> Error {
+    source.fault(format!("is no sound {format}: it has {what}"))
+}
+
+/// Reads the tensors; all else that the graph has goes to `operators`.
+fn open(source: &Source, format: Format, schema: &Schema, mut operators: Option<&mut OnnxGraph>) -> Result<StateDict> {
+    let unsound = |what: &str| unsound(source, format, what);
     let mut graph = None;
     for field in Fields::of(&source.bytes) {
         if let (tag, Field::Bytes(bytes)) = field.map_err(unsound)?
@@ -141,10 +158,14 @@ fn open(source: &Source, format: Format, schema: &Schema) -> Result<StateDict> {
                     return Err(source.fault(format!("has two tensors of the name `{}`", short(name))));
                 }
             }
-            _ => {}
+            (tag, field) => {
+                if let Some(operators) = &mut operators {
+                    operators.read(source, tag, &field)?;
+                }
+            }
         }
     }
-    if dict.is_empty() {
+    if dict.is_empty() && !operators.is_some_and(|graph| graph.holds_tensors()) {
         return Err(
             source.fault(format!("is an {format} without weights: its graph holds no tensors; export it with them"))
         );
@@ -166,18 +187,33 @@ struct Description {
 
 /// Name and tensor of `message`, the one after `index` others.
 fn tensor(source: &Source, schema: &Schema, message: &Bytes, index: usize) -> Result<(String, Tensor)> {
+    match described(source, schema, message, Some(index))? {
+        (Some(name), tensor) => Ok((name, tensor)),
+        (None, _) => Err(source.fault(format!("tensor number {index}: it has no name"))),
+    }
+}
+
+/// The tensor of `message`, and its name if it has one; errors speak of number `index`, or of a constant.
+pub(super) fn described(
+    source: &Source,
+    schema: &Schema,
+    message: &Bytes,
+    index: Option<usize>,
+) -> Result<(Option<String>, Tensor)> {
     let mut found = Description::default();
     // The name may come after the field that is wrong.
     let called = |found: &Description| match &found.name {
         Some(name) => format!("tensor `{}`", short(name)),
-        None => format!("tensor number {index}"),
+        None => index.map_or("a constant".into(), |index| format!("tensor number {index}")),
     };
     let reason = fields(source, schema, message, &mut found)?;
     let fault = |reason: &str| -> Error { source.fault(format!("{}: {reason}", called(&found))) };
     if let Some(reason) = reason {
         return Err(fault(reason));
     }
-    let Some(name) = found.name.clone() else { return Err(fault("it has no name")) };
+    if found.name.is_none() && index.is_some() {
+        return Err(fault("it has no name"));
+    }
     if let Some(reason) = found.refusal {
         return Err(fault(reason));
     }
@@ -198,7 +234,7 @@ fn tensor(source: &Source, schema: &Schema, message: &Bytes, index: usize) -> Re
         }
     };
     let tensor = Tensor::new(dtype, &shape, bytes).map_err(|error| fault(&error.to_string()))?;
-    Ok((name, tensor))
+    Ok((found.name, tensor))
 }
 
 /// Gathers the fields of `message`; `Some` says what is wrong with one.

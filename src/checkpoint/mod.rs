@@ -12,6 +12,7 @@ pub(crate) mod message;
 mod mindspore;
 mod module_tree;
 mod oneflow;
+mod onnx_graph;
 mod pickle;
 mod protobuf;
 pub mod remap;
@@ -27,6 +28,7 @@ mod torch;
 
 pub use limits::Limits;
 pub use module_tree::{Attribute, Module, ModuleTree};
+pub(crate) use onnx_graph::{OnnxAttribute, OnnxGraph, OnnxInput, OnnxNode, ValueId};
 pub use rename::{Rename, Renaming};
 pub use save::{CheckpointConfig, Checkpoints, SaveFormat, SaveOptions};
 pub use state_dict::StateDict;
@@ -51,7 +53,7 @@ pub enum Format {
     TorchScript,
     /// The stream of pickles and raw storages that `torch.save` wrote before.
     TorchLegacy,
-    /// An exported ONNX model, of which the initializers are read.
+    /// An exported ONNX model: the initializers, and the graph that [`import`](crate::import) makes a network of.
     Onnx,
     /// A graph that MindSpore exported, of which the parameters are read.
     MindIr,

@@ -1,5 +1,6 @@
 //! The state dict: what every checkpoint becomes, an ordered map from parameter name to tensor.
 
+use super::onnx_graph::OnnxGraph;
 use super::{Format, Limits, ModuleTree, Rename, Renaming};
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -21,6 +22,7 @@ pub struct StateDict {
     format: Option<Format>,
     path: Option<PathBuf>,
     shapes_unknown: bool,
+    graph: Option<Arc<OnnxGraph>>,
     modules: Option<Arc<ModuleTree>>,
 }
 
@@ -103,6 +105,20 @@ impl StateDict {
         !self.shapes_unknown
     }
 
+    /// The same tensors as if they came from the file of `other`, so that errors name it.
+    pub(crate) fn at_origin_of(self, other: &Self) -> Self {
+        Self { path: other.path.clone(), format: other.format, ..self }
+    }
+
+    /// The operators that the file holds beside its tensors; only ONNX's are kept.
+    pub(crate) fn graph(&self) -> Option<&OnnxGraph> {
+        self.graph.as_deref()
+    }
+
+    pub(super) fn set_graph(&mut self, graph: OnnxGraph) {
+        self.graph = Some(Arc::new(graph));
+    }
+
     /// The modules of a model that was saved whole by `torch.save(model)`; `None` of any other file, and once parameters
     /// were renamed.
     pub fn modules(&self) -> Option<&ModuleTree> {
@@ -160,10 +176,20 @@ impl StateDict {
 
     /// The same with other names: `rename` gives a tensor's name for its old one.
     pub(super) fn renamed(&self, mut rename: impl FnMut(&str) -> String) -> Self {
-        let tensors: IndexMap<_, _> = self.iter().map(|(name, tensor)| (rename(name), tensor.clone())).collect();
+        let names: IndexMap<&str, String> = self.names().map(|name| (name, rename(name))).collect();
+        let tensors: IndexMap<_, _> = self.iter().map(|(name, tensor)| (names[name].clone(), tensor.clone())).collect();
         // Modules go by the file's names.
         let modules = self.modules.clone().filter(|_| tensors.keys().eq(self.tensors.keys()));
-        Self { tensors, modules, ..self.clone() }
+        let mut renamed = Self { tensors, modules, ..self.clone() };
+        renamed.rename_in_graph(|name| names.get(name).cloned());
+        renamed
+    }
+
+    /// Lets the graph know its initializers by their new names.
+    fn rename_in_graph(&mut self, rename: impl Fn(&str) -> Option<String>) {
+        if let Some(graph) = &mut self.graph {
+            Arc::make_mut(graph).rename(|name| rename(name).unwrap_or_else(|| name.to_owned()));
+        }
     }
 
     pub(super) fn describe(&mut self, key: impl Into<String>, value: impl Into<String>) {
@@ -190,6 +216,7 @@ impl StateDict {
         }
         let stripped = std::mem::take(&mut self.tensors).into_iter();
         self.tensors = stripped.map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor)).collect();
+        self.rename_in_graph(|name| name.strip_prefix(prefix).map(str::to_owned));
         if let Some(modules) = &mut self.modules {
             Arc::make_mut(modules).strip_prefix(prefix);
         }

@@ -151,6 +151,17 @@ impl Builder {
         self.plain(Op::Flatten, &[x])
     }
 
+    /// Any operator whose parameters are there already.
+    pub(crate) fn node(&mut self, name: &str, op: Op, inputs: Vec<Value>) -> Value {
+        self.push(Node { op, inputs, name: name.to_owned() })
+    }
+
+    /// A parameter under a name that follows from no module's.
+    pub(crate) fn free_parameter(&mut self, name: &str, shape: &[usize]) -> ParameterId {
+        self.parameters.push(Parameter { name: name.to_owned(), shape: shape.to_vec() });
+        ParameterId(self.parameters.len() - 1)
+    }
+
     fn plain(&mut self, op: Op, inputs: &[Value]) -> Value {
         self.push(Node { op, inputs: inputs.to_vec(), name: String::new() })
     }

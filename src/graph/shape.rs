@@ -69,12 +69,19 @@ impl Graph {
         for (value, node) in self.steps() {
             let inputs: Option<Vec<Shape>> = node.inputs.iter().map(|v| shapes.get(v.0).copied()).collect();
             let inputs = inputs.ok_or_else(|| foreign(&describe(value, node)))?;
-            let shape = output_shape(&node.op, &inputs).and_then(of_reasonable_size).map_err(|reason| {
+            let shape = node.op.output_shape(&inputs).map_err(|reason| {
                 Error::Usage(format!("an input of {input} does not fit {}: {reason}", describe(value, node)))
             })?;
             shapes.push(shape);
         }
         if self.output.0 >= shapes.len() { Err(foreign("the graph's output")) } else { Ok(shapes) }
+    }
+}
+
+impl Op {
+    /// The shape of its output for inputs of these shapes, or why they do not fit it.
+    pub(crate) fn output_shape(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        output_shape(self, inputs).and_then(of_reasonable_size)
     }
 }
 

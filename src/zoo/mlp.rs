@@ -96,7 +96,7 @@ fn chains(layers: &[(String, Linear)]) -> bool {
 }
 
 /// The image that flattens to so many features: square and grey, square and coloured, or a bare vector.
-pub(super) fn image_of(features: usize) -> Shape {
+pub(crate) fn image_of(features: usize) -> Shape {
     for channels in [1, 3] {
         let side = (features / channels).isqrt();
         if channels * side * side == features {

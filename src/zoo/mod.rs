@@ -17,6 +17,7 @@ pub use lenet5::LeNet5;
 pub use megvii_shufflenet_v2::MegviiShuffleNetV2;
 pub use mindspore_resnet::MindSporeResNet;
 pub use mlp::Mlp;
+pub(crate) use mlp::image_of;
 pub use mobilenet_v2::MobileNetV2;
 pub use mobilenet_v3::MobileNetV3;
 pub use resnet::{Block, ResNet};

@@ -2,7 +2,7 @@
 
 use crate::build::{bytes, number, open_bytes, open_bytes_with, varint};
 use crate::{assert_refused, bend, small, survive};
-use pretrained::{DType, Error, Format, Limits, StateDict};
+use pretrained::{DType, Error, Format, Limits, StateDict, import};
 use proptest::prelude::*;
 
 /// An ONNX tensor `w` of this shape and type, and what else it says.
@@ -122,13 +122,211 @@ fn assert_over_limit(bytes: &[u8], limits: &Limits, part: &str) {
     }
 }
 
+// graphs to import
+
+/// A file with an input `x` of 3x8x8, the output `y`, these nodes and a tensor.
+fn model(nodes: &[Vec<u8>], tensor: &[u8], opset: u64) -> Vec<u8> {
+    model_of(&[1, 3, 8, 8], nodes, tensor, opset)
+}
+
+fn model_of(input: &[u64], nodes: &[Vec<u8>], tensor: &[u8], opset: u64) -> Vec<u8> {
+    let shape: Vec<u8> = input.iter().flat_map(|&size| bytes(1, &number(1, size))).collect();
+    let of_type = bytes(2, &bytes(1, &[number(1, 1), bytes(2, &shape)].concat()));
+    let nodes: Vec<u8> = nodes.iter().flat_map(|node| bytes(1, node)).collect();
+    let ends = [bytes(11, &[bytes(1, b"x"), of_type].concat()), bytes(12, &bytes(1, b"y"))].concat();
+    let graph = bytes(7, &[nodes, tensor.to_vec(), ends].concat());
+    [number(1, 8), graph, bytes(8, &number(2, opset))].concat()
+}
+
+fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: &[Vec<u8>]) -> Vec<u8> {
+    let mut node: Vec<u8> = inputs.iter().flat_map(|name| bytes(1, name.as_bytes())).collect();
+    outputs.iter().for_each(|name| node.extend(bytes(2, name.as_bytes())));
+    node.extend([bytes(3, format!("node {op}").as_bytes()), bytes(4, op.as_bytes())].concat());
+    attributes.iter().for_each(|attribute| node.extend(bytes(5, attribute)));
+    node
+}
+
+fn ints(name: &str, values: &[i64]) -> Vec<u8> {
+    let values: Vec<u8> = values.iter().flat_map(|value| number(8, value.cast_unsigned())).collect();
+    [bytes(1, name.as_bytes()), values, number(20, 7)].concat()
+}
+
+fn int(name: &str, value: i64) -> Vec<u8> {
+    [bytes(1, name.as_bytes()), number(3, value.cast_unsigned()), number(20, 2)].concat()
+}
+
+/// A tensor of integers called `name`.
+fn integers(name: &str, values: &[i64]) -> Vec<u8> {
+    let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    bytes(5, &[number(1, values.len() as u64), number(2, 7), bytes(8, name.as_bytes()), bytes(9, &raw)].concat())
+}
+
+/// Why the graph is not imported.
+fn not_imported(file: &[u8]) -> String {
+    let state = open_bytes(file).unwrap_or_else(|error| panic!("{error}"));
+    match import::network(&state) {
+        Ok((network, _)) => panic!("became {network:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn graphs_that_are_no_networks() {
+    let w = integers("w", &[1, 2]);
+    for (nodes, reason) in [
+        (
+            vec![node("Relu", &["z"], &["y"], &[])],
+            "Relu, node `node Relu`: it reads `z`, which no node before it makes",
+        ),
+        (vec![node("Relu", &["y"], &["y"], &[])], "it reads `y`, which no node"),
+        (
+            vec![
+                node("Add", &["b", "x"], &["a"], &[]),
+                node("Relu", &["a"], &["b"], &[]),
+                node("Relu", &["b"], &["y"], &[]),
+            ],
+            "it reads `b`",
+        ),
+        (vec![node("Relu", &["x"], &["q"], &[])], "no node makes its output `y`"),
+        (vec![node("Identity", &["w"], &["y"], &[])], "does not depend on the image"),
+        (vec![node("Relu", &["x"], &["y"], &[])], "its output of 3x8x8 is no list of classes"),
+        (vec![node("Relu", &[], &["y"], &[])], "it reads nothing"),
+        (vec![node("Add", &["x"], &["y"], &[])], "two values"),
+        (vec![node("Concat", &["x", "w"], &["y"], &[int("axis", 1)])], "known beforehand"),
+        (vec![node("Concat", &["x"], &["y"], &[int("axis", -5)])], "no axis -5"),
+        (vec![node("Flatten", &["x"], &["y"], &[int("axis", i64::MIN)])], "no axis"),
+        (vec![node("Flatten", &["x"], &["y"], &[ints("axis", &[1])])], "its attribute axis is no integer"),
+        (vec![node("Transpose", &["x"], &["y"], &[ints("perm", &[0, 0, 1, 2])])], "axis 0 twice"),
+        (vec![node("Transpose", &["x"], &["y"], &[ints("perm", &[0, 1])])], "orders 2 axes of 4"),
+        (vec![node("Unsqueeze", &["x"], &["y"], &[ints("axes", &[0; 100_000])])], "it makes 100004 axes"),
+        (vec![node("Squeeze", &["x"], &["y"], &[ints("axes", &[1])])], "cannot become"),
+        (vec![node("Reshape", &["x", "w"], &["y"], &[])], "cannot become [1, 2]"),
+        (vec![node("Reshape", &["x"], &["y"], &[ints("shape", &[-1, -1])])], "size -1"),
+        (vec![node("Reshape", &["x"], &["y"], &[ints("shape", &[i64::MAX, i64::MAX, -1])])], "overflows"),
+        (vec![node("Reshape", &["x"], &["y"], &[ints("shape", &[0, 0, 0, 0, 0])])], "not there"),
+        (vec![node("Reshape", &["x"], &["y"], &[ints("shape", &[1, 8, 24])])], "cuts through"),
+        (vec![node("Split", &["x"], &["y", "r"], &[int("axis", 1)])], "no list of classes"),
+        (vec![node("Split", &["x"], &["y"], &[int("axis", 1), ints("split", &[i64::MAX, 4])])], "it splits 3"),
+        (vec![node("Slice", &["x"], &["y"], &[ints("starts", &[5]), ints("ends", &[i64::MAX])])], "it takes nothing"),
+        (vec![node("Slice", &["x", "w", "w", "w", "w"], &["y"], &[])], "it takes nothing"),
+        (vec![node("Gather", &["x", "w"], &["y"], &[int("axis", 0)])], "what is not there"),
+        (vec![node("ReduceMean", &["x"], &["y"], &[ints("axes", &[1])])], "not all the pixels'"),
+        (vec![node("Softmax", &["x"], &["y"], &[int("axis", 2)])], "not that of the classes"),
+        (vec![node("MatMul", &["x", "w"], &["y"], &[])], "is no matrix"),
+        (vec![node("Conv", &["x", "w"], &["y"], &[])], "is no kernel"),
+        (vec![node("Conv", &["x"], &["y"], &[])], "it lacks its input 1"),
+        (vec![node("MaxPool", &["x"], &["y"], &[])], "no kernel_shape"),
+        (vec![node("MaxPool", &["x"], &["y"], &[ints("kernel_shape", &[0, 3])])], "kernel_shape is 0"),
+        (vec![node("MaxPool", &["x"], &["y"], &[ints("kernel_shape", &[1 << 40, 3])])], "kernel_shape is"),
+        (vec![node("MaxPool", &["x"], &["y"], &[ints("kernel_shape", &[3])])], "images have 2"),
+        (vec![node("MaxPool", &["x"], &["y"], &[ints("kernel_shape", &[9, 9])])], "fewer than the kernel's"),
+        (
+            vec![node("AveragePool", &["x"], &["y"], &[ints("kernel_shape", &[2, 2]), ints("pads", &[2, 2, 2, 2])])],
+            "with no pixel",
+        ),
+        (
+            vec![node("AveragePool", &["x"], &["y"], &[ints("kernel_shape", &[2, 2]), ints("pads", &[-1, 0, 0, 0])])],
+            "a padding is -1",
+        ),
+        (vec![node("Pad", &["x"], &["y"], &[ints("pads", &[0, 0, 1 << 40, 0, 0, 0, 0, 0])])], "a padding is"),
+        (vec![node("Clip", &["x", "w"], &["y"], &[])], "no single numbers"),
+        (vec![node("Mul", &["x", "w"], &["y"], &[])], "neither one number nor one a channel"),
+        (
+            vec![node("ConstantOfShape", &["w"], &["c"], &[]), node("Add", &["x", "c"], &["y"], &[])],
+            "neither one number",
+        ),
+    ] {
+        let found = not_imported(&model(&nodes, &w, 11));
+        assert!(found.contains(reason), "{found}\nshould contain: {reason}");
+    }
+    for (opset, reason) in [(0, "opset 0"), (6, "opset 6")] {
+        assert!(not_imported(&model(&[node("Relu", &["x"], &["y"], &[])], &w, opset)).contains(reason));
+    }
+    for (input, reason) in [
+        (vec![], "input of shape []"),
+        (vec![1, 3], "no list of classes"),
+        (vec![1, 1 << 30, 8, 8], "too large"),
+        (vec![u64::MAX, 3, 1 << 50, 8], "too large"),
+        (vec![1 << 40, 3, 8, 8], "too large"),
+        (vec![1, 1 << 20, 1 << 20, 1 << 20], "an input of"),
+        (vec![1; 100_000], "no batch of images"),
+    ] {
+        let relu = [node("Relu", &["x"], &["y"], &[])];
+        let found = not_imported(&model_of(&input, &relu, &w, 11));
+        assert!(found.contains(reason), "{} should contain: {reason}", &found[..found.len().min(300)]);
+    }
+}
+
+#[test]
+fn every_node_that_is_not_supported_is_named() {
+    let chain = [
+        node("LeakyRelu", &["x"], &["a"], &[]),
+        node("Relu", &["a"], &["b"], &[]),
+        node("Erf", &["b"], &["c"], &[]),
+        [node("Conv", &["c", "w"], &["d"], &[]), bytes(7, b"com.microsoft")].concat(),
+        node("Flatten", &["d"], &["y"], &[]),
+        node("Sin", &["x"], &["nobody reads it"], &[]),
+    ];
+    let found = not_imported(&model(&chain, &integers("w", &[1]), 17));
+    assert!(found.contains("3 nodes of its graph cannot be imported:"), "{found}");
+    for line in ["LeakyRelu, node `node LeakyRelu`", "Erf, node `node Erf`", "com.microsoft::Conv, node `node Conv`"] {
+        assert!(found.contains(&format!("\n  {line}: this operator is not supported")), "{found}");
+    }
+    let many: Vec<Vec<u8>> = (0..100_000).map(|_| node("Sin", &["x"], &["y"], &[])).collect();
+    let found = not_imported(&model(&many, &integers("w", &[1]), 17));
+    assert!(found.len() < 10_000 && found.ends_with("and 99950 more"), "{}", found.len());
+}
+
+#[test]
+fn small_graphs_make_no_large_things() {
+    // Doubled forty times: constants, channels, and the numbers of a scale for them.
+    let doubled = |first: &str, rest: &[Vec<u8>]| -> Vec<Vec<u8>> {
+        let name = |i: usize| if i == 0 { first.to_owned() } else { format!("d{i}") };
+        let concat =
+            |i| node("Concat", &[&name(i), &name(i)], &[&name(i + 1)], &[int("axis", i64::from(first == "x"))]);
+        (0..40).map(concat).chain(rest.iter().cloned()).collect()
+    };
+    let w = integers("w", &[1 << 20, 1 << 20]);
+    let huge = [node("ConstantOfShape", &["w"], &["c"], &[]), node("Reshape", &["x", "c"], &["y"], &[])];
+    for nodes in [
+        doubled("w", &[node("Reshape", &["x", "d40"], &["y"], &[])]),
+        doubled("x", &[node("Relu", &["d40"], &["y"], &[])]),
+        doubled("x", &[node("GlobalAveragePool", &["d35"], &["m"], &[]), node("Neg", &["m"], &["y"], &[])]),
+        huge.to_vec(),
+    ] {
+        let found = not_imported(&model(&nodes, &w, 11));
+        assert!(found.contains("more bytes of constants") || found.contains("it would give"), "{found}");
+    }
+    // Axes of any length, where another is empty.
+    let empty = bytes(5, &[number(1, 0), number(1, 1 << 40), number(2, 1), bytes(8, b"w"), bytes(9, b"")].concat());
+    for op in [
+        node("Slice", &["w"], &["c"], &[ints("starts", &[-1]), ints("ends", &[0]), ints("axes", &[1])]),
+        node("Concat", &["w", "w"], &["c"], &[int("axis", 1)]),
+        node("Transpose", &["w"], &["c"], &[]),
+    ] {
+        assert!(!not_imported(&model(&[op, node("Add", &["x", "c"], &["y"], &[])], &empty, 11)).is_empty());
+    }
+}
+
 // anything
 
-fn valid_files() -> [Vec<u8>; 2] {
-    let ints = bytes(5, &[number(1, 2), number(2, 7), bytes(8, b"n"), bytes(7, &[1, 2])].concat());
-    let graph = [initializer(&[2, 3], 1, &bytes(9, &FLOATS)), ints].concat();
+fn valid_files() -> [Vec<u8>; 3] {
+    let numbers = bytes(5, &[number(1, 2), number(2, 7), bytes(8, b"n"), bytes(7, &[1, 2])].concat());
+    let graph = [initializer(&[2, 3], 1, &bytes(9, &FLOATS)), numbers].concat();
     let parameter = [number(1, 6), number(2, 1), bytes(7, b"net:main:w"), bytes(9, &FLOATS)].concat();
-    [onnx(&graph), mindir(&parameter)]
+    let nodes = [
+        node("Slice", &["n"], &["two"], &[ints("starts", &[1]), ints("ends", &[2])]),
+        node("Concat", &["two", "n"], &["shape"], &[int("axis", 0)]),
+        node("Mul", &["x", "two"], &["a"], &[]),
+        node("MaxPool", &["a"], &["b"], &[ints("kernel_shape", &[3, 3]), ints("strides", &[2, 2])]),
+        node("Transpose", &["b"], &["c"], &[ints("perm", &[0, 2, 3, 1])]),
+        node("ReduceMean", &["c"], &["d"], &[ints("axes", &[1, 2]), int("keepdims", 0)]),
+        node("MatMul", &["d", "w"], &["y"], &[]),
+    ];
+    let tensors = [initializer(&[3, 2], 1, &bytes(9, &FLOATS)), integers("n", &[1, 2])].concat();
+    let network = model(&nodes, &tensors, 13);
+    assert!(import::network(&open_bytes(&network).unwrap()).is_ok());
+    [onnx(&graph), mindir(&parameter), network]
 }
 
 #[test]
@@ -148,7 +346,7 @@ proptest! {
 
     #[test]
     fn mutated_files_never_panic(
-        which in 0..2usize,
+        which in 0..3usize,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
         cut in prop::option::of(any::<prop::sample::Index>()),
     ) {

@@ -37,6 +37,7 @@ fn survive(opened: Result<StateDict>) {
         assert_eq!(tensor.to_f32_vec().len(), tensor.element_count());
     }
     let _ = pretrained::zoo::detect(&dict);
+    let _ = pretrained::import::network(&dict);
     let _ = format!("{dict:?}");
 }
 

@@ -4,7 +4,7 @@ use crate::Outcome;
 use crate::numbers::{Statistics, statistics};
 use crate::rename::Renames;
 use clap::Args;
-use pretrained::{Result, StateDict, Tensor, zoo};
+use pretrained::{Result, StateDict, Tensor, import, zoo};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -68,7 +68,11 @@ impl Inspect {
 
     fn contents(&self) -> Result<Contents> {
         let state = self.renames.apply(StateDict::open(&self.file)?)?;
-        let (network, network_error) = match zoo::detect(&state) {
+        let network = match import::has_graph(&state) {
+            true => import::network(&state).map(|(network, _)| network),
+            false => zoo::detect(&state),
+        };
+        let (network, network_error) = match network {
             Ok(network) => (Some(Network { name: network.name, input: network.input.to_string() }), None),
             Err(error) => (None, Some(error.to_string())),
         };

@@ -1,0 +1,311 @@
+//! The operators of an ONNX file as inert data: what the file says, with nothing made of it.
+//!
+//! Format: `GraphProto`, `NodeProto` and `AttributeProto` of onnx.proto3 of onnx/onnx.
+
+use super::graph_file::{ONNX, described};
+use super::protobuf::{Field, Fields, varint};
+use super::source::{Source, short};
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+use bytes::Bytes;
+use indexmap::{IndexMap, IndexSet};
+
+/// The place of a value in [`OnnxGraph::names`].
+pub(crate) type ValueId = usize;
+
+/// A graph of operators. Values are numbered, because most of a file's text is their names.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OnnxGraph {
+    /// The version of ONNX's own operators; 0 where the file does not say.
+    pub opset: u64,
+    /// In the order in which they run.
+    pub nodes: Vec<OnnxNode>,
+    /// What the graph takes; older files list the initializers too.
+    pub inputs: Vec<OnnxInput>,
+    /// What the graph gives.
+    pub outputs: Vec<ValueId>,
+    /// The names of the initializers in the state dict, which follow when it is renamed.
+    pub tensors: IndexMap<ValueId, String>,
+    names: IndexSet<String>,
+}
+
+/// An input of the graph.
+#[derive(Debug, Clone)]
+pub(crate) struct OnnxInput {
+    pub value: ValueId,
+    /// `None` for a dimension that is free; no shape at all where the file gives none.
+    pub shape: Option<Vec<Option<usize>>>,
+}
+
+/// An operator applied to values.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OnnxNode {
+    pub name: String,
+    pub op: String,
+    /// Whose operator it is; empty for ONNX's own.
+    pub domain: String,
+    /// `None` for an optional input that is left out.
+    pub inputs: Vec<Option<ValueId>>,
+    /// Likewise.
+    pub outputs: Vec<Option<ValueId>>,
+    pub attributes: Vec<(String, OnnxAttribute)>,
+}
+
+/// The value of an attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum OnnxAttribute {
+    Int(i64),
+    Float(f32),
+    Text(String),
+    Ints(Vec<i64>),
+    Floats(Vec<f32>),
+    Tensor(Tensor),
+    /// A subgraph, or a tensor of a kind that is not read.
+    Other,
+}
+
+impl OnnxGraph {
+    /// What the file calls a value.
+    pub fn name(&self, value: ValueId) -> &str {
+        self.names.get_index(value).map_or("", String::as_str)
+    }
+
+    /// How many values there are.
+    pub fn value_count(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether any node holds a tensor, as exporters have it that write weights as constants.
+    pub(super) fn holds_tensors(&self) -> bool {
+        self.nodes.iter().flat_map(|node| &node.attributes).any(|(_, value)| matches!(value, OnnxAttribute::Tensor(_)))
+    }
+
+    /// Gives the initializers the names that they have after renaming.
+    pub(super) fn rename(&mut self, mut rename: impl FnMut(&str) -> String) {
+        self.tensors.values_mut().for_each(|name| *name = rename(name));
+    }
+
+    /// Links the value of a tensor's name to the tensor.
+    pub(super) fn link(&mut self, source: &Source, name: &str) -> Result<()> {
+        let value = self.value(source, name)?;
+        self.tensors.insert(value, name.to_owned());
+        Ok(())
+    }
+
+    /// The number of the value called `name`.
+    fn value(&mut self, source: &Source, name: &str) -> Result<ValueId> {
+        if let Some(value) = self.names.get_index_of(name) {
+            return Ok(value);
+        }
+        keep(source, 128 + name.len())?;
+        Ok(self.names.insert_full(name.to_owned()).0)
+    }
+
+    /// The number of the value that a node names, where it names one.
+    fn optional(&mut self, source: &Source, field: &Field) -> Result<Option<ValueId>> {
+        match field.text().ok_or_else(|| unsound(source, "a value whose name is no text"))? {
+            "" => Ok(None),
+            name => self.value(source, name).map(Some),
+        }
+    }
+
+    /// Reads one field of `GraphProto`; those that say nothing of operators are passed over.
+    pub(super) fn read(&mut self, source: &Source, tag: u32, field: &Field) -> Result<()> {
+        const NODE: u32 = 1;
+        const INPUT: u32 = 11;
+        const OUTPUT: u32 = 12;
+        let (NODE | INPUT | OUTPUT, Field::Bytes(message)) = (tag, field) else { return Ok(()) };
+        match tag {
+            NODE => {
+                keep(source, 256)?;
+                let node = self.node(source, message)?;
+                self.nodes.push(node);
+            }
+            tag => {
+                keep(source, 64)?;
+                let (name, shape) = value_info(source, message)?;
+                let value = self.value(source, &name)?;
+                match tag {
+                    INPUT => self.inputs.push(OnnxInput { value, shape }),
+                    _ => self.outputs.push(value),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, source: &Source, message: &Bytes) -> Result<OnnxNode> {
+        let mut node = OnnxNode::default();
+        for field in Fields::of(message) {
+            match field.map_err(|what| unsound(source, what))? {
+                (1, name) => {
+                    keep(source, 16)?;
+                    node.inputs.push(self.optional(source, &name)?);
+                }
+                (2, name) => {
+                    keep(source, 16)?;
+                    node.outputs.push(self.optional(source, &name)?);
+                }
+                (3, name) => node.name = text(source, &name)?,
+                (4, op) => node.op = text(source, &op)?,
+                (5, Field::Bytes(attribute)) => {
+                    keep(source, 128)?;
+                    node.attributes.push(self::attribute(source, &attribute)?);
+                }
+                (7, domain) => node.domain = text(source, &domain)?,
+                _ => {}
+            }
+        }
+        Ok(node)
+    }
+}
+
+/// The version of ONNX's own operators, where `message`, an `OperatorSetIdProto`, is about them.
+pub(super) fn opset(source: &Source, message: &Bytes) -> Result<Option<u64>> {
+    let (mut own, mut version) = (true, 0);
+    for field in Fields::of(message) {
+        match field.map_err(|what| unsound(source, what))? {
+            (1, domain) => own = matches!(domain.text(), Some("" | "ai.onnx")),
+            (2, Field::Number(number)) => version = number,
+            _ => {}
+        }
+    }
+    Ok(own.then_some(version))
+}
+
+/// Name and shape of `message`, a `ValueInfoProto`.
+fn value_info(source: &Source, message: &Bytes) -> Result<(String, Option<Vec<Option<usize>>>)> {
+    let (mut name, mut shape) = (String::new(), None);
+    for field in Fields::of(message) {
+        match field.map_err(|what| unsound(source, what))? {
+            (1, field) => name = text(source, &field)?,
+            (2, Field::Bytes(of_type)) => {
+                // The type's tensor_type, and its shape.
+                let tensor = message_in(source, &of_type, 1)?;
+                let dimensions = tensor.map_or(Ok(None), |tensor| message_in(source, &tensor, 2))?;
+                shape = dimensions.map(|message| self::shape(source, &message)).transpose()?;
+            }
+            _ => {}
+        }
+    }
+    Ok((name, shape))
+}
+
+/// The last message under `tag` in `message`.
+fn message_in(source: &Source, message: &Bytes, tag: u32) -> Result<Option<Bytes>> {
+    let mut found = None;
+    for field in Fields::of(message) {
+        if let (t, Field::Bytes(bytes)) = field.map_err(|what| unsound(source, what))?
+            && t == tag
+        {
+            found = Some(bytes);
+        }
+    }
+    Ok(found)
+}
+
+/// The dimensions of `message`, a `TensorShapeProto`.
+fn shape(source: &Source, message: &Bytes) -> Result<Vec<Option<usize>>> {
+    let mut shape = Vec::new();
+    for field in Fields::of(message) {
+        if let (1, Field::Bytes(dimension)) = field.map_err(|what| unsound(source, what))? {
+            keep(source, 16)?;
+            let mut size = None;
+            for field in Fields::of(&dimension) {
+                if let (1, Field::Number(number)) = field.map_err(|what| unsound(source, what))? {
+                    // Zero and less are ways to say that it is free.
+                    size = usize::try_from(number.cast_signed()).ok().filter(|&size| size > 0);
+                }
+            }
+            shape.push(size);
+        }
+    }
+    Ok(shape)
+}
+
+fn attribute(source: &Source, message: &Bytes) -> Result<(String, OnnxAttribute)> {
+    let mut name = String::new();
+    let mut value = OnnxAttribute::Other;
+    for field in Fields::of(message) {
+        match field.map_err(|what| unsound(source, what))? {
+            (1, field) => name = text(source, &field)?,
+            (2, Field::Fixed32(bytes)) => value = OnnxAttribute::Float(f32::from_le_bytes(bytes)),
+            (3, Field::Number(number)) => value = OnnxAttribute::Int(number.cast_signed()),
+            (4, field) => {
+                value =
+                    field.text().map_or(Ok(OnnxAttribute::Other), |_| text(source, &field).map(OnnxAttribute::Text))?
+            }
+            (5, Field::Bytes(tensor)) => {
+                value = match described(source, &ONNX, &tensor, None) {
+                    Ok((_, tensor)) => OnnxAttribute::Tensor(tensor),
+                    Err(Error::Checkpoint { .. }) => OnnxAttribute::Other,
+                    Err(error) => return Err(error),
+                }
+            }
+            (7, field) => floats(source, &field, &mut value)?,
+            (8, field) => ints(source, &field, &mut value)?,
+            _ => {}
+        }
+    }
+    Ok((name, value))
+}
+
+/// Appends to a list of floats, which may come one by one or packed.
+fn floats(source: &Source, field: &Field, value: &mut OnnxAttribute) -> Result<()> {
+    if !matches!(value, OnnxAttribute::Floats(_)) {
+        *value = OnnxAttribute::Floats(Vec::new());
+    }
+    let OnnxAttribute::Floats(list) = value else { return Ok(()) };
+    match field {
+        Field::Fixed32(bytes) => {
+            keep(source, 8)?;
+            list.push(f32::from_le_bytes(*bytes));
+        }
+        Field::Bytes(packed) => {
+            keep(source, 2 * packed.len())?;
+            list.extend(packed.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)));
+        }
+        _ => return Err(unsound(source, "a list of floats that holds something else")),
+    }
+    Ok(())
+}
+
+/// Likewise of integers.
+fn ints(source: &Source, field: &Field, value: &mut OnnxAttribute) -> Result<()> {
+    if !matches!(value, OnnxAttribute::Ints(_)) {
+        *value = OnnxAttribute::Ints(Vec::new());
+    }
+    let OnnxAttribute::Ints(list) = value else { return Ok(()) };
+    match field {
+        Field::Number(number) => {
+            keep(source, 16)?;
+            list.push(number.cast_signed());
+        }
+        Field::Bytes(packed) => {
+            keep(source, 16 * packed.len())?;
+            let mut rest = &packed[..];
+            while !rest.is_empty() {
+                let (number, len) = varint(rest).map_err(|what| unsound(source, what))?;
+                list.push(number.cast_signed());
+                rest = rest.get(len..).unwrap_or_default();
+            }
+        }
+        _ => return Err(unsound(source, "a list of integers that holds something else")),
+    }
+    Ok(())
+}
+
+fn text(source: &Source, field: &Field) -> Result<String> {
+    let text = field.text().ok_or_else(|| unsound(source, "a name in its graph that is no text"))?;
+    keep(source, text.len())?;
+    Ok(text.to_owned())
+}
+
+/// Asks for the memory that a part of the graph takes.
+fn keep(source: &Source, bytes: usize) -> Result<()> {
+    source.expand(|| "its graph of operators".into(), bytes as u64)
+}
+
+fn unsound(source: &Source, what: &str) -> Error {
+    source.fault(format!("is no sound ONNX model: it has {}", short(what)))
+}

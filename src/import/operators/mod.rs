@@ -1,0 +1,89 @@
+//! What each of ONNX's operators becomes: <https://onnx.ai/onnx/operators/>, as opset 7 and later have them.
+
+mod arithmetic;
+mod known;
+mod layers;
+mod moves;
+mod windows;
+
+use super::call::Call;
+pub use arithmetic::within;
+
+use super::trace::{Trace, Traced};
+use crate::checkpoint::OnnxNode;
+
+/// What a node makes, or why it cannot be imported.
+type Made = Result<Vec<Traced>, String>;
+
+type Operator = fn(&mut Trace, &Call) -> Made;
+
+/// Every operator that is supported.
+const OPERATORS: [(&str, Operator); 44] = [
+    ("Add", arithmetic::add),
+    ("AveragePool", windows::average_pool),
+    ("BatchNormalization", layers::batch_normalization),
+    ("Cast", moves::cast),
+    ("Clip", arithmetic::clip),
+    ("Concat", moves::concat),
+    ("Constant", known::constant),
+    ("ConstantOfShape", known::constant_of_shape),
+    ("Conv", windows::conv),
+    ("Div", arithmetic::div),
+    ("Dropout", moves::identity),
+    ("Equal", known::equal),
+    ("Expand", known::expand),
+    ("Flatten", moves::flatten),
+    ("Gather", moves::gather),
+    ("Gemm", layers::gemm),
+    ("GlobalAveragePool", windows::global_average_pool),
+    ("GlobalMaxPool", windows::global_max_pool),
+    ("HardSigmoid", arithmetic::hard_sigmoid),
+    ("HardSwish", arithmetic::hard_swish),
+    ("Identity", moves::identity),
+    ("LogSoftmax", layers::log_softmax),
+    ("MatMul", layers::mat_mul),
+    ("Max", arithmetic::max),
+    ("MaxPool", windows::max_pool),
+    ("Min", arithmetic::min),
+    ("Mul", arithmetic::mul),
+    ("Neg", arithmetic::neg),
+    ("Pad", windows::pad),
+    ("ReduceMax", windows::reduce_max),
+    ("ReduceMean", windows::reduce_mean),
+    ("Relu", arithmetic::relu),
+    ("Reshape", moves::reshape),
+    ("Shape", known::shape),
+    ("Sigmoid", arithmetic::sigmoid),
+    ("Size", known::size),
+    ("Slice", moves::slice),
+    ("Softmax", layers::softmax),
+    ("Split", moves::split),
+    ("Squeeze", moves::squeeze),
+    ("Sub", arithmetic::sub),
+    ("Transpose", moves::transpose),
+    ("Unsqueeze", moves::unsqueeze),
+    ("Where", known::where_),
+];
+
+fn find(node: &OnnxNode) -> Option<Operator> {
+    let own = matches!(node.domain.as_str(), "" | "ai.onnx");
+    OPERATORS.iter().find(|(name, _)| own && *name == node.op).map(|(_, operator)| *operator)
+}
+
+/// Whether the node's operator is supported at all.
+pub fn known(node: &OnnxNode) -> bool {
+    find(node).is_some()
+}
+
+/// Traces one node.
+pub fn apply(trace: &mut Trace, call: &Call) -> Made {
+    match find(call.node) {
+        Some(operator) => operator(trace, call),
+        None => Err("this operator is not supported".into()),
+    }
+}
+
+/// A node's only output.
+fn one(traced: Traced) -> Made {
+    Ok(vec![traced])
+}

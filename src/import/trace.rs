@@ -1,0 +1,189 @@
+//! Follows the nodes in their order: what is known beforehand is computed at once, what only moves numbers about
+//! becomes a layout, and what computes on images becomes a step.
+
+use super::call::Call;
+use super::constant::{Constant, Memory};
+use super::layout::{Layout, Side, Way};
+use super::operators;
+use super::steps::{Kind, Source, Steps};
+use crate::checkpoint::{OnnxGraph, OnnxNode, StateDict, ValueId};
+use crate::graph::{Op, Shape};
+
+/// What stands behind a value of the file.
+#[derive(Debug, Clone)]
+pub enum Traced {
+    /// Numbers that are known beforehand.
+    Constant(Constant),
+    /// What is computed from the image.
+    View(View),
+    /// Nobody knows, since a node before it was refused.
+    Unknown,
+}
+
+/// A step's output as an ONNX tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    pub source: Source,
+    pub layout: Layout,
+}
+
+/// What the nodes are traced with.
+pub struct Trace {
+    pub steps: Steps,
+    /// Images in the file's batch; 1 where it is free, since every image is computed by itself.
+    pub batch: usize,
+    pub memory: Memory,
+}
+
+impl Trace {
+    /// The shape of what a view looks at.
+    pub fn shape(&self, view: &View) -> Shape {
+        self.steps.shapes[view.source]
+    }
+
+    /// A step whose output is an image with channels first.
+    pub fn image(&mut self, kind: Kind, input: Source, name: &str) -> Result<Traced, String> {
+        let source = self.steps.push(kind, &[input], name)?;
+        Ok(Traced::View(View { source, layout: Layout::image(self.batch, self.steps.shapes[source]) }))
+    }
+
+    /// A step whose output has the layout of its first input.
+    pub fn alike(&mut self, kind: Kind, inputs: &[Source], layout: &Layout, name: &str) -> Result<View, String> {
+        Ok(View { source: self.steps.push(kind, inputs, name)?, layout: layout.clone() })
+    }
+
+    /// The same tensor with a whole side on every axis.
+    pub fn straight(&mut self, view: &View, name: &str) -> Result<View, String> {
+        match view.layout.way(self.shape(view)) {
+            Some(Way::Straight) => Ok(view.clone()),
+            Some(Way::Shuffle(groups, layout)) => {
+                let shuffled = self.alike(Kind::Plain(Op::ChannelShuffle { groups }), &[view.source], &layout, name)?;
+                self.straight(&shuffled, name)
+            }
+            Some(Way::Flatten(layout)) => self.alike(Kind::Plain(Op::Flatten), &[view.source], &layout, name),
+            None => Err(format!(
+                "it reads a tensor of shape {:?}, in which the channels and pixels of an image are mixed",
+                view.layout.dimensions()
+            )),
+        }
+    }
+
+    /// The same tensor as an image with channels first.
+    pub fn channels_first(&mut self, view: &View, name: &str) -> Result<View, String> {
+        let view = self.straight(view, name)?;
+        let sides = [Side::Batch, Side::Channels, Side::Rows, Side::Columns];
+        let holds = |(axis, side): (&[_], Side)| axis.iter().all(|part: &super::layout::Part| part.side == side);
+        if view.layout.rank() != 4 || !view.layout.axes().zip(sides).all(holds) {
+            return Err(format!(
+                "it should read images with channels first, and reads a tensor of shape {:?} that is none",
+                view.layout.dimensions()
+            ));
+        }
+        Ok(view)
+    }
+}
+
+/// Nodes that cannot be imported; as many as a reader reads are kept.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    lines: Vec<String>,
+    count: usize,
+}
+
+impl Refusals {
+    const MOST: usize = 50;
+
+    fn add(&mut self, node: &OnnxNode, name: &str, reason: &str) {
+        self.count += 1;
+        if self.lines.len() < Self::MOST {
+            let domain = if node.domain.is_empty() { String::new() } else { format!("{}::", short(&node.domain)) };
+            let op = if node.op.is_empty() { "a node without an operator" } else { &short(&node.op) };
+            self.lines.push(format!("\n  {domain}{op}, node `{}`: {reason}", short(name)));
+        }
+    }
+
+    /// All of them, or nothing where there is none.
+    pub fn report(&self) -> Option<String> {
+        let more = match self.count - self.lines.len() {
+            0 => String::new(),
+            more => format!("\n  and {more} more"),
+        };
+        (self.count > 0).then(|| {
+            let nodes = if self.count == 1 { "1 node".into() } else { format!("{} nodes", self.count) };
+            format!("{nodes} of its graph cannot be imported:{}{more}", self.lines.concat())
+        })
+    }
+}
+
+/// Text of the file as a message may quote it.
+pub fn short(text: &str) -> String {
+    text.chars().take(120).collect()
+}
+
+/// Traces every node that `output` depends on, with the graph's input as `input`, and returns what `output` is.
+pub fn trace(
+    graph: &OnnxGraph,
+    state: &StateDict,
+    trace: &mut Trace,
+    input: (ValueId, View),
+    output: ValueId,
+) -> Result<View, String> {
+    let mut values: Vec<Option<Traced>> = vec![None; graph.value_count()];
+    for (&value, name) in &graph.tensors {
+        values[value] = state.get(name).map(|tensor| Traced::Constant(Constant::new(name, tensor.clone())));
+    }
+    values[input.0] = Some(Traced::View(input.1));
+    let mut refusals = Refusals::default();
+    for node in needed(graph, output) {
+        let first = node.outputs.iter().flatten().next().map_or("", |&value| graph.name(value));
+        let name = if node.name.is_empty() { first } else { &node.name };
+        let mut refuse = |reason: &str| refusals.add(node, name, reason);
+        let mut outputs = Vec::new();
+        if !operators::known(node) {
+            refuse("this operator is not supported");
+        } else if let Some(&absent) = node.inputs.iter().flatten().find(|&&value| values[value].is_none()) {
+            let what = "which no node before it makes and the file has no values for";
+            refuse(&format!("it reads `{}`, {what}", short(graph.name(absent))));
+        } else {
+            let inputs: Vec<Option<Traced>> =
+                node.inputs.iter().map(|input| input.and_then(|value| values[value].clone())).collect();
+            if !inputs.iter().flatten().any(|input| matches!(input, Traced::Unknown)) {
+                let call = Call { node, name: name.to_owned(), made: first.to_owned(), opset: graph.opset, inputs };
+                match operators::apply(trace, &call) {
+                    Ok(made) => outputs = made,
+                    Err(reason) => refuse(&reason),
+                }
+            }
+        }
+        let mut outputs = outputs.into_iter();
+        for made in &node.outputs {
+            let traced = outputs.next().unwrap_or(Traced::Unknown);
+            if let Some(value) = *made {
+                values[value] = Some(traced);
+            }
+        }
+    }
+    if let Some(report) = refusals.report() {
+        return Err(report);
+    }
+    match &values[output] {
+        Some(Traced::View(view)) => Ok(view.clone()),
+        Some(Traced::Constant(_)) => Err("its output does not depend on the image".into()),
+        Some(Traced::Unknown) | None => Err(format!("no node makes its output `{}`", short(graph.name(output)))),
+    }
+}
+
+/// The nodes that `output` depends on, in the file's order.
+fn needed(graph: &OnnxGraph, output: ValueId) -> Vec<&OnnxNode> {
+    let mut wanted = vec![false; graph.value_count()];
+    wanted[output] = true;
+    let mut nodes = Vec::new();
+    for node in graph.nodes.iter().rev() {
+        if node.outputs.iter().flatten().any(|&value| wanted[value]) {
+            node.inputs.iter().flatten().for_each(|&value| wanted[value] = true);
+            nodes.push(node);
+        }
+    }
+    nodes.reverse();
+    nodes
+}
