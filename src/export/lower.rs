@@ -4,19 +4,15 @@
 //! or the other; so each value gets the rank that its operator gives it, and is reshaped where another is needed.
 
 use super::lowered::{Array, Edge, Kind, Lowered, Step};
-use super::pools;
 use crate::bind::Weights;
-use crate::checkpoint::Limits;
 use crate::compile;
 use crate::error::{Error, Result};
-use crate::graph::{
-    Activation, AvgPool2d, Conv2d, Graph, MaxPool2d, Node, Op, Padding, ParameterId, Shape, Value, Window,
-};
+use crate::graph::{Activation, Conv2d, Graph, Node, Op, ParameterId, Shape, Value};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-/// Takes `graph` apart, as far as its output needs it, for images of shape `input`. Where `folding`, batch normalisation goes into the convolution that
-/// it alone reads; where pools cannot pad by themselves, padding becomes a step of its own.
+/// Takes `graph` apart, as far as its output needs it, for images of shape `input`. Where `folding`, batch normalisation
+/// goes into the convolution that it alone reads; where pools cannot pad by themselves, padding becomes a step of its own.
 pub(super) fn lower<'m>(
     graph: &'m Graph,
     weights: &'m Weights,
@@ -91,12 +87,12 @@ fn parameters_of(op: &Op) -> Vec<ParameterId> {
     }
 }
 
-struct Lowering<'m> {
+pub(super) struct Lowering<'m> {
     graph: &'m Graph,
     weights: &'m Weights,
     /// Of the graph's values.
     shapes: Vec<Shape>,
-    padded_pools: bool,
+    pub padded_pools: bool,
     lowered: Lowered<'m>,
     /// The edge of each parameter.
     parameters: Vec<Edge>,
@@ -255,70 +251,7 @@ impl<'m> Lowering<'m> {
         self.alike(name, kind, x)
     }
 
-    fn max_pool(&mut self, pool: &MaxPool2d, x: Edge, from: Shape, to: Shape) -> Edge {
-        let mut x = self.image(x);
-        let mut window = pools::without_ceiling(&pool.window, from, to);
-        if !self.padded_pools && window.padding != Padding::default() {
-            // Loses against every pixel.
-            (x, window) = self.pad(x, window, from, f32::NEG_INFINITY);
-        }
-        self.image_step("", Kind::MaxPool(window), vec![x], to)
-    }
-
-    /// An average pool where the format has it, and otherwise a depthwise convolution; where windows at the rim have
-    /// fewer pixels, that is followed by a product.
-    fn average_pool(&mut self, pool: &AvgPool2d, x: Edge, from: Shape, to: Shape) -> Result<Edge> {
-        let x = self.image(x);
-        let window = pools::without_ceiling(&pool.window, from, to);
-        if window.dilation == [1; 2] && (self.padded_pools || window.padding == Padding::default()) {
-            let mut count_include_pad = pool.count_include_pad;
-            let (mut x, mut window) = (x, window);
-            if count_include_pad && window != pool.window {
-                // Zeros count, what juts out of them does not; so they become pixels.
-                (x, window) = self.pad_apart(x, &pool.window, window, from);
-                count_include_pad = false;
-            }
-            return Ok(self.image_step("", Kind::AvgPool { window, count_include_pad }, vec![x], to));
-        }
-        let [height, width] = window.kernel;
-        let limit = Limits::default().expanded_bytes;
-        let numbers = [from.channels.saturating_mul(height).saturating_mul(width), to.pixels()];
-        if numbers.iter().any(|&numbers| numbers as u64 > limit / 4) {
-            return Err(Error::Usage(format!(
-                "an average over {height}x{width} pixels of {from} is too large to export"
-            )));
-        }
-        let taps = vec![1.0 / window.taps() as f32; numbers[0]];
-        let kernel = self.constant("average", &[from.channels, 1, height, width], taps);
-        let x = self.image_step("", Kind::Conv { window, groups: from.channels }, vec![x, kernel], to);
-        Ok(match pools::taps_per_number(pool, from, to) {
-            Some(factors) => {
-                let factors = self.constant("rim", &[1, 1, to.height, to.width], factors);
-                self.binary(Kind::Mul, x, factors)
-            }
-            None => x,
-        })
-    }
-
-    /// `x` surrounded by `value` as `window` has it, and the window without padding.
-    fn pad(&mut self, x: Edge, window: Window, from: Shape, value: f32) -> (Edge, Window) {
-        let padding = window.padding;
-        let Padding { top, left, bottom, right } = padding;
-        let to = Shape { height: top + from.height + bottom, width: left + from.width + right, ..from };
-        let x = self.image_step("", Kind::Pad { padding, value }, vec![x], to);
-        (x, Window { padding: Padding::default(), ..window })
-    }
-
-    /// `x` surrounded by the zeros of `inner`, and `outer` with the padding that it has beyond these.
-    fn pad_apart(&mut self, x: Edge, inner: &Window, outer: Window, from: Shape) -> (Edge, Window) {
-        let Padding { bottom, right, .. } = inner.padding;
-        let beyond =
-            Padding { top: 0, left: 0, bottom: outer.padding.bottom - bottom, right: outer.padding.right - right };
-        let x = if inner.padding == Padding::default() { x } else { self.pad(x, *inner, from, 0.0).0 };
-        (x, Window { padding: beyond, ..outer })
-    }
-
-    fn binary(&mut self, kind: Kind, a: Edge, b: Edge) -> Edge {
+    pub fn binary(&mut self, kind: Kind, a: Edge, b: Edge) -> Edge {
         // A constant is broadcast as it is.
         let constant = self.lowered.constants.iter().any(|array| array.edge == b);
         let b = match (constant, self.is_image(a)) {
@@ -355,7 +288,7 @@ impl<'m> Lowering<'m> {
     }
 
     /// `edge` with an axis each for channels, rows and columns.
-    fn image(&mut self, edge: Edge) -> Edge {
+    pub fn image(&mut self, edge: Edge) -> Edge {
         match *self.lowered.dims(edge) {
             [features] => self.step("", Kind::Reshape, vec![edge], &[features, 1, 1]),
             _ => edge,
@@ -383,7 +316,7 @@ impl<'m> Lowering<'m> {
         self.step(name, kind, vec![x], &dims)
     }
 
-    fn image_step(&mut self, name: &str, kind: Kind, inputs: Vec<Edge>, to: Shape) -> Edge {
+    pub fn image_step(&mut self, name: &str, kind: Kind, inputs: Vec<Edge>, to: Shape) -> Edge {
         self.step(name, kind, inputs, &[to.channels, to.height, to.width])
     }
 
@@ -407,7 +340,7 @@ impl<'m> Lowering<'m> {
         }
     }
 
-    fn constant(&mut self, name: &str, dims: &[usize], values: Vec<f32>) -> Edge {
+    pub fn constant(&mut self, name: &str, dims: &[usize], values: Vec<f32>) -> Edge {
         let edge = self.lowered.edge(name, dims);
         self.lowered.constants.push(Array { edge, values: Cow::Owned(values) });
         edge
