@@ -10,8 +10,10 @@ use indexmap::IndexMap;
 use pretrained::graph::{
     Activation, AvgPool2d, BatchNorm2d, Builder, Conv2d, Linear, MaxPool2d, Padding, Shape, Value, Window,
 };
+use pretrained::vision::softmax;
 use pretrained::zoo::Network;
 use pretrained::{Error, ExportFormat, ExportOptions, Model, SaveOptions, StateDict, Strictness, Tensor, reference};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// Numbers between -1 and 1 from a linear congruential generator.
@@ -47,11 +49,23 @@ fn model(name: &str, g: Builder, output: Value, input: Shape) -> Model {
     Model::from_weights(Network { name: name.into(), graph, input, preset: None }, values).unwrap()
 }
 
+struct Case {
+    model: Model,
+    /// The same with its output in a row, as import has it.
+    in_a_row: Model,
+}
+
 /// A network whose graph `build` makes of its input.
-fn case(name: &str, input: Shape, build: impl FnOnce(&mut Builder, Value) -> Value) -> Model {
-    let mut g = Builder::new();
-    let output = build(&mut g, Value::INPUT);
-    model(name, g, output, input)
+fn case(name: &str, input: Shape, build: impl Fn(&mut Builder, Value) -> Value) -> Case {
+    let make = |in_a_row: bool| {
+        let mut g = Builder::new();
+        let mut output = build(&mut g, Value::INPUT);
+        if in_a_row {
+            output = g.flatten(output);
+        }
+        model(name, g, output, input)
+    };
+    Case { model: make(false), in_a_row: make(true) }
 }
 
 const IMAGE: Shape = Shape::new(6, 11, 9);
@@ -60,7 +74,7 @@ fn uneven(kernel: [usize; 2], stride: [usize; 2], dilation: [usize; 2]) -> Windo
     Window { kernel, stride, dilation, padding: Padding { top: 1, left: 0, bottom: 2, right: 1 } }
 }
 
-fn convolutions() -> Vec<Model> {
+fn convolutions() -> Vec<Case> {
     [
         ("conv_dense", Conv2d::new(6, 8, 3).stride(2).padding(1)),
         ("conv_pointwise", Conv2d::new(6, 5, 1).no_bias()),
@@ -80,7 +94,7 @@ fn convolutions() -> Vec<Model> {
     .collect()
 }
 
-fn activations() -> Vec<Model> {
+fn activations() -> Vec<Case> {
     [
         ("relu", Activation::Relu),
         ("relu6", Activation::RELU6),
@@ -110,7 +124,7 @@ fn activations() -> Vec<Model> {
     .collect()
 }
 
-fn pools() -> Vec<Model> {
+fn pools() -> Vec<Case> {
     let square = |kernel, stride, padding| MaxPool2d::new(kernel).stride(stride).padding(padding).window;
     let windows = [
         ("plain", square(2, 2, 0)),
@@ -124,12 +138,16 @@ fn pools() -> Vec<Model> {
         for (name, window) in windows {
             let name = format!("{name}{}", if ceil_mode { "_ceil" } else { "" });
             models.push(case(&format!("max_pool_{name}"), IMAGE, |g, x| {
+                let x = g.conv2d("conv", x, Conv2d::depthwise(6, 1));
                 g.max_pool2d(x, MaxPool2d { window, ceil_mode })
             }));
             for count_include_pad in [false, true] {
                 let name = format!("average_pool_{name}{}", if count_include_pad { "_counting_pad" } else { "" });
                 let pool = AvgPool2d { window, ceil_mode, count_include_pad };
-                models.push(case(&name, IMAGE, |g, x| g.avg_pool2d(x, pool)));
+                models.push(case(&name, IMAGE, |g, x| {
+                    let x = g.conv2d("conv", x, Conv2d::depthwise(6, 1));
+                    g.avg_pool2d(x, pool)
+                }));
             }
         }
     }
@@ -137,14 +155,18 @@ fn pools() -> Vec<Model> {
 }
 
 /// What only moves numbers, of images and of vectors.
-fn movements() -> Vec<Model> {
+fn movements() -> Vec<Case> {
     let of = |kind: &'static str, build: fn(&mut Builder, Value) -> Value| {
         let of_vector = case(&format!("{kind}_of_a_vector"), Shape::new(3, 5, 4), |g, x| {
             let x = g.flatten(x);
             let x = g.linear("fc", x, Linear::new(60, 6));
             build(g, x)
         });
-        [case(kind, IMAGE, build), of_vector]
+        let of_image = case(kind, IMAGE, |g, x| {
+            let x = g.conv2d("conv", x, Conv2d::new(6, 6, 1));
+            build(g, x)
+        });
+        [of_image, of_vector]
     };
     [
         of("chunk", |g, x| {
@@ -177,7 +199,7 @@ fn movements() -> Vec<Model> {
 }
 
 /// Where an image of one pixel meets a vector, and where one value has several readers.
-fn meetings() -> Vec<Model> {
+fn meetings() -> Vec<Case> {
     let block = |g: &mut Builder, x: Value| {
         let s = g.mean(x);
         let s = g.conv2d("squeeze", s, Conv2d::new(6, 2, 1));
@@ -236,7 +258,7 @@ fn meetings() -> Vec<Model> {
 }
 
 /// A small network with an operator of every class, and networks that nobody designed.
-fn networks() -> Vec<Model> {
+fn networks() -> Vec<Case> {
     let everything = case("everything", Shape::new(3, 33, 29), |g, x| {
         let x = g.sequential("stem", x).conv2d(Conv2d::new(3, 16, 3).stride(2).padding(1).no_bias()).batch_norm2d(16);
         let x = x.activation(Activation::HardSwish).max_pool2d(MaxPool2d::new(3).stride(2).padding(1)).end();
@@ -261,8 +283,8 @@ fn networks() -> Vec<Model> {
         g.softmax(x)
     });
     let random = (0..16).map(|seed| {
-        let mut noise = Noise(seed * 7919 + 17);
         case(&format!("random_{seed}"), Shape::new(4, 12, 10), |g, x| {
+            let mut noise = Noise(seed * 7919 + 17);
             let mut x = x;
             for i in 0..8 {
                 x = match noise.below(9) {
@@ -293,17 +315,22 @@ fn networks() -> Vec<Model> {
     });
     let shipped = ["cifar10_shufflenet_v2_x0_5", "mnist_mlp"].map(|name| {
         let state = StateDict::open(format!("{}/models/{name}.safetensors", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        Model::from_state_dict(&state, Strictness::Strict).unwrap()
+        let model = Model::from_state_dict(&state, Strictness::Strict).unwrap();
+        Case { in_a_row: model.clone(), model }
     });
     [everything].into_iter().chain(random).chain(shipped).collect()
 }
 
-fn all() -> Vec<Model> {
-    let models: Vec<Model> =
+fn all() -> Vec<Case> {
+    let cases: Vec<Case> =
         [convolutions(), activations(), pools(), movements(), meetings(), networks()].into_iter().flatten().collect();
-    let names: std::collections::HashSet<&str> = models.iter().map(|model| model.network().name.as_str()).collect();
-    assert_eq!(names.len(), models.len());
-    models
+    let names: HashSet<&str> = cases.iter().map(|case| case.model.network().name.as_str()).collect();
+    assert_eq!(names.len(), cases.len());
+    cases
+}
+
+fn named(cases: Vec<Case>, name: &str) -> Model {
+    cases.into_iter().find(|case| case.model.network().name == name).unwrap().model
 }
 
 /// Writes the input of a few images and the output that is expected of them.
@@ -325,7 +352,7 @@ fn every_operator_is_exported_and_every_parameter_read_back() {
     let temporary = tempfile::tempdir().unwrap();
     let kept = std::env::var_os("PRETRAINED_EXPORTS");
     let folder = kept.as_ref().map_or(temporary.path(), Path::new);
-    for model in all() {
+    for Case { model, .. } in all() {
         let network = model.network();
         if kept.is_some() {
             write_expectation(folder, &model);
@@ -354,11 +381,45 @@ fn every_operator_is_exported_and_every_parameter_read_back() {
 }
 
 #[test]
+fn what_is_exported_to_onnx_is_imported_as_the_same_function() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut refused = Vec::new();
+    for Case { in_a_row: model, .. } in all() {
+        let (network, file) = (model.network(), folder.path().join("model.onnx"));
+        let image = Noise(5).take(network.input.elements());
+        let expected = reference::run(&network.graph, model.weights(), network.input, &image).unwrap();
+        for fold in [false, true] {
+            model.export(&file, &ExportOptions { fold, overwrite: true, ..ExportOptions::default() }).unwrap();
+            let read = StateDict::open(&file).and_then(|state| Model::from_state_dict(&state, Strictness::Strict));
+            match read {
+                Ok(read) => {
+                    let (graph, input) = (&read.network().graph, read.network().input);
+                    let mut found = reference::run(graph, read.weights(), input, &image).unwrap();
+                    // Import leaves a softmax out that comes last.
+                    if ["softmax_of_a_vector", "everything"].contains(&&*network.name) {
+                        found = softmax(&found).unwrap();
+                    }
+                    assert!(relative_error(&found, &expected) < 1e-5, "{} {fold}", network.name);
+                }
+                Err(error) => refused.push(format!("{}: {error}", network.name)),
+            }
+        }
+    }
+    // Import takes no product with a number for each pixel, which dilated averages are exported as, no graph without
+    // weights, and an image of one pixel for one with its channels last.
+    let expected = ["average_pool_dilated", "average_pool_dilated_ceil", "input_itself", "one_pixel"];
+    let (mut found, reasons): (Vec<&str>, Vec<&str>) = refused.iter().filter_map(|line| line.split_once(": ")).unzip();
+    found.dedup();
+    assert_eq!(found, expected, "{reasons:#?}");
+}
+
+#[test]
 fn folding_changes_the_weight_and_makes_a_bias() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("folded.onnx");
     for (model, conv_bias) in convolutions()
         .into_iter()
+        .map(|case| case.model)
         .filter(|model| model.network().name.ends_with("_bn"))
         .zip([true, false, true, false, true, true])
     {
@@ -388,7 +449,7 @@ fn folding_changes_the_weight_and_makes_a_bias() {
 #[test]
 fn what_others_read_is_not_folded() {
     let folder = tempfile::tempdir().unwrap();
-    let model = meetings().into_iter().find(|model| model.network().name == "read_twice").unwrap();
+    let model = named(meetings(), "read_twice");
     let file = folder.path().join("read_twice.onnx");
     model.export(&file, &ExportOptions { fold: true, ..ExportOptions::default() }).unwrap();
     assert!(StateDict::open(&file).unwrap().iter().eq(model.state_dict().iter()));
@@ -398,7 +459,7 @@ fn what_others_read_is_not_folded() {
 fn mindspore_has_its_own_names_for_batch_normalisation() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("net.mindir");
-    let model = convolutions().remove(1);
+    let model = named(convolutions(), "conv_dense_bn");
     model.export(&file, &ExportOptions { format: ExportFormat::MindIr, ..ExportOptions::default() }).unwrap();
     let read = StateDict::open(&file).unwrap();
     let norm = |module| ["gamma", "beta", "moving_mean", "moving_variance"].map(|p| format!("{module}.{p}"));
@@ -409,7 +470,7 @@ fn mindspore_has_its_own_names_for_batch_normalisation() {
 #[test]
 fn metadata_comes_back_and_the_same_model_gives_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
-    let model = meetings().remove(0);
+    let model = named(meetings(), "squeeze_excite");
     let metadata: IndexMap<String, String> =
         [("preset", "mnist"), ("labels", r#"["a","ü"]"#)].map(|(key, value)| (key.into(), value.into())).into();
     for (format, name) in [(ExportFormat::Onnx, "a.onnx"), (ExportFormat::MindIr, "a.mindir")] {
@@ -431,7 +492,7 @@ fn what_is_there_is_kept_and_what_does_not_fit_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.onnx");
     std::fs::write(&path, "precious").unwrap();
-    let model = meetings().remove(0);
+    let model = named(meetings(), "squeeze_excite");
     let error = model.export(&path, &ExportOptions::default()).unwrap_err();
     assert!(matches!(error, Error::Checkpoint { .. }) && error.to_string().contains("model.onnx"), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), b"precious");

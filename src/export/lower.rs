@@ -270,12 +270,15 @@ impl<'m> Lowering<'m> {
     fn average_pool(&mut self, pool: &AvgPool2d, x: Edge, from: Shape, to: Shape) -> Result<Edge> {
         let x = self.image(x);
         let window = pools::without_ceiling(&pool.window, from, to);
-        // What a window counts that juts out of the padded image is no one's rule.
-        let clear = !pool.count_include_pad || window == pool.window;
-        let padded = window.padding != Padding::default();
-        if window.dilation == [1; 2] && (!padded || (self.padded_pools && clear)) {
-            let kind = Kind::AvgPool { window, count_include_pad: pool.count_include_pad };
-            return Ok(self.image_step("", kind, vec![x], to));
+        if window.dilation == [1; 2] && (self.padded_pools || window.padding == Padding::default()) {
+            let mut count_include_pad = pool.count_include_pad;
+            let (mut x, mut window) = (x, window);
+            if count_include_pad && window != pool.window {
+                // Zeros count, what juts out of them does not; so they become pixels.
+                (x, window) = self.pad_apart(x, &pool.window, window, from);
+                count_include_pad = false;
+            }
+            return Ok(self.image_step("", Kind::AvgPool { window, count_include_pad }, vec![x], to));
         }
         let [height, width] = window.kernel;
         let limit = Limits::default().expanded_bytes;
@@ -304,6 +307,15 @@ impl<'m> Lowering<'m> {
         let to = Shape { height: top + from.height + bottom, width: left + from.width + right, ..from };
         let x = self.image_step("", Kind::Pad { padding, value }, vec![x], to);
         (x, Window { padding: Padding::default(), ..window })
+    }
+
+    /// `x` surrounded by the zeros of `inner`, and `outer` with the padding that it has beyond these.
+    fn pad_apart(&mut self, x: Edge, inner: &Window, outer: Window, from: Shape) -> (Edge, Window) {
+        let Padding { bottom, right, .. } = inner.padding;
+        let beyond =
+            Padding { top: 0, left: 0, bottom: outer.padding.bottom - bottom, right: outer.padding.right - right };
+        let x = if inner.padding == Padding::default() { x } else { self.pad(x, *inner, from, 0.0).0 };
+        (x, Window { padding: beyond, ..outer })
     }
 
     fn binary(&mut self, kind: Kind, a: Edge, b: Edge) -> Edge {
