@@ -3,7 +3,7 @@
 //! `cargo bench` runs on the CPU and every adapter; `PRETRAINED_ADAPTERS=llvmpipe cargo bench -- batch/1` narrows it.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use pretrained::zoo::ShuffleNetV2;
+use pretrained::zoo;
 use pretrained::{Classifier, Device, DeviceChoice, DeviceKind, Model, Session, catalog};
 use std::time::Duration;
 
@@ -20,19 +20,21 @@ fn devices() -> Vec<Device> {
     gpus.chain([Device::cpu()]).collect()
 }
 
-/// The shipped models, and ImageNet's widths with weights of no meaning, which run as fast as real ones.
+/// The shipped models, and some of torchvision's with weights of no meaning, which run as fast as real ones.
 fn models() -> Vec<Model> {
     let shipped = ["mnist_mlp", catalog::DEFAULT];
     let shipped = shipped.map(|name| {
         let builder = Classifier::builder().device(Device::cpu()).model(name);
         builder.build().expect("a shipped model loads").model().clone()
     });
-    let widths = ["shufflenetv2_x0_5", "shufflenetv2_x1_0"].map(|name| {
-        let network = ShuffleNetV2::by_name(name, 1000).expect("torchvision's width").network();
+    let names =
+        ["shufflenetv2_x0_5", "shufflenetv2_x1_0", "mobilenet_v2", "mobilenet_v3_large", "resnet50", "squeezenet1_1"];
+    let torchvision = names.map(|name| {
+        let network = zoo::by_name(name, 1000).expect("torchvision's name");
         let values = network.graph.parameters().iter().map(|p| vec![0.01; p.shape.iter().product()]).collect();
         Model::from_weights(network, values).expect("as many values as parameters")
     });
-    shipped.into_iter().chain(widths).collect()
+    shipped.into_iter().chain(torchvision).collect()
 }
 
 fn latency(c: &mut Criterion) {

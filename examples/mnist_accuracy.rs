@@ -1,10 +1,11 @@
-//! Measures the shipped MNIST model on the 10,000 test digits, or your own model on other idx files:
-//! `cargo run --release --example mnist_accuracy -- FOLDER [WEIGHTS]`.
+//! Measures the shipped MNIST model on the 10,000 test digits, or your own model on other idx files, prepared as it takes
+//! them: `cargo run --release --example mnist_accuracy -- FOLDER [WEIGHTS]`.
 //!
 //! FOLDER holds `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, as they are or gzipped (.gz). The format is
 //! described at <http://yann.lecun.com/exdb/mnist/>: big-endian counts, then one byte a pixel or label.
 
-use pretrained::{Classifier, Error, Session};
+use image::RgbImage;
+use pretrained::{Classifier, Error};
 use std::io::Read;
 use std::path::Path;
 
@@ -15,26 +16,27 @@ fn main() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().ok_or_else(|| Error::Usage("give the folder of the idx files".into()))?;
     let folder = Path::new(&folder);
-    let mut builder = Classifier::builder();
+    let mut builder = Classifier::builder().max_batch(BATCH);
     builder = match arguments.next() {
         Some(weights) => builder.weights(weights),
         None => builder.model("mnist_mlp"),
     };
-    let classifier = builder.build()?;
+    let mut classifier = builder.build()?;
 
     let (size, images) = idx(&folder.join("t10k-images-idx3-ubyte"), 3)?;
     let (_, labels) = idx(&folder.join("t10k-labels-idx1-ubyte"), 1)?;
-    let input = classifier.model().network().input;
-    if size[1..] != [input.height, input.width] || input.channels != 1 {
-        return Err(Error::Usage(format!("the digits are of {size:?}, the network takes {input}")));
-    }
-    let mut session = Session::new(classifier.device(), classifier.model(), input, BATCH)?;
+    let (height, width) = (size[1], size[2]);
     let mut right = 0;
-    for (images, labels) in images.chunks(BATCH * input.pixels()).zip(labels.chunks(BATCH)) {
-        let batch: Vec<f32> = images.iter().map(|&level| f32::from(level) / 255.0).collect();
-        let logits = session.run(&batch)?;
+    for (images, labels) in images.chunks(BATCH * height * width).zip(labels.chunks(BATCH)) {
+        let digits = images.chunks(height * width).map(|levels| {
+            let pixels = levels.iter().flat_map(|&level| [level; 3]).collect();
+            let digit = RgbImage::from_raw(width as u32, height as u32, pixels);
+            classifier.preprocess().apply(&digit.ok_or_else(|| Error::Usage("a digit has no pixels".into()))?)
+        });
+        let digits = digits.collect::<Result<Vec<_>, Error>>()?;
+        let logits = classifier.run(&digits)?;
         let best = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
-        let answers = logits.chunks(session.outputs()).map(best);
+        let answers = logits.chunks(classifier.classes()).map(best);
         right += answers.zip(labels).filter(|(answer, label)| *answer == Some(usize::from(**label))).count();
     }
     println!("{} of {} digits: {:.2} %", right, labels.len(), 100.0 * right as f64 / labels.len() as f64);

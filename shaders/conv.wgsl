@@ -35,13 +35,34 @@ struct Params {
     b: f32,
 }
 
+// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = f32;
+fn element(i: u32) -> f32 {
+    return x[i];
+}
+
+alias Y = vec4<f32>;
+fn to_y(v: vec4<f32>) -> Y {
+    return v;
+}
+
+alias W = vec4<f32>;
+fn from_w(v: W) -> vec4<f32> {
+    return v;
+}
+
+alias Other = vec4<f32>;
+fn from_other(v: Other) -> vec4<f32> {
+    return v;
+}
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> planes: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
+@group(0) @binding(4) var<storage, read> weight: array<W>;
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read> other: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> other: array<Other>;
 
 // Whether the other is added.
 override ADD: bool = false;
@@ -105,9 +126,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
                 if row >= 0 && row < i32(params.x_height) && column >= 0 && column < i32(params.x_width) {
                     let p = (u32(row) * params.x_width + u32(column)) * params.x_pixel;
                     if SHARED {
-                        acc += weight[w] * x[at.x + p];
+                        acc += from_w(weight[w]) * element(at.x + p);
                     } else {
-                        acc += weight[w] * vec4<f32>(x[at.x + p], x[at.y + p], x[at.z + p], x[at.w + p]);
+                        acc += from_w(weight[w]) * vec4<f32>(element(at.x + p), element(at.y + p), element(at.z + p), element(at.w + p));
                     }
                 }
                 w++;
@@ -116,7 +137,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let out = (id.z * params.y_image + params.y_offset + group * params.y_group) / 4u + pixel;
     if ADD {
-        acc += other[(id.z * params.other_image + params.other_offset + group * params.y_group) / 4u + pixel];
+        acc += from_other(other[(id.z * params.other_image + params.other_offset + group * params.y_group) / 4u + pixel]);
     }
-    y[out] = act(acc);
+    y[out] = to_y(act(acc));
 }

@@ -34,13 +34,34 @@ struct Params {
     b: f32,
 }
 
+// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = vec4<f32>;
+fn from_x(v: X) -> vec4<f32> {
+    return v;
+}
+
+alias Y = vec4<f32>;
+fn to_y(v: vec4<f32>) -> Y {
+    return v;
+}
+
+alias W = vec4<f32>;
+fn from_w(v: W) -> vec4<f32> {
+    return v;
+}
+
+alias Other = vec4<f32>;
+fn from_other(v: Other) -> vec4<f32> {
+    return v;
+}
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> runs: array<vec2<u32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> weight: array<mat4x4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
+@group(0) @binding(4) var<storage, read> weight: array<array<W, 4>>;
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read> other: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> other: array<Other>;
 
 // Whether the other is added.
 override ADD: bool = false;
@@ -97,9 +118,9 @@ fn store_one(at: u32, added: u32, pixel: u32, value: vec4<f32>) {
     if pixel * 4u < params.y_group {
         var sum = value;
         if ADD {
-            sum += other[added + pixel];
+            sum += from_other(other[added + pixel]);
         }
-        y[at + pixel] = act(sum);
+        y[at + pixel] = to_y(act(sum));
     }
 }
 
@@ -112,6 +133,11 @@ fn store(image: u32, group: u32, pixel: u32, acc: mat4x4<f32>) {
         store_one(at, added, pixel + 16u, acc[2]);
         store_one(at, added, pixel + 24u, acc[3]);
     }
+}
+
+// The weights of a group of outputs, one input a column.
+fn matrix(w: array<W, 4>) -> mat4x4<f32> {
+    return mat4x4<f32>(from_w(w[0]), from_w(w[1]), from_w(w[2]), from_w(w[3]));
 }
 
 @compute @workgroup_size(8, 8)
@@ -143,13 +169,13 @@ fn main(
                 let run = runs[r];
                 for (var k = run.x + image; k < run.y + image; k += x_pixels) {
                     let v = mat4x4<f32>(
-                        x[t0.at + k] * t0.weight,
-                        x[t1.at + k] * t1.weight,
-                        x[t2.at + k] * t2.weight,
-                        x[t3.at + k] * t3.weight,
+                        from_x(x[t0.at + k]) * t0.weight,
+                        from_x(x[t1.at + k]) * t1.weight,
+                        from_x(x[t2.at + k]) * t2.weight,
+                        from_x(x[t3.at + k]) * t3.weight,
                     );
-                    acc0 += weight[w] * v;
-                    acc1 += weight[w + 1u] * v;
+                    acc0 += matrix(weight[w]) * v;
+                    acc1 += matrix(weight[w + 1u]) * v;
                     w += 2u;
                 }
             }

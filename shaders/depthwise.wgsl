@@ -35,11 +35,27 @@ struct Params {
     b: f32,
 }
 
+// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = vec4<f32>;
+fn from_x(v: X) -> vec4<f32> {
+    return v;
+}
+
+alias Y = vec4<f32>;
+fn to_y(v: vec4<f32>) -> Y {
+    return v;
+}
+
+alias W = vec4<f32>;
+fn from_w(v: W) -> vec4<f32> {
+    return v;
+}
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> planes: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
+@group(0) @binding(4) var<storage, read> weight: array<W>;
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
 
 override WORKGROUP: u32 = 64u;
@@ -92,13 +108,13 @@ struct Columns {
 }
 
 fn element(i: u32) -> f32 {
-    return x[i / 4u][i % 4u];
+    return from_x(x[i / 4u])[i % 4u];
 }
 
 // Pixel `p` of 4 channels.
 fn pixel(at: vec4<u32>, p: u32) -> vec4<f32> {
     if GROUPED {
-        return x[at.x / 4u + p];
+        return from_x(x[at.x / 4u + p]);
     }
     let i = at + p * params.x_pixel;
     return vec4<f32>(element(i.x), element(i.y), element(i.z), element(i.w));
@@ -134,15 +150,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         left + 2 <= last,
     );
     let at = planes[group] + workgroup.z * params.x_image;
-    let w0 = weight[group * 9u];
-    let w1 = weight[group * 9u + 1u];
-    let w2 = weight[group * 9u + 2u];
-    let w3 = weight[group * 9u + 3u];
-    let w4 = weight[group * 9u + 4u];
-    let w5 = weight[group * 9u + 5u];
-    let w6 = weight[group * 9u + 6u];
-    let w7 = weight[group * 9u + 7u];
-    let w8 = weight[group * 9u + 8u];
+    let w0 = from_w(weight[group * 9u]);
+    let w1 = from_w(weight[group * 9u + 1u]);
+    let w2 = from_w(weight[group * 9u + 2u]);
+    let w3 = from_w(weight[group * 9u + 3u]);
+    let w4 = from_w(weight[group * 9u + 4u]);
+    let w5 = from_w(weight[group * 9u + 5u]);
+    let w6 = from_w(weight[group * 9u + 6u]);
+    let w7 = from_w(weight[group * 9u + 7u]);
+    let w8 = from_w(weight[group * 9u + 8u]);
     let b = bias[group];
 
     var out = (workgroup.z * params.y_image + params.y_offset + group * params.y_group) / 4u;
@@ -156,7 +172,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         var acc = b + w0 * top.left + w1 * top.middle + w2 * top.right;
         acc += w3 * middle.left + w4 * middle.middle + w5 * middle.right;
         acc += w6 * bottom.left + w7 * bottom.middle + w8 * bottom.right;
-        y[out] = act(acc);
+        y[out] = to_y(act(acc));
         out += params.y_width;
         if i + 1u == end {
             break;

@@ -34,11 +34,27 @@ struct Params {
     b: f32,
 }
 
+// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = vec4<f32>;
+fn from_x(v: X) -> vec4<f32> {
+    return v;
+}
+
+alias Y = vec4<f32>;
+fn to_y(v: vec4<f32>) -> Y {
+    return v;
+}
+
+alias W = vec4<f32>;
+fn from_w(v: W) -> vec4<f32> {
+    return v;
+}
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> planes: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
+@group(0) @binding(4) var<storage, read> weight: array<W>;
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
 
 override KERNEL_Y: u32 = 5u;
@@ -75,13 +91,13 @@ fn act(v: vec4<f32>) -> vec4<f32> {
 }
 
 fn element(i: u32) -> f32 {
-    return x[i / 4u][i % 4u];
+    return from_x(x[i / 4u])[i % 4u];
 }
 
 // Pixel `p` of 4 channels.
 fn load(at: vec4<u32>, p: u32) -> vec4<f32> {
     if GROUPED {
-        return x[at.x / 4u + p];
+        return from_x(x[at.x / 4u + p]);
     }
     let i = at + p * params.x_pixel;
     return vec4<f32>(element(i.x), element(i.y), element(i.z), element(i.w));
@@ -104,10 +120,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         for (var kx = 0u; kx < KERNEL_X; kx++) {
             let column = first_column + i32(kx * params.dilation_x);
             if row >= 0 && row < i32(params.x_height) && column >= 0 && column < i32(params.x_width) {
-                acc += weight[w] * load(at, u32(row) * params.x_width + u32(column));
+                acc += from_w(weight[w]) * load(at, u32(row) * params.x_width + u32(column));
             }
             w++;
         }
     }
-    y[(id.z * params.y_image + params.y_offset + group * params.y_group) / 4u + pixel] = act(acc);
+    y[(id.z * params.y_image + params.y_offset + group * params.y_group) / 4u + pixel] = to_y(act(acc));
 }

@@ -33,11 +33,27 @@ struct Params {
     b: f32,
 }
 
+// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = f32;
+fn element(i: u32) -> f32 {
+    return x[i];
+}
+
+alias Y = vec4<f32>;
+fn to_y(v: vec4<f32>) -> Y {
+    return v;
+}
+
+alias Other = vec4<f32>;
+fn from_other(v: Other) -> vec4<f32> {
+    return v;
+}
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> planes: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read> other: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
+@group(0) @binding(6) var<storage, read> other: array<Other>;
 
 // 0 takes x as it is, 1 adds the other, 2 multiplies by it.
 override OPERATION: u32 = 0u;
@@ -79,12 +95,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let at = planes[group] + id.z * params.x_image + pixel * params.x_pixel;
-    var value = vec4<f32>(x[at.x], x[at.y], x[at.z], x[at.w]);
+    var value = vec4<f32>(element(at.x), element(at.y), element(at.z), element(at.w));
     if OPERATION != 0u {
         let other_group = select(4u, params.y_group, params.other_pixel > 0u);
         let start = id.z * params.other_image + params.other_offset + group * other_group;
-        let operand = other[(start + pixel * params.other_pixel) / 4u];
+        let operand = from_other(other[(start + pixel * params.other_pixel) / 4u]);
         value = select(value * operand, value + operand, OPERATION == 1u);
     }
-    y[(id.z * params.y_image + params.y_offset + group * params.y_group) / 4u + pixel] = act(value);
+    y[(id.z * params.y_image + params.y_offset + group * params.y_group) / 4u + pixel] = to_y(act(value));
 }

@@ -34,11 +34,27 @@ struct Params {
     b: f32,
 }
 
+// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = vec4<f32>;
+fn from_x(v: X) -> vec4<f32> {
+    return v;
+}
+
+alias Y = vec4<f32>;
+fn to_y(v: vec4<f32>) -> Y {
+    return v;
+}
+
+alias W = vec4<f32>;
+fn from_w(v: W) -> vec4<f32> {
+    return v;
+}
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> planes: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> weight: array<mat4x4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
+@group(0) @binding(4) var<storage, read> weight: array<array<W, 4>>;
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
 
 // 0 is none, and the others are in the order of their kinds in kernels.rs.
@@ -72,16 +88,21 @@ fn act(v: vec4<f32>) -> vec4<f32> {
 override DENSE: bool = true;
 
 fn element(i: u32) -> f32 {
-    return x[i / 4u][i % 4u];
+    return from_x(x[i / 4u])[i % 4u];
 }
 
 // Inputs `4 k` to `4 k + 3`.
 fn load(image: u32, k: u32) -> vec4<f32> {
     if DENSE {
-        return x[(image + planes[0].x) / 4u + k];
+        return from_x(x[(image + planes[0].x) / 4u + k]);
     }
     let i = planes[k] + image;
     return vec4<f32>(element(i.x), element(i.y), element(i.z), element(i.w));
+}
+
+// The weights of a group of outputs, one input a column.
+fn matrix(w: array<W, 4>) -> mat4x4<f32> {
+    return mat4x4<f32>(from_w(w[0]), from_w(w[1]), from_w(w[2]), from_w(w[3]));
 }
 
 @compute @workgroup_size(64)
@@ -93,8 +114,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let image = id.z * params.x_image;
     var acc = bias[group];
     for (var k = 0u; k < params.inputs; k++) {
-        acc += weight[k * params.out_groups + group] * load(image, k);
+        acc += matrix(weight[k * params.out_groups + group]) * load(image, k);
     }
     let out = (id.z * params.y_image + params.y_offset) / 4u + group;
-    y[out] = act(acc);
+    y[out] = to_y(act(acc));
 }

@@ -35,11 +35,22 @@ struct Params {
     b: f32,
 }
 
+// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = vec4<f32>;
+fn from_x(v: X) -> vec4<f32> {
+    return v;
+}
+
+alias W = vec4<f32>;
+fn from_w(v: W) -> vec4<f32> {
+    return v;
+}
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> planes: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> weight: array<W>;
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
 
 // 0 is none, and the others are in the order of their kinds in kernels.rs.
@@ -83,15 +94,15 @@ fn main(
     var acc = vec4<f32>();
     for (var k = 0u; k < params.inputs; k += 8u) {
         let mine = k + lane;
-        let v = select(vec4<f32>(), x[at + min(mine, params.inputs - 1u)], mine < params.inputs);
-        acc += weight[w] * subgroupBroadcast(v, 0u);
-        acc += weight[w + 8u] * subgroupBroadcast(v, 1u);
-        acc += weight[w + 16u] * subgroupBroadcast(v, 2u);
-        acc += weight[w + 24u] * subgroupBroadcast(v, 3u);
-        acc += weight[w + 32u] * subgroupBroadcast(v, 4u);
-        acc += weight[w + 40u] * subgroupBroadcast(v, 5u);
-        acc += weight[w + 48u] * subgroupBroadcast(v, 6u);
-        acc += weight[w + 56u] * subgroupBroadcast(v, 7u);
+        let v = select(vec4<f32>(), from_x(x[at + min(mine, params.inputs - 1u)]), mine < params.inputs);
+        acc += from_w(weight[w]) * subgroupBroadcast(v, 0u);
+        acc += from_w(weight[w + 8u]) * subgroupBroadcast(v, 1u);
+        acc += from_w(weight[w + 16u]) * subgroupBroadcast(v, 2u);
+        acc += from_w(weight[w + 24u]) * subgroupBroadcast(v, 3u);
+        acc += from_w(weight[w + 32u]) * subgroupBroadcast(v, 4u);
+        acc += from_w(weight[w + 40u]) * subgroupBroadcast(v, 5u);
+        acc += from_w(weight[w + 48u]) * subgroupBroadcast(v, 6u);
+        acc += from_w(weight[w + 56u]) * subgroupBroadcast(v, 7u);
         w += 64u;
     }
     let out = workgroup.x * 8u + local;

@@ -34,10 +34,21 @@ struct Params {
     b: f32,
 }
 
+// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = vec4<f32>;
+fn from_x(v: X) -> vec4<f32> {
+    return v;
+}
+
+alias Y = vec4<f32>;
+fn to_y(v: vec4<f32>) -> Y {
+    return v;
+}
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> planes: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
 
 override WORKGROUP: u32 = 64u;
 override KERNEL: u32 = 3u;
@@ -45,13 +56,13 @@ override STRIDE: u32 = 2u;
 override GROUPED: bool = true;
 
 fn element(i: u32) -> f32 {
-    return x[i / 4u][i % 4u];
+    return from_x(x[i / 4u])[i % 4u];
 }
 
 // Pixel `p` of 4 channels.
 fn load(at: vec4<u32>, p: u32) -> vec4<f32> {
     if GROUPED {
-        return x[at.x / 4u + p];
+        return from_x(x[at.x / 4u + p]);
     }
     let i = at + p * params.x_pixel;
     return vec4<f32>(element(i.x), element(i.y), element(i.z), element(i.w));
@@ -95,7 +106,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             bottom = row_maximum(at, u32(clamp(top + i32(ky), max(top, 0), last_row)), left);
             best = max(best, bottom);
         }
-        y[out] = best;
+        y[out] = to_y(best);
         out += params.y_width;
     }
 }

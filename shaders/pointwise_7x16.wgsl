@@ -34,13 +34,34 @@ struct Params {
     b: f32,
 }
 
+// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = vec4<f32>;
+fn from_x(v: X) -> vec4<f32> {
+    return v;
+}
+
+alias Y = vec4<f32>;
+fn to_y(v: vec4<f32>) -> Y {
+    return v;
+}
+
+alias W = vec4<f32>;
+fn from_w(v: W) -> vec4<f32> {
+    return v;
+}
+
+alias Other = vec4<f32>;
+fn from_other(v: Other) -> vec4<f32> {
+    return v;
+}
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> runs: array<vec2<u32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
+@group(0) @binding(4) var<storage, read> weight: array<W>;
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read> other: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> other: array<Other>;
 
 // Whether the other is added.
 override ADD: bool = false;
@@ -106,9 +127,9 @@ fn store_one(at: u32, added: u32, pixel: u32, value: vec4<f32>) {
     if pixel * 4u < params.y_group {
         var sum = value;
         if ADD {
-            sum += other[added + pixel];
+            sum += from_other(other[added + pixel]);
         }
-        y[at + pixel] = act(sum);
+        y[at + pixel] = to_y(act(sum));
     }
 }
 
@@ -158,16 +179,16 @@ fn main(
     for (var r = 0u; r < params.runs; r++) {
         let run = runs[r];
         for (var k = run.x; k < run.y; k += pixels) {
-            let v = mat4x4<f32>(x[at0 + k], x[at1 + k], x[at2 + k], x[at3 + k]);
-            let u = mat3x4<f32>(x[at4 + k], x[at5 + k], x[at6 + k]);
-            let w0 = weight[w];
+            let v = mat4x4<f32>(from_x(x[at0 + k]), from_x(x[at1 + k]), from_x(x[at2 + k]), from_x(x[at3 + k]));
+            let u = mat3x4<f32>(from_x(x[at4 + k]), from_x(x[at5 + k]), from_x(x[at6 + k]));
+            let w0 = from_w(weight[w]);
             let a = low(w0);
             acc0 += a * v;
             more0 += a * u;
             let b = high(w0);
             acc1 += b * v;
             more1 += b * u;
-            let w1 = weight[w + 8u];
+            let w1 = from_w(weight[w + 8u]);
             let c = low(w1);
             acc2 += c * v;
             more2 += c * u;

@@ -33,10 +33,21 @@ struct Params {
     b: f32,
 }
 
+// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = vec4<f32>;
+fn from_x(v: X) -> vec4<f32> {
+    return v;
+}
+
+alias Y = vec4<f32>;
+fn to_y(v: vec4<f32>) -> Y {
+    return v;
+}
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> planes: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
 
 override KERNEL_Y: u32 = 3u;
 override KERNEL_X: u32 = 3u;
@@ -46,13 +57,13 @@ override GROUPED: bool = true;
 override OPERATION: u32 = 0u;
 
 fn element(i: u32) -> f32 {
-    return x[i / 4u][i % 4u];
+    return from_x(x[i / 4u])[i % 4u];
 }
 
 // Pixel `p` of 4 channels.
 fn load(at: vec4<u32>, p: u32) -> vec4<f32> {
     if GROUPED {
-        return x[at.x / 4u + p];
+        return from_x(x[at.x / 4u + p]);
     }
     let i = at + p * params.x_pixel;
     return vec4<f32>(element(i.x), element(i.y), element(i.z), element(i.w));
@@ -86,5 +97,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
     let value = select(sum / f32(taps), largest, OPERATION == 0u);
-    y[(id.z * params.y_image + params.y_offset + group * params.y_group) / 4u + pixel] = value;
+    y[(id.z * params.y_image + params.y_offset + group * params.y_group) / 4u + pixel] = to_y(value);
 }

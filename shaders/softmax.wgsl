@@ -33,10 +33,21 @@ struct Params {
     b: f32,
 }
 
+// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = f32;
+fn element(i: u32) -> f32 {
+    return x[i];
+}
+
+alias Y = vec4<f32>;
+fn to_y(v: vec4<f32>) -> Y {
+    return v;
+}
+
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> planes: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
 
 const INVOCATIONS: u32 = 64u;
 
@@ -45,11 +56,11 @@ var<workgroup> partial: array<f32, 64>;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let at = workgroup.z * params.x_image + workgroup.x * params.x_pixel;
-    let out = workgroup.z * params.y_image + params.y_offset + workgroup.x * 4u;
+    let out = (workgroup.z * params.y_image + params.y_offset) / 4u + workgroup.x;
 
     var most = -3.4028234e38;
     for (var c = local; c < params.inputs; c += INVOCATIONS) {
-        most = max(most, x[at + planes[c]]);
+        most = max(most, element(at + planes[c]));
     }
     partial[local] = most;
     workgroupBarrier();
@@ -60,7 +71,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
     var sum = 0.0;
     for (var c = local; c < params.inputs; c += INVOCATIONS) {
-        sum += exp(x[at + planes[c]] - most);
+        sum += exp(element(at + planes[c]) - most);
     }
     partial[local] = sum;
     workgroupBarrier();
@@ -69,7 +80,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         sum += partial[i];
     }
 
-    for (var c = local; c < params.inputs; c += INVOCATIONS) {
-        y[out + c / 4u * params.y_group + c % 4u] = exp(x[at + planes[c]] - most) / sum;
+    for (var group = local; group < params.out_groups; group += INVOCATIONS) {
+        var value = vec4<f32>();
+        for (var lane = 0u; lane < 4u; lane++) {
+            let c = group * 4u + lane;
+            if c < params.inputs {
+                value[lane] = exp(element(at + planes[c]) - most) / sum;
+            }
+        }
+        y[out + group * (params.y_group / 4u)] = to_y(value);
     }
 }

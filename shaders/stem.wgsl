@@ -35,11 +35,22 @@ struct Params {
     b: f32,
 }
 
+// How y is stored, and the weights below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
+alias Y = vec4<f32>;
+fn to_y(v: vec4<f32>) -> Y {
+    return v;
+}
+
+alias W = vec4<f32>;
+fn from_w(v: W) -> vec4<f32> {
+    return v;
+}
+
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> planes: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
+@group(0) @binding(4) var<storage, read> weight: array<W>;
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
 
 // 0 is none, and the others are in the order of their kinds in kernels.rs.
@@ -80,7 +91,7 @@ fn same(v: vec4<f32>) -> Pixels {
 
 fn store_one(at: u32, column: u32, value: vec4<f32>) {
     if column < params.y_width {
-        y[at + column] = act(value);
+        y[at + column] = to_y(act(value));
     }
 }
 
@@ -137,9 +148,9 @@ fn main(
                 v4, load(at, left + 5, inside), v6,
                 v6, load(at, left + 7, inside), load(at, left + 8, inside),
             );
-            let a = weight[w];
-            let b = weight[w + 8u];
-            let c = weight[w + 16u];
+            let a = from_w(weight[w]);
+            let b = from_w(weight[w + 8u]);
+            let c = from_w(weight[w + 16u]);
             acc0 += mat3x4<f32>(subgroupBroadcast(a, 0u), subgroupBroadcast(a, 1u), subgroupBroadcast(a, 2u)) * v;
             acc1 += mat3x4<f32>(subgroupBroadcast(a, 3u), subgroupBroadcast(a, 4u), subgroupBroadcast(a, 5u)) * v;
             acc2 += mat3x4<f32>(subgroupBroadcast(a, 6u), subgroupBroadcast(a, 7u), subgroupBroadcast(b, 0u)) * v;

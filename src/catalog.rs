@@ -1,8 +1,8 @@
 //! The models that have a name: those shipped with the crate, and torchvision's.
 
-use crate::checkpoint::{Limits, StateDict};
+use crate::checkpoint::{Limits, StateDict, remap};
 use crate::error::{Error, Result};
-use crate::zoo::{Network, ShuffleNetV2, detect};
+use crate::zoo::{Network, by_name, detect};
 
 /// The model that is meant where none is named.
 pub const DEFAULT: &str = "cifar10_shufflenet_v2_x0_5";
@@ -20,7 +20,7 @@ pub struct CatalogModel {
 }
 
 /// Every model with a name.
-pub const MODELS: [CatalogModel; 6] = [
+pub const MODELS: [CatalogModel; 20] = [
     CatalogModel {
         name: DEFAULT,
         alias: None,
@@ -33,19 +33,28 @@ pub const MODELS: [CatalogModel; 6] = [
         summary: "handwritten digits, white on black; shipped",
         shipped: Some(include_bytes!("../models/mnist_mlp.safetensors")),
     },
-    torchvision("shufflenetv2_x0_5", "shufflenetv2_x0.5"),
-    torchvision("shufflenetv2_x1_0", "shufflenetv2_x1.0"),
-    torchvision("shufflenetv2_x1_5", "shufflenetv2_x1.5"),
-    torchvision("shufflenetv2_x2_0", "shufflenetv2_x2.0"),
+    torchvision("shufflenetv2_x0_5", Some("shufflenetv2_x0.5")),
+    torchvision("shufflenetv2_x1_0", Some("shufflenetv2_x1.0")),
+    torchvision("shufflenetv2_x1_5", Some("shufflenetv2_x1.5")),
+    torchvision("shufflenetv2_x2_0", Some("shufflenetv2_x2.0")),
+    torchvision("resnet18", None),
+    torchvision("resnet34", None),
+    torchvision("resnet50", None),
+    torchvision("resnet101", None),
+    torchvision("resnet152", None),
+    torchvision("resnext50_32x4d", None),
+    torchvision("resnext101_32x8d", None),
+    torchvision("wide_resnet50_2", None),
+    torchvision("wide_resnet101_2", None),
+    torchvision("mobilenet_v2", None),
+    torchvision("mobilenet_v3_small", None),
+    torchvision("mobilenet_v3_large", None),
+    torchvision("squeezenet1_0", None),
+    torchvision("squeezenet1_1", None),
 ];
 
-const fn torchvision(name: &'static str, alias: &'static str) -> CatalogModel {
-    CatalogModel {
-        name,
-        alias: Some(alias),
-        summary: "ImageNet's thousand classes; torchvision's, downloaded once",
-        shipped: None,
-    }
+const fn torchvision(name: &'static str, alias: Option<&'static str>) -> CatalogModel {
+    CatalogModel { name, alias, summary: "ImageNet's thousand classes; torchvision's, downloaded once", shipped: None }
 }
 
 /// Finds a model by its name or alias.
@@ -76,10 +85,11 @@ impl CatalogModel {
     /// # Errors
     /// As [`detect`], for a model whose network is told by its weights.
     pub fn network(&self, state: &StateDict) -> Result<Network> {
-        let classes = state.get("fc.weight").and_then(|fc| fc.shape().first().copied()).unwrap_or(1000);
-        match ShuffleNetV2::by_name(self.name, classes) {
-            Some(network) => Ok(network.network()),
-            None => detect(state),
-        }
+        let Some(network) = by_name(self.name, 1000) else { return detect(state) };
+        let named = remap::to_pytorch(state, |_| false).state;
+        // The last weight is the classifier's, with a row a class.
+        let last = network.graph.parameters().iter().rev().find(|parameter| parameter.shape.len() > 1);
+        let classes = last.and_then(|last| named.get(&last.name)?.shape().first().copied());
+        Ok(classes.and_then(|classes| by_name(self.name, classes)).unwrap_or(network))
     }
 }

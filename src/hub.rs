@@ -24,32 +24,39 @@ pub struct Weights<'a> {
     pub sha256: &'a str,
 }
 
-/// The weights that torchvision publishes; the digits in a file's name are the start of its SHA-256.
-pub const TORCHVISION: [Weights<'static>; 4] = [
-    Weights {
-        model: "shufflenetv2_x0_5",
-        file: "shufflenetv2_x0.5-f707e7126e.pth",
-        url: "https://download.pytorch.org/models/shufflenetv2_x0.5-f707e7126e.pth",
-        sha256: "f707e7126e",
-    },
-    Weights {
-        model: "shufflenetv2_x1_0",
-        file: "shufflenetv2_x1-5666bf0f80.pth",
-        url: "https://download.pytorch.org/models/shufflenetv2_x1-5666bf0f80.pth",
-        sha256: "5666bf0f80",
-    },
-    Weights {
-        model: "shufflenetv2_x1_5",
-        file: "shufflenetv2_x1_5-3c479a10.pth",
-        url: "https://download.pytorch.org/models/shufflenetv2_x1_5-3c479a10.pth",
-        sha256: "3c479a10",
-    },
-    Weights {
-        model: "shufflenetv2_x2_0",
-        file: "shufflenetv2_x2_0-8be3c8ee.pth",
-        url: "https://download.pytorch.org/models/shufflenetv2_x2_0-8be3c8ee.pth",
-        sha256: "8be3c8ee",
-    },
+/// One of torchvision's files, by its name up to the hash that ends it.
+macro_rules! torchvision {
+    ($model:literal, $stem:literal, $sha256:literal) => {
+        Weights {
+            model: $model,
+            file: concat!($stem, "-", $sha256, ".pth"),
+            url: concat!("https://download.pytorch.org/models/", $stem, "-", $sha256, ".pth"),
+            sha256: $sha256,
+        }
+    };
+}
+
+/// The weights that torchvision publishes; the digits in a file's name are the start of its SHA-256. Where there are
+/// several for a network these are the first, `IMAGENET1K_V1`, which all saw images prepared alike.
+pub const TORCHVISION: [Weights<'static>; 18] = [
+    torchvision!("shufflenetv2_x0_5", "shufflenetv2_x0.5", "f707e7126e"),
+    torchvision!("shufflenetv2_x1_0", "shufflenetv2_x1", "5666bf0f80"),
+    torchvision!("shufflenetv2_x1_5", "shufflenetv2_x1_5", "3c479a10"),
+    torchvision!("shufflenetv2_x2_0", "shufflenetv2_x2_0", "8be3c8ee"),
+    torchvision!("resnet18", "resnet18", "f37072fd"),
+    torchvision!("resnet34", "resnet34", "b627a593"),
+    torchvision!("resnet50", "resnet50", "0676ba61"),
+    torchvision!("resnet101", "resnet101", "63fe2227"),
+    torchvision!("resnet152", "resnet152", "394f9c45"),
+    torchvision!("resnext50_32x4d", "resnext50_32x4d", "7cdf4587"),
+    torchvision!("resnext101_32x8d", "resnext101_32x8d", "8ba56ff5"),
+    torchvision!("wide_resnet50_2", "wide_resnet50_2", "95faca4d"),
+    torchvision!("wide_resnet101_2", "wide_resnet101_2", "32ee1156"),
+    torchvision!("mobilenet_v2", "mobilenet_v2", "b0353104"),
+    torchvision!("mobilenet_v3_small", "mobilenet_v3_small", "047dcff4"),
+    torchvision!("mobilenet_v3_large", "mobilenet_v3_large", "8738ca79"),
+    torchvision!("squeezenet1_0", "squeezenet1_0", "b66bff10"),
+    torchvision!("squeezenet1_1", "squeezenet1_1", "b8a52dc0"),
 ];
 
 /// The published weights of the network called `model`.

@@ -1,7 +1,10 @@
 //! Recognising a network and matching its parameters by name: what loads, and what is reported.
 
+use pretrained::checkpoint::remap;
 use pretrained::graph::{Builder, Linear, Shape, Value};
-use pretrained::zoo::{MegviiShuffleNetV2, Mlp, Network, ShuffleNetV2, detect};
+use pretrained::zoo::{
+    LeNet, LeNet5, MegviiShuffleNetV2, MindSporeResNet, Mlp, MobileNetV2, Network, ShuffleNetV2, by_name, detect,
+};
 use pretrained::{
     Error, Format, Initialiser, Model, SaveFormat, SaveOptions, StateDict, Strictness, Tensor, TensorError,
 };
@@ -107,6 +110,124 @@ fn megviis_shufflenet_is_told_from_torchvisions() {
     state.insert("features.4.branch_proj.2.weight", filled(&[48, 48, 1, 1], 0.5));
     let error = detect(&state).unwrap_err().to_string();
     assert!(error.contains("Megvii's ShuffleNetV2 came closest, but its features are 4 stages"), "{error}");
+}
+
+/// A checkpoint with every parameter of a network.
+fn checkpoint_of(network: &Network) -> StateDict {
+    network.graph.parameters().iter().map(|p| (p.name.clone(), filled(&p.shape, 0.5))).collect()
+}
+
+/// Networks of every family but MLP, with class counts of their own, the family's name, and the classifier's weight.
+fn networks() -> Vec<(Network, &'static str, &'static str)> {
+    let torchvision = [
+        ("shufflenetv2_x0_5", "ShuffleNetV2", "fc.weight"),
+        ("resnet18", "ResNet", "fc.weight"),
+        ("resnet34", "ResNet", "fc.weight"),
+        ("resnet50", "ResNet", "fc.weight"),
+        ("resnet101", "ResNet", "fc.weight"),
+        ("resnet152", "ResNet", "fc.weight"),
+        ("resnext50_32x4d", "ResNet", "fc.weight"),
+        ("wide_resnet50_2", "ResNet", "fc.weight"),
+        ("mobilenet_v2", "MobileNetV2", "classifier.1.weight"),
+        ("mobilenet_v3_small", "MobileNetV3", "classifier.3.weight"),
+        ("mobilenet_v3_large", "MobileNetV3", "classifier.3.weight"),
+        ("squeezenet1_0", "SqueezeNet", "classifier.1.weight"),
+        ("squeezenet1_1", "SqueezeNet", "classifier.1.weight"),
+    ];
+    let torchvision = torchvision.into_iter().zip(2..).map(|((name, family, last), classes)| {
+        let network = by_name(name, classes).unwrap();
+        assert_eq!(network.name, name);
+        (network, family, last)
+    });
+    let megvii =
+        MegviiShuffleNetV2 { stages_repeats: [1, 2, 1], stages_out_channels: [4, 12, 24, 48, 8], num_classes: 3 };
+    let lenet = LeNet { in_channels: 1, side: 28, channels: [32, 64], hidden: 512, num_classes: 10 };
+    let lenet5 =
+        LeNet5 { in_channels: 1, side: 32, channels: [6, 16], bias: false, hidden: [120, 84], num_classes: 10 };
+    let others = [
+        (megvii.network(), "Megvii's ShuffleNetV2", "classifier.0.weight"),
+        (MobileNetV2::with_width(0.35, 11).network(), "MobileNetV2", "classifier.1.weight"),
+        (
+            MindSporeResNet { layer_nums: [3, 4, 6, 3], num_classes: 10 }.network(),
+            "MindSpore's ResNet",
+            "end_point.weight",
+        ),
+        (lenet.network(), "OneFlow's LeNet", "dense2.bias"),
+        (LeNet { in_channels: 3, side: 32, ..lenet }.network(), "OneFlow's LeNet", "dense2.bias"),
+        (lenet5.network(), "LeNet-5", "fc3.weight"),
+        (LeNet5 { in_channels: 3, bias: true, ..lenet5 }.network(), "LeNet-5", "fc3.weight"),
+    ];
+    torchvision.chain(others).collect()
+}
+
+#[test]
+fn every_network_is_told_under_every_frameworks_names_and_every_class_count() {
+    for (network, ..) in networks() {
+        let state = checkpoint_of(&network);
+        let named =
+            |names: Vec<String>| -> StateDict { names.into_iter().zip(state.iter().map(|(_, t)| t.clone())).collect() };
+        let mindspore = named(remap::to_mindspore(state.names()));
+        let oneflow = named(state.names().map(remap::to_oneflow_legacy).collect());
+        for state in [&state, &mindspore, &oneflow] {
+            assert_eq!(detect(state).unwrap(), network, "{}", network.name);
+            Model::from_state_dict(state, Strictness::Strict).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_network_without_its_classifier_is_called_by_its_family() {
+    for (network, family, last) in networks() {
+        let state = checkpoint_of(&network);
+        let state = state.iter().filter(|(name, _)| *name != last).map(|(n, t)| (n.to_owned(), t.clone())).collect();
+        let error = detect(&state).unwrap_err().to_string();
+        assert!(error.contains(&format!(": {family} came closest, but these are absent")), "{}: {error}", network.name);
+        assert!(error.contains(&format!(": {last};")), "{}: {error}", network.name);
+    }
+}
+
+#[test]
+fn networks_come_back_from_every_container() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["squeezenet1_1", "mobilenet_v3_small"] {
+        let model = Model::initialise(by_name(name, 3).unwrap(), Initialiser::LayerDefault, 1).unwrap();
+        for format in [SaveFormat::Safetensors, SaveFormat::Torch, SaveFormat::OneFlow, SaveFormat::MindSpore] {
+            let path = folder.path().join(format!("{name}_{format:?}"));
+            model.state_dict().save(&path, &SaveOptions { format, ..SaveOptions::default() }).unwrap();
+            let found = Model::from_state_dict(&StateDict::open(&path).unwrap(), Strictness::Strict).unwrap();
+            assert_eq!((found.network(), found.weights()), (model.network(), model.weights()), "{name} {format:?}");
+        }
+    }
+}
+
+/// At other sizes MindSpore pads otherwise.
+#[test]
+fn mindspores_resnet_takes_sides_that_are_multiples_of_32() {
+    let network = MindSporeResNet { layer_nums: [1, 1, 1, 1], num_classes: 2 }.network();
+    assert_eq!(network.name, "mindspore_resnet_1-1-1-1");
+    assert!(network.graph.shapes(Shape::new(3, 64, 96)).is_ok());
+    for (height, width) in [(225, 224), (224, 226), (16, 32)] {
+        let error = network.graph.shapes(Shape::new(3, height, width)).unwrap_err().to_string();
+        assert!(error.contains("multiples of 32"), "{error}");
+    }
+}
+
+/// Sizes that no network has, in checkpoints that nearly are one.
+#[test]
+fn sizes_that_make_no_network_are_refused() {
+    let refuses = |network: &Network, name: &str, shape: &[usize]| {
+        let mut state = checkpoint_of(network);
+        state.insert(name, filled(shape, 0.5));
+        Model::from_state_dict(&state, Strictness::AllowUnexpected).unwrap_err().to_string()
+    };
+    for (network, ..) in networks().iter().filter(|(_, family, _)| family.contains("LeNet")) {
+        let weight = if network.name == "lenet" { "dense1.weight" } else { "fc1.weight" };
+        let error = refuses(network, weight, &[120, 7]);
+        assert!(error.contains("no square image"), "{error}");
+    }
+    let resnet = by_name("resnext50_32x4d", 2).unwrap();
+    assert!(refuses(&resnet, "layer1.0.conv2.weight", &[4, 128, 3, 3]).contains("expected"));
+    assert!(refuses(&resnet, "conv1.weight", &[64, 3, 3, 3]).contains("conv1.weight: expected [64, 3, 7, 7]"));
 }
 
 #[test]

@@ -2,15 +2,20 @@
 
 mod common;
 
-use common::{devices, relative_error, shared, values};
+use common::{cpus, devices, gpus, relative_error, shared, values};
 use pretrained::graph::{Parameter, Shape};
 use pretrained::vision::{Planes, softmax};
-use pretrained::zoo::{MegviiShuffleNetV2, detect};
-use pretrained::{Classifier, Device, Model, Session, StateDict, Strictness, Tensor};
+use pretrained::zoo::{
+    Block, LeNet5, MegviiShuffleNetV2, MindSporeResNet, MobileNetV2, Network, ResNet, by_name, detect,
+};
+use pretrained::{Classifier, Device, Model, Precision, Session, StateDict, Strictness, Tensor};
 use std::path::Path;
 
 /// The largest |logit error| allowed, as a share of the largest |logit|.
 const TOLERANCE: f32 = 1e-4;
+
+/// The same where weights and all values between steps are rounded to 11 bits.
+const HALF_TOLERANCE: f32 = 1e-2;
 
 /// Loads `weights`, and compares its logits for a golden input.
 fn check(weights: &Path, expected: &StateDict, input: &str, logits: &str, tolerance: f32) {
@@ -39,6 +44,33 @@ fn check_model(weights: &str, model: &Model, shape: Shape, images: &[f32], logit
         compare("one image", &images[..shape.elements()], &logits[..classes]);
         let (last, last_logits) = (&images[(count - 1) * shape.elements()..], &logits[(count - 1) * classes..]);
         compare("an odd batch", &[last, images].concat(), &[last_logits, logits].concat());
+    }
+}
+
+/// Where numbers are stored in 16 bits, logits are off by about as much as 11 bits of each tell, and the class stays.
+#[test]
+fn shufflenets_in_half_precision() {
+    let Some(shared) = shared() else { return };
+    let fixtures = shared.join("fixtures");
+    for name in ["shufflenetv2_x0_5", "shufflenetv2_x1_0"] {
+        let state = StateDict::open(fixtures.join(format!("{name}_f16.safetensors"))).unwrap();
+        let expected = StateDict::open(fixtures.join(format!("{name}_expected.safetensors"))).unwrap();
+        let model = Model::from_state_dict(&state, Strictness::Strict).unwrap();
+        let (input, logits) = (values(&expected, "input"), values(&expected, "logits"));
+        let shape = model.network().input;
+        let count = input.len() / shape.elements();
+        for device in gpus() {
+            let mut session = Session::with_precision(&device, &model, shape, count, Precision::F16).unwrap();
+            let found = session.run(&input).unwrap();
+            let error = relative_error(&found, &logits);
+            println!("{name} in f16 on {}: {error:.1e}", device.name());
+            assert!(error <= HALF_TOLERANCE, "{name} in f16 on {}: {error:.1e}", device.name());
+            assert!(error > TOLERANCE / 10.0, "{name} on {} is as exact as f32: {error:.1e}", device.name());
+        }
+        for device in cpus() {
+            let refused = Session::with_precision(&device, &model, shape, count, Precision::F16).unwrap_err();
+            assert!(refused.to_string().contains("f32 only"), "{refused}");
+        }
     }
 }
 
@@ -115,6 +147,118 @@ fn megvii_shufflenet_v2() {
     let image: Vec<f32> = (0..shape.elements()).map(pixel).collect();
     let logits = [50.200333, -44.249794, 31.004948, -12.649126, -7.7918243];
     check_model(&model.network().name, &model, shape, &image, &logits, TOLERANCE);
+}
+
+/// A network, and the logits that its framework computed for two images, where parameters and images follow from the
+/// formulas of tests/frameworks/zoo.py, which wrote the file of goldens.
+#[derive(serde::Deserialize)]
+struct Golden {
+    network: String,
+    classes: usize,
+    size: [usize; 3],
+    gain: f64,
+    logits: Vec<f32>,
+}
+
+impl Golden {
+    fn network(&self) -> Network {
+        let num_classes = self.classes;
+        let [in_channels, side, _] = self.size;
+        let (channels, hidden) = ([6, 16], [120, 84]);
+        match self.network.as_str() {
+            "mobilenet_v2 x0.35" => MobileNetV2::with_width(0.35, num_classes).network(),
+            "resnext" => {
+                let (block, layers) = (Block::Bottleneck, [1, 2, 1, 1]);
+                ResNet { block, layers, groups: 4, width_per_group: 24, num_classes }.network()
+            }
+            "wide_resnet" => {
+                let (block, layers) = (Block::Bottleneck, [1, 1, 1, 1]);
+                ResNet { block, layers, groups: 1, width_per_group: 128, num_classes }.network()
+            }
+            "mindspore_resnet50" => MindSporeResNet { layer_nums: [3, 4, 6, 3], num_classes }.network(),
+            "lenet5" => LeNet5 { in_channels, side, channels, bias: false, hidden, num_classes }.network(),
+            "lenet5 with biases" => LeNet5 { in_channels, side, channels, bias: true, hidden, num_classes }.network(),
+            name => by_name(name, num_classes).unwrap_or_else(|| panic!("no network is called {name}")),
+        }
+    }
+}
+
+/// Numbers from -1 to 1: SplitMix64's finaliser over a stream and an index.
+fn noise(stream: u32, index: usize) -> f64 {
+    let x = (u64::from(stream) << 32).wrapping_add(index as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((x ^ (x >> 31)) >> 40) as f64 / 8_388_608.0 - 1.0
+}
+
+/// A parameter's values. In a kernel every other channel of the input has the weights of the one before it, negated, so
+/// that what all images have in common does not drown what they differ in.
+fn noisy(Parameter { name, shape }: &Parameter, gain: f64) -> Tensor {
+    let stream = crc32fast::hash(name.as_bytes());
+    let count: usize = shape.iter().product();
+    let values: Vec<f32> = match shape[..] {
+        [_] => {
+            let (middle, swing) = match name.rsplit('.').next() {
+                Some("weight") => (1.0, 0.3),
+                Some("running_var") => (1.0, 0.5),
+                Some("running_mean") => (0.0, 0.1),
+                _ => (0.0, 0.2),
+            };
+            (0..count).map(|i| (middle + swing * noise(stream, i)) as f32).collect()
+        }
+        _ => {
+            let fan_in: usize = shape[1..].iter().product();
+            let (taps, swing) = (fan_in / shape[1], gain * (3.0 / fan_in as f64).sqrt());
+            let value = |i: usize| {
+                let negated = i / taps % shape[1] % 2 == 1;
+                if negated { -swing * noise(stream, i - taps) } else { swing * noise(stream, i) }
+            };
+            (0..count).map(|i| value(i) as f32).collect()
+        }
+    };
+    Tensor::from_f32(shape, &values).unwrap()
+}
+
+/// Image 0 or 1: patches of 16x16 pixels, with finer noise over them.
+fn image(number: u32, [channels, height, width]: [usize; 3]) -> Vec<f32> {
+    let pixels = (0..channels * height).flat_map(|row| (0..width).map(move |x| (row / height, row % height, x)));
+    pixels
+        .map(|(c, y, x)| {
+            let at = |y: usize, x: usize| (c * height + y) * width + x;
+            (1.5 * noise(2 * number, at(y / 16, x / 16)) + 0.5 * noise(2 * number + 1, at(y, x))) as f32
+        })
+        .collect()
+}
+
+/// Of each network in the zoo that torchvision or MindSpore defines: recognised from its parameters, strictly loaded,
+/// and held to its framework's logits. Nothing is a multiple of anything, or everything.
+#[test]
+fn networks_of_the_zoo() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let read = |file: &str| std::fs::read_to_string(data.join(file)).unwrap();
+    let mut goldens: Vec<Golden> = serde_json::from_str(&read("zoo_goldens.json")).unwrap();
+    goldens.push(serde_json::from_str(&read("mindspore_resnet_golden.json")).unwrap());
+    assert!(goldens.len() >= 18, "only {} goldens", goldens.len());
+    for golden in goldens {
+        let network = golden.network();
+        let parameters = network.graph.parameters().iter();
+        let state: StateDict = parameters.map(|p| (p.name.clone(), noisy(p, golden.gain))).collect();
+        let model = Model::from_state_dict(&state, Strictness::Strict).unwrap();
+        assert_eq!(model.network(), &network);
+        drop(state);
+        let images = [0, 1].map(|number| image(number, golden.size)).concat();
+        let [channels, height, width] = golden.size;
+        let shape = Shape::new(channels, height, width);
+        check_model(&golden.network, &model, shape, &images, &golden.logits, TOLERANCE);
+    }
+}
+
+/// The weights were rounded to 11 bits, and so are those that PyTorch computed with.
+#[test]
+fn lenet() {
+    let Some(shared) = shared() else { return };
+    let expected = StateDict::open(shared.join("fixtures/lenet_expected.safetensors")).unwrap();
+    check(&shared.join("fixtures/lenet_f16.safetensors"), &expected, "input", "logits", TOLERANCE);
 }
 
 fn check_mlp(weights: &[&str], input: &str, logits: &str, tolerance: f32) {

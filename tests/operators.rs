@@ -7,13 +7,21 @@ use pretrained::graph::{
     Activation, AvgPool2d, BatchNorm2d, Builder, Conv2d, Graph, Linear, MaxPool2d, Padding, Shape, Value, Window,
 };
 use pretrained::zoo::{Network, ShuffleNetV2};
-use pretrained::{Device, InstructionSet, Model, Session, reference};
+use pretrained::{Device, InstructionSet, Model, Precision, Session, reference};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use std::sync::LazyLock;
 
 /// The largest error allowed, as a share of the largest expected value or of 1, whichever is more.
 const TOLERANCE: f32 = 1e-5;
+
+/// The same where numbers are rounded to 11 bits on their way: a dozen times their own error, since sums cancel.
+const HALF_TOLERANCE: f32 = 6e-3;
+
+fn precisions(device: &Device) -> Vec<(Precision, f32)> {
+    let all = [(Precision::F32, TOLERANCE), (Precision::F16, HALF_TOLERANCE)];
+    all.into_iter().filter(|(precision, _)| *precision == Precision::F32 || !device.is_cpu()).collect()
+}
 
 static DEVICES: LazyLock<Vec<Device>> = LazyLock::new(devices);
 
@@ -49,12 +57,14 @@ impl Problem {
         let expected: Vec<f32> = images.iter().flat_map(run).collect();
         let scale = expected.iter().fold(1f32, |a, v| a.max(v.abs()));
         for device in DEVICES.iter() {
-            let mut session = Session::new(device, &model, input, batch + 1).unwrap();
-            let found = session.run(&images.concat()).unwrap();
-            prop_assert_eq!(found.len(), expected.len());
-            for (i, (x, y)) in found.iter().zip(&expected).enumerate() {
-                let close = (x - y).abs() <= TOLERANCE * scale;
-                prop_assert!(close, "{}: element {i} is {x}, expected {y}", device.name());
+            for (precision, tolerance) in precisions(device) {
+                let mut session = Session::with_precision(device, &model, input, batch + 1, precision).unwrap();
+                let found = session.run(&images.concat()).unwrap();
+                prop_assert_eq!(found.len(), expected.len());
+                for (i, (x, y)) in found.iter().zip(&expected).enumerate() {
+                    let close = (x - y).abs() <= tolerance * scale;
+                    prop_assert!(close, "{} in {precision}: element {i} is {x}, expected {y}", device.name());
+                }
             }
         }
         Ok(())

@@ -280,7 +280,10 @@ fn presets_are_found_by_name() {
         preset.preprocess().validate().unwrap();
     }
     let error = Preset::from_name("torchvison").unwrap_err().to_string();
-    assert!(error.contains("torchvision, oneflow, megvii, mnist, cifar10; did you mean torchvision?"), "{error}");
+    assert!(
+        error.contains("torchvision, oneflow, megvii, mnist, mnist32, cifar10; did you mean torchvision?"),
+        "{error}"
+    );
     assert!(!Preset::from_name("xyz").unwrap_err().to_string().contains("did you mean"));
     for filter in Filter::ALL {
         assert_eq!(filter.to_string().parse::<Filter>().unwrap(), filter);

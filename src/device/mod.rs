@@ -6,10 +6,12 @@ pub mod cpu;
 mod fastest;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+mod precision;
 mod profile;
 mod ticket;
 
 pub use choice::{DeviceChoice, DeviceInfo, DeviceKind};
+pub use precision::Precision;
 pub use profile::StepTime;
 pub use ticket::Ticket;
 
@@ -138,6 +140,20 @@ impl Session {
     /// [`Error::Usage`] where the shape does not fit the network or `max_batch` is 0; [`Error::Device`] where the
     /// device has not the memory, or where a buffer is over its limit.
     pub fn new(device: &Device, model: &Model, input: Shape, max_batch: usize) -> Result<Self> {
+        Self::with_precision(device, model, input, max_batch, Precision::F32)
+    }
+
+    /// As [`new`](Self::new), with numbers stored in another width.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`Error::Device`] where the device has no such width.
+    pub fn with_precision(
+        device: &Device,
+        model: &Model,
+        input: Shape,
+        max_batch: usize,
+        precision: Precision,
+    ) -> Result<Self> {
         if max_batch == 0 {
             return Err(Error::Usage("a batch holds at least one image".into()));
         }
@@ -145,6 +161,11 @@ impl Session {
         let shapes = graph.shapes(input)?;
         let outputs = shapes[graph.output().0].elements();
         let runner = match &device.0 {
+            Kind::Cpu(_) if precision != Precision::F32 => {
+                return Err(Error::Device(format!(
+                    "cpu: it stores numbers as f32 only, not as {precision}; a GPU can"
+                )));
+            }
             Kind::Cpu(context) => {
                 let plan = crate::compile::compile(graph, model.weights(), input, context.lanes())?;
                 Runner::Cpu(Box::new(cpu::Session::new(context.clone(), &plan, max_batch)?))
@@ -152,7 +173,7 @@ impl Session {
             #[cfg(feature = "gpu")]
             Kind::Gpu(context) => {
                 let plan = crate::compile::compile(graph, model.weights(), input, gpu::LANES)?;
-                Runner::Gpu(Box::new(gpu::Session::new(context.clone(), &plan, max_batch)?))
+                Runner::Gpu(Box::new(gpu::Session::new(context.clone(), &plan, max_batch, precision)?))
             }
         };
         Ok(Self { runner, input, outputs, max_batch })

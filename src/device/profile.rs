@@ -1,5 +1,6 @@
 //! What a step of a session does and how long it takes.
 
+use super::Precision;
 use crate::compile::{Kernel, Step};
 use crate::graph::Shape;
 use std::time::Duration;
@@ -23,11 +24,13 @@ pub struct StepTime {
     pub operations: u64,
     /// Bytes that it must read and write at least: values of the batch, and weights once.
     pub bytes: u64,
+    /// Of these, what each further image of a batch adds.
+    image_bytes: u64,
 }
 
 impl StepTime {
     /// What is known of `step` before it runs, for a batch of one.
-    pub(super) fn of(step: &Step, kernel: &str) -> Self {
+    pub(super) fn of(step: &Step, kernel: &str, precision: Precision) -> Self {
         let input = Shape::new(step.source.planes.len(), step.source.height, step.source.width);
         let output = step.target.shape;
         let (per_output, weights) = match &step.kernel {
@@ -41,7 +44,8 @@ impl StepTime {
             Kernel::Add | Kernel::Mul => (1, 0),
             Kernel::Copy => (0, 0),
         };
-        let other = step.other.as_ref().map_or(0, |other| other.planes.len() * other.height * other.width);
+        let values = input.elements() + output.elements();
+        let values = values + step.other.as_ref().map_or(0, |other| other.planes.len() * other.height * other.width);
         Self {
             name: step.name.clone(),
             kernel: kernel.to_owned(),
@@ -50,14 +54,14 @@ impl StepTime {
             batch: 1,
             time: Duration::ZERO,
             operations: (output.elements() * per_output) as u64,
-            bytes: ((input.elements() + other + output.elements() + weights) * size_of::<f32>()) as u64,
+            bytes: ((values + weights) * precision.bytes()) as u64,
+            image_bytes: (values * precision.bytes()) as u64,
         }
     }
 
     /// The same for a batch of `count`, which took `time`.
     pub(super) fn of_batch(mut self, count: usize, time: Duration) -> Self {
-        let values = ((self.input.elements() + self.output.elements()) * size_of::<f32>()) as u64;
-        self.bytes += values * (count as u64 - 1);
+        self.bytes += self.image_bytes * (count as u64 - 1);
         self.operations *= count as u64;
         Self { batch: count, time, ..self }
     }

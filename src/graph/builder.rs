@@ -28,6 +28,7 @@ pub struct Builder {
     nodes: Vec<Node>,
     parameters: Vec<Parameter>,
     path: String,
+    side_unit: Option<usize>,
 }
 
 impl Builder {
@@ -38,7 +39,14 @@ impl Builder {
 
     /// The graph, which returns `output`.
     pub fn finish(self, output: Value) -> Graph {
-        Graph { nodes: self.nodes, parameters: self.parameters, output }
+        let side_unit = self.side_unit.unwrap_or(1);
+        Graph { nodes: self.nodes, parameters: self.parameters, output, side_unit }
+    }
+
+    /// Takes only images whose height and width are multiples of `pixels`: for a network whose operators are the
+    /// framework's at these sizes alone, such as those that pad to the `same` size.
+    pub fn sides_multiple_of(&mut self, pixels: usize) {
+        self.side_unit = Some(pixels.max(1));
     }
 
     /// Runs `body` with `name` in front of all names, as the parameters of a child module of this name have it.

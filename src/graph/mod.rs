@@ -51,6 +51,8 @@ pub struct Graph {
     nodes: Vec<Node>,
     parameters: Vec<Parameter>,
     output: Value,
+    /// What the sides of the input must be multiples of.
+    side_unit: usize,
 }
 
 impl Graph {

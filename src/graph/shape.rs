@@ -59,6 +59,12 @@ impl Graph {
         if input.height.max(input.width).max(input.channels) > MAX_SIDE || input.elements() == 0 {
             return Err(Error::Usage(format!("an input of {input} is empty, or has a side of over {MAX_SIDE}")));
         }
+        let unit = self.side_unit;
+        if !input.height.is_multiple_of(unit) || !input.width.is_multiple_of(unit) {
+            return Err(Error::Usage(format!(
+                "an input of {input} does not fit: its sides must be multiples of {unit}"
+            )));
+        }
         let mut shapes = vec![input];
         for (value, node) in self.steps() {
             let inputs: Option<Vec<Shape>> = node.inputs.iter().map(|v| shapes.get(v.0).copied()).collect();

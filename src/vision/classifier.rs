@@ -5,7 +5,7 @@ use crate::bind::Strictness;
 use crate::catalog;
 use crate::checkpoint::{Rename, Renaming, StateDict};
 use crate::device::cpu::CpuOptions;
-use crate::device::{Device, DeviceChoice, Session, StepTime, Ticket};
+use crate::device::{Device, DeviceChoice, Precision, Session, StepTime, Ticket};
 use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::model::Model;
@@ -30,6 +30,7 @@ pub struct Classifier {
     name: String,
     model: Model,
     device: Device,
+    precision: Precision,
     preprocess: Preprocess,
     labels: Option<Labels>,
     notes: Vec<String>,
@@ -148,7 +149,7 @@ impl Classifier {
     fn session(&mut self, shape: Shape) -> Result<&mut Session> {
         let session = match self.session.take() {
             Some(session) if session.input() == shape => session,
-            _ => Session::new(&self.device, &self.model, shape, self.max_batch)?,
+            _ => Session::with_precision(&self.device, &self.model, shape, self.max_batch, self.precision)?,
         };
         Ok(self.session.insert(session))
     }
@@ -179,6 +180,7 @@ pub struct ClassifierBuilder {
     choice: DeviceChoice,
     cpu: CpuOptions,
     device: Option<Device>,
+    precision: Precision,
     preset: Option<Preset>,
     overrides: Overrides,
     labels: Option<Labels>,
@@ -197,6 +199,7 @@ impl Default for ClassifierBuilder {
             choice: DeviceChoice::Auto,
             cpu: CpuOptions::default(),
             device: None,
+            precision: Precision::F32,
             preset: None,
             overrides: Overrides::default(),
             labels: None,
@@ -260,6 +263,12 @@ impl ClassifierBuilder {
     /// A device that is open, in the place of [`device_choice`](Self::device_choice).
     pub fn device(mut self, device: Device) -> Self {
         self.device = Some(device);
+        self
+    }
+
+    /// How wide numbers are in the device's memory; `f32` by default.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
         self
     }
 
@@ -343,6 +352,7 @@ impl ClassifierBuilder {
             session: None,
             unmatched,
             device,
+            precision: self.precision,
             model,
         };
         classifier.labels = labels(self.labels, &state, classifier.classes())?;

@@ -20,6 +20,8 @@ pub enum Preset {
     /// MNIST: grey, straight to 28 x 28 (bilinear), values in 0..1. Its digits are white on black; for dark ink on
     /// white paper set [`Preprocess::invert`].
     Mnist,
+    /// MNIST as MindSpore's LeNet-5 sees it: grey, straight to 32 x 32 (bilinear), the mean and deviation of MNIST.
+    Mnist32,
     /// ImageNet as the authors of ShuffleNetV2 evaluate it (megvii-model/ShuffleNet-Series): shorter side 256
     /// (bilinear; theirs is OpenCV's, which does not widen as the image shrinks), centre crop 224, blue, green and red
     /// in 0..255.
@@ -30,7 +32,8 @@ pub enum Preset {
 
 impl Preset {
     /// Every preset.
-    pub const ALL: [Self; 5] = [Self::Torchvision, Self::OneFlow, Self::Megvii, Self::Mnist, Self::Cifar10];
+    pub const ALL: [Self; 6] =
+        [Self::Torchvision, Self::OneFlow, Self::Megvii, Self::Mnist, Self::Mnist32, Self::Cifar10];
 
     /// The name that [`from_name`](Self::from_name) reads.
     pub fn name(self) -> &'static str {
@@ -39,6 +42,7 @@ impl Preset {
             Self::OneFlow => "oneflow",
             Self::Megvii => "megvii",
             Self::Mnist => "mnist",
+            Self::Mnist32 => "mnist32",
             Self::Cifar10 => "cifar10",
         }
     }
@@ -98,6 +102,9 @@ impl Preset {
                 ..base
             },
             Self::Mnist => Preprocess { resize: exact(28), grayscale: true, mean: vec![0.0], std: vec![1.0], ..base },
+            Self::Mnist32 => {
+                Preprocess { resize: exact(32), grayscale: true, mean: vec![0.1307], std: vec![0.3081], ..base }
+            }
             Self::Cifar10 => Preprocess {
                 resize: exact(CIFAR10_SIDE),
                 mean: vec![0.4914, 0.4822, 0.4465],

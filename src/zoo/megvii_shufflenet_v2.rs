@@ -88,10 +88,10 @@ impl MegviiShuffleNetV2 {
         }
         let c5 = found.dimension("conv_last.0.weight", 0, 4);
         let num_classes = found.dimension("classifier.0.weight", 0, 2);
-        found.verdict("Megvii's ShuffleNetV2")?;
+        found.verdict()?;
         let [(r2, c2), (r3, c3), (r4, c4)] = stages[..] else {
             let reason = format!("its features are {} stages, and three are known", stages.len());
-            return Err(NotThis { family: "Megvii's ShuffleNetV2", closeness: 1.0, reason });
+            return Err(NotThis { closeness: 1.0, reason });
         };
         Ok(Self { stages_repeats: [r2, r3, r4], stages_out_channels: [c1, c2, c3, c4, c5], num_classes }.network())
     }

@@ -59,11 +59,8 @@ impl Mlp {
                 _ => foreign.push(name),
             }
         }
-        let not = |reason| NotThis {
-            family: "MLP",
-            closeness: layers.len() as f64 / (layers.len() + foreign.len()).max(1) as f64,
-            reason,
-        };
+        let not =
+            |reason| NotThis { closeness: layers.len() as f64 / (layers.len() + foreign.len()).max(1) as f64, reason };
         if let Some(class) = state.modules().and_then(other_activation) {
             return Err(not(format!("its modules have a {class}, where an MLP has ReLU between its layers")));
         }

@@ -1,17 +1,32 @@
 //! The networks that are known, and how each is recognised from the names and shapes in a checkpoint.
 
+mod lenet;
+mod lenet5;
 mod megvii_shufflenet_v2;
+mod mindspore_resnet;
 mod mlp;
+mod mobilenet_v2;
+mod mobilenet_v3;
+mod resnet;
 mod sequential;
 mod shufflenet_v2;
+mod squeezenet;
 
+pub use lenet::LeNet;
+pub use lenet5::LeNet5;
 pub use megvii_shufflenet_v2::MegviiShuffleNetV2;
+pub use mindspore_resnet::MindSporeResNet;
 pub use mlp::Mlp;
+pub use mobilenet_v2::MobileNetV2;
+pub use mobilenet_v3::MobileNetV3;
+pub use resnet::{Block, ResNet};
 pub use shufflenet_v2::ShuffleNetV2;
+pub use squeezenet::SqueezeNet;
 
 use crate::checkpoint::{StateDict, remap};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Shape};
+use crate::tensor::Tensor;
 
 /// A network: its graph, what to call it, and the input that it was designed for.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,11 +50,40 @@ impl Network {
     }
 }
 
-/// A family's way to recognise itself.
-type Recognise = fn(&StateDict) -> Result<Network, NotThis>;
+/// Networks that differ in sizes alone, and how one of them is recognised.
+struct Family {
+    name: &'static str,
+    recognise: fn(&StateDict) -> Result<Network, NotThis>,
+}
+
+const fn family(name: &'static str, recognise: fn(&StateDict) -> Result<Network, NotThis>) -> Family {
+    Family { name, recognise }
+}
 
 /// Every family. The first that recognises a checkpoint gets it.
-const FAMILIES: [Recognise; 3] = [ShuffleNetV2::recognise, MegviiShuffleNetV2::recognise, Mlp::recognise];
+const FAMILIES: [Family; 10] = [
+    family("ShuffleNetV2", ShuffleNetV2::recognise),
+    family("Megvii's ShuffleNetV2", MegviiShuffleNetV2::recognise),
+    family("ResNet", ResNet::recognise),
+    family("MindSpore's ResNet", MindSporeResNet::recognise),
+    family("MobileNetV2", MobileNetV2::recognise),
+    family("MobileNetV3", MobileNetV3::recognise),
+    family("SqueezeNet", SqueezeNet::recognise),
+    family("OneFlow's LeNet", LeNet::recognise),
+    family("LeNet-5", LeNet5::recognise),
+    family("MLP", Mlp::recognise),
+];
+
+/// The network that torchvision calls `name`, such as `resnet50`, with so many classes. Of ShuffleNetV2 the names
+/// are those of its checkpoints, `shufflenetv2_x1_0`.
+pub fn by_name(name: &str, num_classes: usize) -> Option<Network> {
+    ShuffleNetV2::by_name(name, num_classes)
+        .map(|found| found.network())
+        .or_else(|| ResNet::by_name(name, num_classes).map(|found| found.network()))
+        .or_else(|| MobileNetV2::by_name(name, num_classes).map(|found| found.network()))
+        .or_else(|| MobileNetV3::by_name(name, num_classes).map(|found| found.network()))
+        .or_else(|| SqueezeNet::by_name(name, num_classes).map(|found| found.network()))
+}
 
 /// The network that a checkpoint was saved from.
 ///
@@ -67,17 +111,22 @@ pub fn detect(state: &StateDict) -> Result<Network> {
         }
     };
     let named = remap::to_pytorch(state, |_| false).state;
-    let mut closest: Option<NotThis> = None;
-    for recognise in FAMILIES {
-        match recognise(&named) {
+    let mut closest: Option<(&str, NotThis)> = None;
+    for family in FAMILIES {
+        match (family.recognise)(&named) {
             Ok(network) => return Ok(network),
-            Err(not) if closest.as_ref().is_none_or(|c| not.closeness > c.closeness) => closest = Some(not),
+            Err(not) if closest.as_ref().is_none_or(|(_, c)| not.closeness > c.closeness) => {
+                closest = Some((family.name, not));
+            }
             Err(_) => {}
         }
     }
     let reason = match closest {
-        Some(not) if not.closeness > 0.0 => format!("{} came closest, but {}", not.family, not.reason),
-        _ => format!("none of its {} names is of a known family (ShuffleNetV2, MLP)", state.len()),
+        Some((family, not)) if not.closeness > 0.0 => format!("{family} came closest, but {}", not.reason),
+        _ => {
+            let families = FAMILIES.map(|family| family.name).join(", ");
+            format!("none of its {} names is of a known family ({families})", state.len())
+        }
     };
     let unclear = unclear.map_or_else(String::new, |reason| format!("; nor do its modules tell it, since {reason}"));
     let names: Vec<&str> = state.names().take(4).collect();
@@ -93,10 +142,15 @@ pub fn detect(state: &StateDict) -> Result<Network> {
 /// Why a checkpoint is not of a family.
 #[derive(Debug)]
 struct NotThis {
-    family: &'static str,
     /// The share of what the family looks for that was found, 0 to 1.
     closeness: f64,
     reason: String,
+}
+
+/// torchvision's `_make_divisible`: `channels` rounded to a multiple of 8, and not to less than nine tenths of it.
+fn make_divisible(channels: f64) -> usize {
+    let rounded = (channels as usize + 4) / 8 * 8;
+    rounded.max(8) + if (rounded.max(8) as f64) < 0.9 * channels { 8 } else { 0 }
 }
 
 /// The largest dimension that is believed, so that a few of them add up without overflowing.
@@ -127,13 +181,28 @@ impl<'s> Clues<'s> {
         size.unwrap_or(0)
     }
 
+    /// How many elements a parameter has; 0, and a note, where there is no such parameter.
+    fn elements(&mut self, name: &str) -> usize {
+        self.wanted += 1;
+        let count = self.state.get(name).map_or(0, Tensor::element_count);
+        if count == 0 {
+            self.lacking.push(name.to_owned());
+        }
+        count
+    }
+
+    /// How many units a stage has, where the first is sure to be there: those whose parameter `name` gives.
+    fn units(&self, name: impl Fn(usize) -> String) -> usize {
+        1 + (1..).take_while(|&unit| self.state.contains(&name(unit))).count()
+    }
+
     /// Whether everything that was looked for was there.
-    fn verdict(self, family: &'static str) -> Result<(), NotThis> {
+    fn verdict(self) -> Result<(), NotThis> {
         if self.lacking.is_empty() {
             return Ok(());
         }
         let closeness = 1.0 - self.lacking.len() as f64 / self.wanted as f64;
         let reason = format!("these are absent or of another rank: {}", self.lacking.join(", "));
-        Err(NotThis { family, closeness, reason })
+        Err(NotThis { closeness, reason })
     }
 }

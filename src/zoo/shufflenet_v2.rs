@@ -84,11 +84,11 @@ impl ShuffleNetV2 {
         for (i, (repeats, channels)) in stages_repeats.iter_mut().zip(&mut out).enumerate() {
             let unit = |n: usize| format!("stage{}.{n}.branch2.5.weight", i + 2);
             *channels = 2 * found.dimension(&unit(0), 0, 4);
-            *repeats = (0..).take_while(|&n| state.get(&unit(n)).is_some()).count();
+            *repeats = found.units(unit);
         }
         let c5 = found.dimension("conv5.0.weight", 0, 4);
         let num_classes = found.dimension("fc.weight", 0, 2);
-        found.verdict("ShuffleNetV2")?;
+        found.verdict()?;
         let [c2, c3, c4] = out;
         Ok(Self { stages_repeats, stages_out_channels: [c1, c2, c3, c4, c5], num_classes }.network())
     }

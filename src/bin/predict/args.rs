@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use pretrained::vision::{Crop, Filter, Labels, Overrides, Preset, Size};
-use pretrained::{DeviceChoice, Initialiser, Rename, Result, Strictness};
+use pretrained::{DeviceChoice, Initialiser, Precision, Rename, Result, Strictness};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
 
-    /// How images are prepared: torchvision, oneflow, megvii, mnist or cifar10; by default, as the model was trained
+    /// How images are prepared: torchvision, oneflow, megvii, mnist, mnist32 or cifar10; by default, as the model was trained
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
 
@@ -87,6 +87,10 @@ pub struct Args {
     /// Images that run at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = at_least_one)]
     pub batch_size: usize,
+
+    /// How wide numbers are in a GPU's memory: f32, or f16 for half the traffic and results off by a thousandth
+    #[arg(long, value_name = "P", default_value_t = Precision::F32)]
+    pub precision: Precision,
 
     /// Refuse checkpoints with parameters that the network has no use for
     #[arg(long)]

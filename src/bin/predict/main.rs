@@ -81,7 +81,7 @@ fn start(args: &Args, images: usize) -> Result<(Classifier, Times)> {
     };
     let init = began.elapsed();
 
-    builder = builder.strictness(args.strictness());
+    builder = builder.strictness(args.strictness()).precision(args.precision);
     builder = args.rename.iter().cloned().fold(builder, ClassifierBuilder::rename);
     builder = builder.overrides(args.overrides()?).max_batch(args.batch_size.min(images));
     if let Some(preset) = args.preset {

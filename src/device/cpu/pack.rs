@@ -259,12 +259,13 @@ impl Packer<'_> {
                 let places = planes.iter().flat_map(|plane| (0..pixels).map(move |p| plane + p * source.lanes));
                 let inputs: Vec<usize> = places.collect();
                 let row = linear.in_features;
-                let matrix = self.matrix(linear.out_features, bias, |_| 0..row, &inputs, |o, k| weight[o * row + k]);
+                let matrix =
+                    self.matrix(step, linear.out_features, bias, |_| 0..row, &inputs, |o, k| weight[o * row + k]);
                 (Kernel::Matmul(self.matmul(matrix, 1)), 0)
             }
             compile::Kernel::Conv2d { conv, weight, bias } if conv.is_pointwise() => {
                 let row = conv.in_channels;
-                let matrix = self.matrix(conv.out_channels, bias, |_| 0..row, planes, |o, k| weight[o * row + k]);
+                let matrix = self.matrix(step, conv.out_channels, bias, |_| 0..row, planes, |o, k| weight[o * row + k]);
                 (Kernel::Matmul(self.matmul(matrix, out.pixels())), 0)
             }
             // What is added is added by the kernels of matrices only.
@@ -344,7 +345,7 @@ impl Packer<'_> {
             let own = o / out_group * in_group * area;
             i.checked_sub(own).filter(|i| *i < in_group * area).map_or(0.0, |i| weight[o * in_group * area + i])
         };
-        let matrix = self.matrix(conv.out_channels, bias, range, &inputs, value);
+        let matrix = self.matrix(step, conv.out_channels, bias, range, &inputs, value);
         let bands = out.height.div_ceil(rows);
         let parts = self.units.div_ceil(bands).min(matrix.tiles.len());
         let scratch = groups.len() * region.band();
@@ -371,6 +372,7 @@ impl Packer<'_> {
     /// of an output and an input.
     fn matrix(
         &self,
+        step: &compile::Step,
         outputs: usize,
         bias: &[f32],
         range: impl Fn(Range<usize>) -> Range<usize>,
@@ -396,7 +398,15 @@ impl Packer<'_> {
             }
         }
         let inputs = inputs.iter().map(|&place| place as u32).collect();
-        Matrix { tiles, inputs, weights: weights.into(), bias: self.by_vector(bias, 1) }
+        let other_group = step.other.as_ref().map(|other| self.other(other).group);
+        Matrix {
+            tiles,
+            inputs,
+            weights: weights.into(),
+            bias: self.by_vector(bias, 1),
+            finish: Finish::new(step.activation),
+            other_group,
+        }
     }
 
     /// `[channel][each]` as `[vector][each][lanes]`, filled up by zeros.

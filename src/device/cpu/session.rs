@@ -7,7 +7,7 @@ use super::kernels::Places;
 use super::pack::{Step, pack};
 use super::pool::Unit;
 use crate::compile::{Plan, Target};
-use crate::device::StepTime;
+use crate::device::{Precision, StepTime};
 use crate::error::{Error, Result};
 use std::ops::Range;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ impl Session {
         let scratch = (0..context.pool.threads()).map(|_| lines(most)).collect();
         let (input, output) = (plan.input.shape.elements(), plan.output.clone());
         let profile = plan.steps.iter().zip(&*steps);
-        let profile = profile.map(|(step, packed)| StepTime::of(step, packed.kernel.name())).collect();
+        let profile = profile.map(|(step, packed)| StepTime::of(step, packed.kernel.name(), Precision::F32)).collect();
         Ok(Self { context, steps, buffers, scratch, together, profile, input, output })
     }
 

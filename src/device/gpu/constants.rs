@@ -26,7 +26,15 @@ impl Constants {
     pub fn add(&mut self, dispatch: &Dispatch) -> Vec<Range> {
         let mut ranges = vec![self.push(bytemuck::bytes_of(&dispatch.params))];
         ranges.push(self.push(bytemuck::cast_slice(&dispatch.table)));
-        ranges.extend(dispatch.weights.iter().flatten().map(|weights| self.push(bytemuck::cast_slice(weights))));
+        if let Some([weight, bias]) = &dispatch.weights {
+            ranges.push(match dispatch.pipeline.halves.weights {
+                true => {
+                    self.push(&weight.iter().flat_map(|w| half::f16::from_f32(*w).to_le_bytes()).collect::<Vec<u8>>())
+                }
+                false => self.push(bytemuck::cast_slice(weight)),
+            });
+            ranges.push(self.push(bytemuck::cast_slice(bias)));
+        }
         ranges
     }
 

@@ -1,7 +1,7 @@
 //! An open adapter: its device and queue, its pipelines, and what went wrong with it.
 
 use super::family::Family;
-use super::shader::{self, Pipeline, Shader};
+use super::shader::{self, Halves, Pipeline, Shader};
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::error::{Error, Result};
 use std::collections::{HashMap, HashSet};
@@ -52,7 +52,9 @@ pub struct Context {
     pub(super) family: Family,
     /// By [`Shader::layout`].
     pub(super) layouts: [wgpu::BindGroupLayout; 4],
-    modules: Mutex<HashMap<Shader, wgpu::ShaderModule>>,
+    /// The same, as pipelines take them. Between pipelines that share one, bindings stay.
+    pipeline_layouts: [wgpu::PipelineLayout; 4],
+    modules: Mutex<HashMap<(Shader, Halves), wgpu::ShaderModule>>,
     pipelines: Mutex<HashMap<Pipeline, wgpu::ComputePipeline>>,
     /// What went wrong since somebody last asked.
     failure: Arc<Mutex<Option<String>>>,
@@ -87,8 +89,15 @@ impl Context {
             report.get_or_init(|| format!("the device was lost ({reason:?}): {message}; open it again"));
         });
         let layouts = shader::layouts(&device);
+        let pipeline_layouts = [0, 1, 2, 3].map(|layout| {
+            device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label,
+                bind_group_layouts: &[Some(&layouts[layout])],
+                ..Default::default()
+            })
+        });
         let (modules, pipelines) = Default::default();
-        Ok(Self { name, device, queue, family, layouts, modules, pipelines, failure, loss })
+        Ok(Self { name, device, queue, family, layouts, pipeline_layouts, modules, pipelines, failure, loss })
     }
 
     /// What the adapter calls itself, and its backend.
@@ -161,23 +170,18 @@ impl Context {
             return pipeline.clone();
         }
         let module = lock(&self.modules)
-            .entry(key.shader)
+            .entry((key.shader, key.halves))
             .or_insert_with(|| {
-                let source = wgpu::ShaderSource::Wgsl(key.shader.source().into());
+                let source = wgpu::ShaderSource::Wgsl(key.halves.source(key.shader).into());
                 let label = Some(key.shader.name());
                 self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source })
             })
             .clone();
-        let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(key.shader.name()),
-            bind_group_layouts: &[Some(&self.layouts[key.shader.layout()])],
-            ..Default::default()
-        });
         let constants: Vec<(&str, f64)> =
             key.constants.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(key.shader.name()),
-            layout: Some(&layout),
+            layout: Some(&self.pipeline_layouts[key.shader.layout()]),
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {

@@ -2,8 +2,9 @@
 
 use super::family::Family;
 use super::pack::{self, Groups};
-use super::shader::{Params, Pipeline, Shader};
+use super::shader::{Halves, Params, Pipeline, Shader};
 use crate::compile::{Kernel, Source, Step, Target};
+use crate::device::Precision;
 use crate::graph::{Activation, Conv2d, Padding, Shape, Window};
 
 /// The plan keeps 4 channels side by side, so that a load is a vector.
@@ -51,15 +52,24 @@ impl Choice {
     }
 }
 
-/// Chooses the shader for `step`, and packs what it needs.
-pub(super) fn dispatch(step: &Step, family: Family) -> Dispatch {
+/// Chooses the shader for `step`, and packs what it needs. The input and the `last` step's output are never halves.
+pub(super) fn dispatch(step: &Step, family: Family, precision: Precision, last: bool) -> Dispatch {
     let (source, target) = (&step.source, &step.target);
+    let half = precision == Precision::F16;
+    let halves = Halves {
+        x: half && source.lanes == LANES,
+        y: half && !last,
+        weights: half,
+        other: half && step.other.is_some(),
+    };
     let pixels = source.height * source.width;
     let choice = match &step.kernel {
-        Kernel::Linear { linear, weight, bias } => linear_layer(family, source, linear.out_features, weight, bias),
+        Kernel::Linear { linear, weight, bias } => {
+            linear_layer(family, halves.y, source, linear.out_features, weight, bias)
+        }
         // On a single pixel it is a fully connected layer.
         Kernel::Conv2d { conv, weight, bias } if conv.is_pointwise() && pixels == 1 && step.other.is_none() => {
-            linear_layer(family, source, conv.out_channels, weight, bias)
+            linear_layer(family, halves.y, source, conv.out_channels, weight, bias)
         }
         Kernel::Conv2d { conv, weight, bias } => {
             let choice = convolution(family, step, conv, weight, bias);
@@ -115,6 +125,7 @@ pub(super) fn dispatch(step: &Step, family: Family) -> Dispatch {
     Dispatch {
         pipeline: Pipeline {
             shader: choice.shader,
+            halves,
             constants: constants.map(|(name, value)| (name, n(value))).collect(),
         },
         params,
@@ -200,7 +211,7 @@ fn any_pool(source: &Source, target: &Target, window: Window, operation: usize) 
     Choice { window, ..choice }
 }
 
-fn linear_layer(family: Family, source: &Source, outputs: usize, weight: &[f32], bias: &[f32]) -> Choice {
+fn linear_layer(family: Family, half: bool, source: &Source, outputs: usize, weight: &[f32], bias: &[f32]) -> Choice {
     let pixels = source.height * source.width;
     let places: Vec<usize> =
         source.planes.iter().flat_map(|plane| (0..pixels).map(move |p| plane + p * source.lanes)).collect();
@@ -210,7 +221,8 @@ fn linear_layer(family: Family, source: &Source, outputs: usize, weight: &[f32],
     let filled = inputs.is_multiple_of(LANES) || source.lanes == LANES;
     let dense = aligned && filled && places.iter().zip(places[0]..).all(|(place, expected)| *place == expected);
     let groups = outputs.div_ceil(LANES);
-    let choice = if dense && family == Family::Spread {
+    // It writes numbers one by one, and halves are written in pairs.
+    let choice = if dense && family == Family::Spread && !half {
         let weights = [pack::by_eights(weight, inputs), pack::bias(bias, 2)];
         let choice = Choice::new(Shader::Linear8, places[..1].to_vec(), [groups.div_ceil(2), 1]);
         Choice { weights: Some(weights), ..choice }

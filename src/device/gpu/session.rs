@@ -1,10 +1,12 @@
-//! A plan on the GPU: buffers and bind groups made once, then one pass and one submit a run.
+//! A plan on the GPU: buffers and bind groups made once, then one pass and one submit a run, whose commands are mostly
+//! there before the batch is.
 
 use super::constants::{Constants, Range};
 use super::context::{Context, lock};
 use super::kernels::{self, Dispatch};
-use super::ticket::{Mapping, Pool, Slot, Ticket};
+use super::ticket::{Commands, Mapping, Pool, Slot, Ticket};
 use crate::compile::{Plan, Target};
+use crate::device::precision::Precision;
 use crate::device::profile::StepTime;
 use crate::error::Result;
 use std::sync::Arc;
@@ -34,7 +36,12 @@ struct Step {
 
 impl Session {
     /// Uploads the weights of `plan`, and takes memory for batches of up to `max_batch`.
-    pub(in crate::device) fn new(context: Arc<Context>, plan: &Plan, max_batch: usize) -> Result<Self> {
+    pub(in crate::device) fn new(
+        context: Arc<Context>,
+        plan: &Plan,
+        max_batch: usize,
+        precision: Precision,
+    ) -> Result<Self> {
         let limits = context.device.limits();
         let bytes = |elements: usize| elements.saturating_mul(max_batch).saturating_mul(size_of::<f32>()) as u64;
         let largest = plan.buffers.iter().copied().max().unwrap_or(0);
@@ -49,28 +56,43 @@ impl Session {
             );
             return Err(context.error(reason));
         }
-        let dispatches: Vec<Dispatch> = plan.steps.iter().map(|step| kernels::dispatch(step, context.family)).collect();
+        let last = plan.steps.len().saturating_sub(1);
+        let dispatch = |(i, step)| kernels::dispatch(step, context.family, precision, i == last);
+        let dispatches: Vec<Dispatch> = plan.steps.iter().enumerate().map(dispatch).collect();
         let most = limits.max_compute_workgroups_per_dimension as usize;
         if let Some(workgroups) = dispatches.iter().flat_map(|d| d.workgroups).chain([max_batch]).find(|n| *n > most) {
             return Err(context.error(format!("a step takes {workgroups} workgroups, and {most} is its limit")));
         }
         context.build_pipelines(dispatches.iter().map(|dispatch| &dispatch.pipeline))?;
-        let mut session = context.guarded(|| Self::build(context.clone(), plan, dispatches, max_batch))?;
+        let mut session = context.guarded(|| Self::build(context.clone(), plan, dispatches, max_batch, precision))?;
         // Drivers finish compiling at the first dispatch, which had better not be the first answer's.
         session.submit(&vec![0.0; plan.input.shape.elements()], 1)?.wait()?;
         Ok(session)
     }
 
-    fn build(context: Arc<Context>, plan: &Plan, dispatches: Vec<Dispatch>, max_batch: usize) -> Result<Self> {
+    fn build(
+        context: Arc<Context>,
+        plan: &Plan,
+        dispatches: Vec<Dispatch>,
+        max_batch: usize,
+        precision: Precision,
+    ) -> Result<Self> {
         let device = &context.device;
         let activations = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-        let buffer = |elements: &usize| {
+        let buffer = |(index, elements): (usize, &usize)| {
+            // What comes and goes is f32, whatever else lies there at other times.
+            let outer = [plan.input.buffer, plan.output.buffer].contains(&index);
+            let bytes = if outer { Precision::F32.bytes() } else { precision.bytes() };
             // A binding may not end within a vector.
-            let size = (elements * max_batch * size_of::<f32>()).next_multiple_of(16) as u64;
+            let size = (elements * max_batch * bytes).next_multiple_of(16) as u64;
             let label = Some("activations");
             device.create_buffer(&wgpu::BufferDescriptor { label, size, usage: activations, mapped_at_creation: false })
         };
-        let buffers: Vec<wgpu::Buffer> = plan.buffers.iter().map(buffer).collect();
+        let buffers: Vec<wgpu::Buffer> = plan.buffers.iter().enumerate().map(buffer).collect();
+        // wgpu clears what was never written, and asks at every dispatch of a bind group that was made before.
+        let mut encoder = device.create_command_encoder(&Default::default());
+        buffers.iter().for_each(|buffer| encoder.clear_buffer(buffer, 0, None));
+        context.queue.submit([encoder.finish()]);
 
         let mut constants = Constants::new(&device.limits());
         let ranges: Vec<Vec<Range>> = dispatches.iter().map(|dispatch| constants.add(dispatch)).collect();
@@ -105,7 +127,7 @@ impl Session {
                     entries: &entries,
                 }),
                 workgroups: dispatch.workgroups.map(|n| n as u32),
-                profile: StepTime::of(step, shader.name()),
+                profile: StepTime::of(step, shader.name(), precision),
             }
         });
         let steps = steps.collect();
@@ -116,14 +138,30 @@ impl Session {
     /// Writes a batch of `count` images, and lets all steps run; see [`crate::Session::submit`].
     pub(in crate::device) fn submit(&mut self, batch: &[f32], count: usize) -> Result<Ticket> {
         self.context.check()?;
-        let slot = self.slot();
-        let (written, size) = (self.write(&slot, batch)?, bytes(&self.output, count));
-        let context = &self.context;
-        let mut encoder = context.device.create_command_encoder(&Default::default());
+        let mut slot = self.slot()?;
+        self.write(&slot, batch)?;
+        let ahead = slot.next.take().filter(|commands| commands.count == count);
+        let Commands { commands, mapping, .. } = ahead.unwrap_or_else(|| self.encode(&slot, count));
+        let submission = self.context.queue.submit([commands]);
+        // The device is busy now. The next batch is mostly as large as this one.
+        slot.next = Some(self.encode(&slot, count));
+        let (context, pool, output) = (self.context.clone(), self.slots.clone(), self.output.clone());
+        Ok(Ticket { context, submission, mapping, slot, pool, output, count, watched: false })
+    }
+
+    /// All that the device does for a batch of `count` images in `slot`.
+    fn encode(&self, slot: &Slot, count: usize) -> Commands {
+        let (written, size) = (bytes(&self.input, count), bytes(&self.output, count));
+        let mut encoder = self.context.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&slot.upload, 0, &self.buffers[self.input.buffer], 0, written);
         let mut pass = encoder.begin_compute_pass(&Default::default());
+        let mut pipeline = None;
         for step in &self.steps {
-            step.encode(&mut pass, count);
+            if pipeline != Some(&step.pipeline) {
+                pass.set_pipeline(&step.pipeline);
+                pipeline = Some(&step.pipeline);
+            }
+            step.dispatch(&mut pass, count);
         }
         drop(pass);
         encoder.copy_buffer_to_buffer(&self.buffers[self.output.buffer], 0, &slot.readback, 0, size);
@@ -131,17 +169,16 @@ impl Session {
         let (uploaded, told) = (mapping.clone(), mapping.clone());
         encoder.map_buffer_on_submit(&slot.upload, wgpu::MapMode::Write, .., move |result| uploaded.tell(result));
         encoder.map_buffer_on_submit(&slot.readback, wgpu::MapMode::Read, 0..size, move |result| told.tell(result));
-        let submission = context.queue.submit([encoder.finish()]);
-        let (context, pool, output) = (self.context.clone(), self.slots.clone(), self.output.clone());
-        Ok(Ticket { context, submission, mapping, slot, pool, output, count, watched: false })
+        Commands { count, commands: encoder.finish(), mapping }
     }
 
     /// Runs `count` images step by step, and says how long each step took; see [`crate::Session::profile`].
     pub(in crate::device) fn profile(&mut self, batch: &[f32], count: usize) -> Result<Vec<StepTime>> {
         self.context.check()?;
-        let slot = self.slot();
-        let written = self.write(&slot, batch)?;
+        let slot = self.slot()?;
+        self.write(&slot, batch)?;
         let mut encoder = self.context.device.create_command_encoder(&Default::default());
+        let written = bytes(&self.input, count);
         encoder.copy_buffer_to_buffer(&slot.upload, 0, &self.buffers[self.input.buffer], 0, written);
         self.context.queue.submit([encoder.finish()]);
         let times = if self.context.has_timestamps() { self.stamped(count)? } else { self.clocked(count)? };
@@ -196,24 +233,28 @@ impl Session {
     }
 
     /// A slot that is free, or a new one.
-    fn slot(&self) -> Slot {
-        lock(&self.slots).pop().unwrap_or_else(|| {
-            let buffer = |label, usage, at: &Target, mapped_at_creation| {
-                let size = bytes(at, self.max_batch).next_multiple_of(16);
-                let label = Some(label);
-                self.context.device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation })
-            };
-            let upload = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
-            let readback = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-            Slot {
-                upload: buffer("upload", upload, &self.input, true),
-                readback: buffer("readback", readback, &self.output, false),
-            }
-        })
+    fn slot(&self) -> Result<Slot> {
+        let free = lock(&self.slots).pop();
+        free.map_or_else(|| self.context.guarded(|| Ok(self.new_slot())), Ok)
     }
 
-    /// Lays a batch out as the input's buffer has it, planes at their stride and images at theirs, and returns its bytes.
-    fn write(&self, slot: &Slot, batch: &[f32]) -> Result<u64> {
+    fn new_slot(&self) -> Slot {
+        let buffer = |label, usage, at: &Target, mapped_at_creation| {
+            let size = bytes(at, self.max_batch).next_multiple_of(16);
+            let label = Some(label);
+            self.context.device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation })
+        };
+        let upload = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
+        let readback = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        Slot {
+            upload: buffer("upload", upload, &self.input, true),
+            readback: buffer("readback", readback, &self.output, false),
+            next: None,
+        }
+    }
+
+    /// Lays a batch out as the input's buffer has it, planes at their stride and images at theirs.
+    fn write(&self, slot: &Slot, batch: &[f32]) -> Result<()> {
         let Target { shape, image_stride, .. } = self.input;
         let size = bytes(&self.input, batch.len() / shape.elements());
         let mut view = slot.upload.get_mapped_range_mut(0..size).map_err(|error| self.context.error(error))?;
@@ -230,7 +271,7 @@ impl Session {
         }
         drop(view);
         slot.upload.unmap();
-        Ok(size)
+        Ok(())
     }
 }
 
@@ -242,6 +283,11 @@ fn bytes(target: &Target, count: usize) -> u64 {
 impl Step {
     fn encode(&self, pass: &mut wgpu::ComputePass, count: usize) {
         pass.set_pipeline(&self.pipeline);
+        self.dispatch(pass, count);
+    }
+
+    /// For a pass that has the pipeline.
+    fn dispatch(&self, pass: &mut wgpu::ComputePass, count: usize) {
         pass.set_bind_group(0, &self.bindings, &[]);
         pass.dispatch_workgroups(self.workgroups[0], self.workgroups[1], count as u32);
     }

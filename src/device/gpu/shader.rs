@@ -11,11 +11,14 @@ macro_rules! shaders {
         }
 
         impl Shader {
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$variant),*];
+
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),* }
             }
 
-            pub fn source(self) -> &'static str {
+            fn source(self) -> &'static str {
                 match self { $(Self::$variant => include_str!(concat!("../../../shaders/", $name, ".wgsl"))),* }
             }
         }
@@ -58,10 +61,52 @@ impl Shader {
     }
 }
 
+/// Which of a shader's arrays hold numbers in 16 bits, in pairs, as every device can take them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(super) struct Halves {
+    pub x: bool,
+    pub y: bool,
+    pub weights: bool,
+    pub other: bool,
+}
+
+/// What shaders have where numbers take 32 bits, and what stands there where they take 16.
+const X: [&str; 2] = [
+    "alias X = vec4<f32>;\nfn from_x(v: X) -> vec4<f32> {\n    return v;\n}",
+    "alias X = vec2<u32>;\nfn from_x(v: X) -> vec4<f32> {\n    return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y));\n}",
+];
+const ELEMENTS: [&str; 2] = [
+    "alias X = f32;\nfn element(i: u32) -> f32 {\n    return x[i];\n}",
+    "alias X = u32;\nfn element(i: u32) -> f32 {\n    return unpack2x16float(x[i / 2u])[i % 2u];\n}",
+];
+const Y: [&str; 2] = [
+    "alias Y = vec4<f32>;\nfn to_y(v: vec4<f32>) -> Y {\n    return v;\n}",
+    "alias Y = vec2<u32>;\nfn to_y(v: vec4<f32>) -> Y {\n    return vec2<u32>(pack2x16float(v.xy), pack2x16float(v.zw));\n}",
+];
+const WEIGHTS: [&str; 2] = [
+    "alias W = vec4<f32>;\nfn from_w(v: W) -> vec4<f32> {\n    return v;\n}",
+    "alias W = vec2<u32>;\nfn from_w(v: W) -> vec4<f32> {\n    return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y));\n}",
+];
+const OTHER: [&str; 2] = [
+    "alias Other = vec4<f32>;\nfn from_other(v: Other) -> vec4<f32> {\n    return v;\n}",
+    "alias Other = vec2<u32>;\nfn from_other(v: Other) -> vec4<f32> {\n    return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y));\n}",
+];
+
+impl Halves {
+    /// The text of `shader` with these arrays.
+    pub fn source(self, shader: Shader) -> String {
+        let Self { x, y, weights, other } = self;
+        let replaced = [(x, X), (x, ELEMENTS), (y, Y), (weights, WEIGHTS), (other, OTHER)];
+        let wanted = replaced.into_iter().filter(|(wanted, _)| *wanted);
+        wanted.fold(shader.source().to_owned(), |text, (_, [full, half])| text.replace(full, half))
+    }
+}
+
 /// A shader with values for its `override`s: what one compiled pipeline is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Pipeline {
     pub shader: Shader,
+    pub halves: Halves,
     pub constants: Vec<(&'static str, u32)>,
 }
 
@@ -112,4 +157,36 @@ pub(super) fn layouts(device: &wgpu::Device) -> [wgpu::BindGroupLayout; 4] {
             .collect();
         device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ELEMENTS, Halves, OTHER, Shader, WEIGHTS, X, Y};
+    use naga::valid::{Capabilities, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
+
+    /// Every array that may hold halves is declared by the text that is replaced, and what stands there then is valid.
+    #[test]
+    fn every_shader_can_have_halves() {
+        for &shader in Shader::ALL {
+            let (name, full) = (shader.name(), shader.source());
+            for block in [X, ELEMENTS, Y, WEIGHTS, OTHER] {
+                let declared = block[0].split('=').next().unwrap();
+                let others = [X, ELEMENTS].iter().filter(|other| other[0].starts_with(declared) && **other != block);
+                let either = full.contains(block[0]) || others.into_iter().any(|other| full.contains(other[0]));
+                assert_eq!(full.contains(declared), either, "{name}");
+            }
+            assert_eq!(full.contains(WEIGHTS[0]), shader.weighted(), "{name}");
+            assert_eq!(full.contains(OTHER[0]), shader.paired(), "{name}");
+            for bits in 0..16u8 {
+                let [x, y, weights, other] = [0, 1, 2, 3].map(|bit| bits & 1 << bit != 0);
+                let text = Halves { x, y, weights, other }.source(shader);
+                let module =
+                    naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&text)));
+                let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+                let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+                validator.subgroup_stages(ShaderStages::COMPUTE).subgroup_operations(SubgroupOperationSet::all());
+                validator.validate(&module).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&text)));
+            }
+        }
+    }
 }

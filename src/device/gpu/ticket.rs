@@ -17,6 +17,17 @@ pub(super) struct Slot {
     pub upload: wgpu::Buffer,
     /// Mapped only while results are read.
     pub readback: wgpu::Buffer,
+    /// Of the next batch, if it is as large as the last.
+    pub next: Option<Commands>,
+}
+
+/// What the device is to do for a batch that lies in a slot.
+#[derive(Debug)]
+pub(super) struct Commands {
+    /// Images.
+    pub count: usize,
+    pub commands: wgpu::CommandBuffer,
+    pub mapping: Arc<Mapping>,
 }
 
 /// Slots of which no batch is under way.

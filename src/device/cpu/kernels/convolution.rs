@@ -38,7 +38,7 @@ pub(super) unsafe fn compute<V: Vector>(conv: &Convolution, step: &Step, unit: u
                     other_stride: V::LANES,
                     count: conv.width,
                 };
-                sums::<V>(step, &conv.matrix, *tile, pixels);
+                sums::<V>(&conv.matrix, *tile, pixels);
             }
         }
     }

@@ -38,7 +38,7 @@ pub(super) unsafe fn compute<V: Vector>(elementwise: &Elementwise, step: &Step, 
                 ElementwiseOp::Add => value.add(other(pixel)),
                 ElementwiseOp::Mul => value.mul(other(pixel)),
             };
-            step.finish.bound(value).store(y.add(pixel * V::LANES));
+            step.finish.between(value).store(y.add(pixel * V::LANES));
             step.finish.bend::<V>(y.add(pixel * V::LANES), (1, 0), (1, 0));
         }
     }

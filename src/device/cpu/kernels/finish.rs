@@ -3,6 +3,14 @@
 use crate::device::cpu::simd::Vector;
 use crate::graph::Activation;
 
+/// Which bounds there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bounds {
+    None,
+    Low,
+    Both,
+}
+
 /// An activation as kernels take it: bounds, which cost next to nothing, and what is not made of bounds.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::device::cpu) struct Finish {
@@ -23,21 +31,52 @@ impl Finish {
         }
     }
 
-    /// The result for `x`, unless there is a curve.
+    /// Which bounds there are.
+    #[inline(always)]
+    pub(super) fn bounds(self) -> Bounds {
+        if self.high < f32::INFINITY {
+            Bounds::Both
+        } else if self.low > f32::NEG_INFINITY {
+            Bounds::Low
+        } else {
+            Bounds::None
+        }
+    }
+
+    /// `x`, under [`Bounds::None`].
     ///
     /// # Safety
     /// The machine has the instruction set of `V`.
     #[inline(always)]
-    pub(super) unsafe fn bound<V: Vector>(self, x: V) -> V {
+    pub(super) unsafe fn unbound<V: Vector>(self, x: V) -> V {
+        x
+    }
+
+    /// `x` or the lower bound.
+    ///
+    /// # Safety
+    /// As [`Finish::unbound`].
+    #[inline(always)]
+    pub(super) unsafe fn at_least<V: Vector>(self, x: V) -> V {
         // SAFETY: the caller's promise.
-        unsafe { x.max(V::splat(self.low)).min(V::splat(self.high)) }
+        unsafe { x.max(V::splat(self.low)) }
+    }
+
+    /// `x` or one of the bounds.
+    ///
+    /// # Safety
+    /// As [`Finish::unbound`].
+    #[inline(always)]
+    pub(super) unsafe fn between<V: Vector>(self, x: V) -> V {
+        // SAFETY: the caller's promise.
+        unsafe { self.at_least(x).min(V::splat(self.high)) }
     }
 
     /// The curve's values in place of `rows` by `columns` vectors that are stored already: kernels that keep sums in
     /// registers have none to spare for it.
     ///
     /// # Safety
-    /// As [`Finish::bound`]; and `y` plus any row's and column's stride points to a vector.
+    /// As [`Finish::unbound`]; and `y` plus any row's and column's stride points to a vector.
     #[inline(always)]
     pub(super) unsafe fn bend<V: Vector>(self, y: *mut f32, rows: (usize, usize), columns: (usize, usize)) {
         if let Some(curve) = self.curve {
@@ -55,7 +94,7 @@ impl Finish {
 }
 
 /// # Safety
-/// As [`Finish::bound`].
+/// As [`Finish::unbound`].
 #[inline(always)]
 unsafe fn along<V: Vector>(curve: Activation, x: V) -> V {
     // SAFETY: the caller's promise; a cache line holds any vector.

@@ -1,8 +1,9 @@
 //! Matrix products: 1x1 convolutions and fully connected layers, and the tiles of sums that other convolutions use too.
 
 use super::Places;
+use super::finish::{Bounds, Finish};
 use crate::device::cpu::memory::Numbers;
-use crate::device::cpu::pack::{Matmul, Other, Step};
+use crate::device::cpu::pack::{Matmul, Step};
 use crate::device::cpu::simd::Vector;
 
 /// A matrix packed for tiles of sums: for each tile of output vectors, `[input][vectors of the tile][lanes]`, where the
@@ -15,6 +16,10 @@ pub(in crate::device::cpu) struct Matrix {
     pub weights: Numbers,
     /// Whole vectors, filled up by zeros.
     pub bias: Vec<f32>,
+    /// What is applied to sums.
+    pub finish: Finish,
+    /// Where something is added to sums, numbers from one vector of it to the next.
+    pub other_group: Option<usize>,
 }
 
 /// Output vectors that are summed together.
@@ -42,20 +47,21 @@ pub(super) struct Pixels {
     pub y_stride: usize,
     /// Numbers from one output vector to the next.
     pub y_group: usize,
-    /// What is added to sums, where the step has such a thing.
+    /// What is added to sums, where the matrix has such a thing.
     pub other: *const f32,
     pub other_stride: usize,
     pub count: usize,
 }
 
-/// Sums of one tile for pixels in a row, and the step's finish of them.
+/// Sums of one tile for pixels in a row, and the matrix's finish of them.
 ///
 /// # Safety
-/// `x` plus any of the tile's inputs, and `y`, and `other` if the step has one, plus any of its vectors, point to that
+/// `x` plus any of the tile's inputs, and `y`, and `other` if the matrix adds one, plus any of its vectors, point to that
 /// number of every pixel.
 #[inline(always)]
-pub(super) unsafe fn sums<V: Vector>(step: &Step, matrix: &Matrix, tile: Tile, mut pixels: Pixels) {
+pub(super) unsafe fn sums<V: Vector>(matrix: &Matrix, tile: Tile, mut pixels: Pixels) {
     let (rows, columns) = V::TILE;
+    let Pixels { y, y_stride, y_group, count, .. } = pixels;
     // SAFETY: handed on; `chunk` advances by the pixels that it computes and never past `count`.
     unsafe {
         while pixels.count > 0 {
@@ -64,7 +70,7 @@ pub(super) unsafe fn sums<V: Vector>(step: &Step, matrix: &Matrix, tile: Tile, m
                 ($(($r:literal, $c:literal, $half:literal)),* $(,)?) => {
                     match (n, tile.vectors, tile.half) {
                         $(($r.., $c, $half) if $r <= rows && $c <= columns && (V::HALVES || !$half) => {
-                            chunk::<V, $r, $c, $half>(step, matrix, tile, &mut pixels)
+                            chunk::<V, $r, $c, $half>(matrix, tile, &mut pixels)
                         })*
                         _ => return,
                     }
@@ -93,13 +99,17 @@ pub(super) unsafe fn sums<V: Vector>(step: &Step, matrix: &Matrix, tile: Tile, m
                 (1, 1, true),
             );
         }
+        let y = y.add(tile.first * y_group);
+        matrix.finish.bend::<V>(y, (count, y_stride), (tile.vectors, y_group));
+        if tile.half {
+            matrix.finish.bend::<V::Half>(y.add(tile.vectors * y_group), (count, y_stride), (1, 0));
+        }
     }
 }
 
 /// Sums of `R` pixels by `C` output vectors, and half a vector more under `HALF`, all in registers.
 #[inline(always)]
 unsafe fn chunk<V: Vector, const R: usize, const C: usize, const HALF: bool>(
-    step: &Step,
     matrix: &Matrix,
     tile: Tile,
     pixels: &mut Pixels,
@@ -116,6 +126,18 @@ unsafe fn chunk<V: Vector, const R: usize, const C: usize, const HALF: bool>(
             }
             if HALF {
                 *half = V::Half::load(bias.add(C * V::LANES));
+            }
+        }
+        if let Some(group) = matrix.other_group {
+            let other = other.add(tile.first * group);
+            for (r, (sums, half)) in sums.iter_mut().zip(&mut halves).enumerate() {
+                let other = other.add(r * other_stride);
+                for (c, sum) in sums.iter_mut().enumerate() {
+                    *sum = sum.add(V::load(other.add(c * group)));
+                }
+                if HALF {
+                    *half = half.add(V::Half::load(other.add(C * group)));
+                }
             }
         }
         let inputs = matrix.inputs.as_ptr().add(tile.inputs);
@@ -143,31 +165,25 @@ unsafe fn chunk<V: Vector, const R: usize, const C: usize, const HALF: bool>(
                 }
             }
         }
-        if let Some(Other { group, .. }) = step.other {
-            let other = other.add(tile.first * group);
-            for (r, (sums, half)) in sums.iter_mut().zip(&mut halves).enumerate() {
-                let other = other.add(r * other_stride);
-                for (c, sum) in sums.iter_mut().enumerate() {
-                    *sum = sum.add(V::load(other.add(c * group)));
-                }
-                if HALF {
-                    *half = half.add(V::Half::load(other.add(C * group)));
-                }
-            }
-        }
         let y = y.add(tile.first * y_group);
-        for (r, (sums, half)) in sums.iter().zip(halves).enumerate() {
-            let y = y.add(r * y_stride);
-            for (c, sum) in sums.iter().enumerate() {
-                step.finish.bound(*sum).store(y.add(c * y_group));
-            }
-            if HALF {
-                step.finish.bound(half).store(y.add(C * y_group));
-            }
+        // Bounds that are none cost nothing.
+        macro_rules! store {
+            ($bound:ident) => {
+                for (r, (sums, half)) in sums.iter().zip(halves).enumerate() {
+                    let y = y.add(r * y_stride);
+                    for (c, sum) in sums.iter().enumerate() {
+                        matrix.finish.$bound(*sum).store(y.add(c * y_group));
+                    }
+                    if HALF {
+                        matrix.finish.$bound(half).store(y.add(C * y_group));
+                    }
+                }
+            };
         }
-        step.finish.bend::<V>(y, (R, y_stride), (C, y_group));
-        if HALF {
-            step.finish.bend::<V::Half>(y.add(C * y_group), (R, y_stride), (1, 0));
+        match matrix.finish.bounds() {
+            Bounds::None => store!(unbound),
+            Bounds::Low => store!(at_least),
+            Bounds::Both => store!(between),
         }
         pixels.x = x.add(R * x_stride);
         pixels.y = pixels.y.add(R * y_stride);
@@ -207,7 +223,7 @@ pub(super) unsafe fn compute<V: Vector>(matmul: &Matmul, step: &Step, unit: usiz
                 other_stride,
                 count: matmul.block.min(count - first),
             };
-            sums::<V>(step, &matmul.matrix, matmul.matrix.tiles[tile], pixels);
+            sums::<V>(&matmul.matrix, matmul.matrix.tiles[tile], pixels);
         }
     }
 }
