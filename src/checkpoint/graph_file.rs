@@ -109,15 +109,8 @@ fn describe(source: &Source, dict: &mut StateDict) -> Result<()> {
     for field in Fields::of(&source.bytes).map_while(std::result::Result::ok) {
         let (METADATA, Field::Bytes(entry)) = field else { continue };
         source.expand(|| "the metadata".into(), 256 + entry.len() as u64)?;
-        let (mut key, mut value) = (None, String::new());
-        for (tag, field) in Fields::of(&entry).map_while(std::result::Result::ok) {
-            match (tag, field.text()) {
-                (1, text) => key = text.map(str::to_owned),
-                (2, Some(text)) => text.clone_into(&mut value),
-                _ => {}
-            }
-        }
-        if let Some(key) = key {
+        // What is no text describes nothing.
+        if let Ok((key, value)) = onnx_graph::entry(source, &entry) {
             dict.describe(key, value);
         }
     }
