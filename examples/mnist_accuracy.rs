@@ -26,12 +26,15 @@ fn main() -> Result<(), Error> {
     let (size, images) = idx(&folder.join("t10k-images-idx3-ubyte"), 3)?;
     let (_, labels) = idx(&folder.join("t10k-labels-idx1-ubyte"), 1)?;
     let (height, width) = (size[1], size[2]);
+    if images.is_empty() {
+        return Err(Error::Usage("there are no digits".into()));
+    }
     let mut right = 0;
     for (images, labels) in images.chunks(BATCH * height * width).zip(labels.chunks(BATCH)) {
         let digits = images.chunks(height * width).map(|levels| {
             let pixels = levels.iter().flat_map(|&level| [level; 3]).collect();
             let digit = RgbImage::from_raw(width as u32, height as u32, pixels);
-            classifier.preprocess().apply(&digit.ok_or_else(|| Error::Usage("a digit has no pixels".into()))?)
+            classifier.preprocess().apply(&digit.ok_or_else(|| Error::Usage("a digit lacks pixels".into()))?)
         });
         let digits = digits.collect::<Result<Vec<_>, Error>>()?;
         let logits = classifier.run(&digits)?;

@@ -180,6 +180,26 @@ def number(tag, value):
     return varint(tag << 3) + varint(value)
 
 
+def message_in(message, tag):
+    """The bytes of the field `tag` in a protobuf message without fixed-size fields."""
+    def read(at):
+        value = shift = 0
+        while True:
+            value |= (message[at] & 0x7F) << shift
+            shift, at = shift + 7, at + 1
+            if message[at - 1] < 0x80:
+                return value, at
+
+    at = 0
+    while at < len(message):
+        key, at = read(at)
+        length, at = read(at)
+        if key & 7 == 2:
+            if key >> 3 == tag:
+                return message[at:at + length]
+            at += length
+
+
 def protobuf_seeds():
     def value(tag, dims, kind, content):
         dims = b"".join(number(1, dim) for dim in dims)
@@ -209,6 +229,11 @@ def protobuf_seeds():
     for at in range(2, len(onnx)):
         seed("onnx", f"{at}", b"".join(onnx[:at]))
     seed("onnx", "all", b"".join(onnx))
+    # Whole networks, of which the target takes the graph.
+    for file in sorted(Path(__file__).parents[1].glob("tests/data/onnx/*.onnx")):
+        model = file.read_bytes()
+        seed("open", file.name, model)
+        seed("onnx", file.stem, message_in(model, 7))
     seed("open", "model.onnx", number(1, 8) + field(2, b"maker") + field(7, b"".join(onnx[:-1])) + field(8, number(2, 17)))
     mindir = [field(2, b"net:main"), tensor(3, field(7, b"net:main:w"), 1, field(9, floats))]
     mindir += [tensor(3, field(7, b"v"), 1, field(3, floats)), tensor(3, field(7, b"n"), 7, field(6, b"\1\2"))]

@@ -37,7 +37,7 @@ macro_rules! torchvision {
 }
 
 /// The weights that torchvision publishes; the digits in a file's name are the start of its SHA-256. Where there are
-/// several for a network these are the first, `IMAGENET1K_V1`, which all saw images prepared alike.
+/// several for a network these are the first, `IMAGENET1K_V1`.
 pub const TORCHVISION: [Weights<'static>; 18] = [
     torchvision!("shufflenetv2_x0_5", "shufflenetv2_x0.5", "f707e7126e"),
     torchvision!("shufflenetv2_x1_0", "shufflenetv2_x1", "5666bf0f80"),

@@ -40,7 +40,7 @@ impl Model {
     }
 
     /// The same model without a softmax that ends it, so that it returns logits as all others do.
-    pub(crate) fn to_logits(mut self) -> Self {
+    pub(crate) fn into_logits(mut self) -> Self {
         self.network.graph = self.network.graph.without_last_softmax();
         self
     }

@@ -65,8 +65,8 @@ const MINDIR: Schema = Schema {
     special: [(14, "its data is compressed"), (15, "its data is quantized")],
 };
 
-const EXTERNAL: &str = "its data lies in another file, which is not read; export the model into one file \
-                        (onnx.save(onnx.load(path), other_path) gathers it)";
+const EXTERNAL: &str = "its data lies in another file, and it does not say in which, or is of a format that has none; \
+                        export the model into one file (onnx.save(onnx.load(path), other_path) gathers it)";
 
 /// Reads the initializers of an ONNX model, its metadata and its operators.
 pub(super) fn open_onnx(source: &Source) -> Result<StateDict> {
@@ -109,15 +109,8 @@ fn describe(source: &Source, dict: &mut StateDict) -> Result<()> {
     for field in Fields::of(&source.bytes).map_while(std::result::Result::ok) {
         let (METADATA, Field::Bytes(entry)) = field else { continue };
         source.expand(|| "the metadata".into(), 256 + entry.len() as u64)?;
-        let (mut key, mut value) = (None, String::new());
-        for (tag, field) in Fields::of(&entry).map_while(std::result::Result::ok) {
-            match (tag, field.text()) {
-                (1, text) => key = text.map(str::to_owned),
-                (2, Some(text)) => text.clone_into(&mut value),
-                _ => {}
-            }
-        }
-        if let Some(key) = key {
+        // What is no text describes nothing.
+        if let Ok((key, value)) = onnx_graph::entry(source, &entry) {
             dict.describe(key, value);
         }
     }
@@ -182,7 +175,31 @@ struct Description {
     raw: Option<Bytes>,
     /// Numbers in fields of their own type: the field, and the bytes of one or many.
     typed: Vec<(u32, Field)>,
+    /// Where the data lies, if in another file.
+    external: External,
     refusal: Option<&'static str>,
+}
+
+/// A part of a file beside the model.
+#[derive(Default)]
+struct External {
+    file: Option<String>,
+    offset: usize,
+    /// To the end of what the shape takes, where it is not said.
+    length: Option<usize>,
+}
+
+impl External {
+    /// Takes in one entry of `TensorProto.external_data`; `None` where its number is none.
+    fn say(&mut self, key: &str, value: &str) -> Option<()> {
+        match key {
+            "location" if !value.is_empty() => self.file = Some(value.to_owned()),
+            "offset" => self.offset = value.parse().ok()?,
+            "length" => self.length = Some(value.parse().ok()?),
+            _ => {}
+        }
+        Some(())
+    }
 }
 
 /// Name and tensor of `message`, the one after `index` others.
@@ -214,20 +231,29 @@ pub(super) fn described(
     if found.name.is_none() && index.is_some() {
         return Err(fault("it has no name"));
     }
-    if let Some(reason) = found.refusal {
+    let external = found.external.file.as_deref();
+    if let Some(reason) = found.refusal.filter(|reason| external.is_none() || *reason != EXTERNAL) {
         return Err(fault(reason));
     }
     let dtype = dtype(found.dtype).map_err(|what| fault(&what))?;
     let shape: Option<Vec<usize>> = found.shape.iter().map(|&d| usize::try_from(d.cast_signed()).ok()).collect();
     let Some(shape) = shape else { return Err(fault("its shape has a negative dimension; the file is damaged")) };
-    let bytes = match found.raw.clone() {
-        Some(raw) => {
+    let bytes = match (external, found.raw.clone()) {
+        (Some(file), None) => {
+            let expected = Tensor::byte_count(dtype, &shape).map_err(|error| fault(&error.to_string()))?;
+            let data = source.beside(file)?;
+            let (start, length) = (found.external.offset, found.external.length.unwrap_or(expected));
+            let end = start.checked_add(length).filter(|&end| end <= data.len());
+            data.slice(start..end.ok_or_else(|| fault(&format!("`{}` ends before its data", short(file))))?)
+        }
+        (Some(_), Some(_)) => return Err(fault("it has its data twice, here and in another file")),
+        (None, Some(raw)) => {
             if !found.typed.is_empty() {
                 return Err(fault("it has its data twice, raw and as numbers"));
             }
             raw
         }
-        None => {
+        (None, None) => {
             let expected = Tensor::byte_count(dtype, &shape).map_err(|error| fault(&error.to_string()))?;
             numbers(schema, dtype, &found.typed, expected, |bytes| source.expand(|| called(&found), bytes as u64))?
                 .map_err(|what| fault(&what))?
@@ -267,6 +293,13 @@ fn fields(source: &Source, schema: &Schema, message: &Bytes, found: &mut Descrip
                 None => return Ok(Some("its name is no text")),
             },
             (tag, Field::Bytes(raw)) if tag == schema.raw => found.raw = Some(raw),
+            (tag, Field::Bytes(entry)) if tag == schema.external && tag == ONNX.external => {
+                let (key, value) = onnx_graph::entry(source, &entry)?;
+                found.refusal = found.refusal.or(Some(EXTERNAL));
+                if found.external.say(&key, &value).is_none() {
+                    return Ok(Some("the place of its data in another file is no number"));
+                }
+            }
             (tag, _) if tag == schema.external => found.refusal = Some(EXTERNAL),
             (tag, field)
                 if [schema.floats, schema.ints, schema.longs, schema.doubles, schema.unsigned].contains(&tag) =>

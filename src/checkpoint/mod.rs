@@ -5,6 +5,7 @@
 //! by what its releases 0.1 to 0.9 write, MindSpore's `.ckpt` by its `checkpoint.proto` and `save_checkpoint`, ONNX and
 //! MindIR by onnx.proto and mind_ir.proto.
 
+mod beside;
 mod graph_file;
 mod limits;
 mod mapping;
@@ -132,7 +133,7 @@ fn open_file(path: &Path, limits: &Limits) -> Result<StateDict> {
 fn open_bytes(name: &Path, bytes: Bytes, limits: &Limits) -> Result<StateDict> {
     let head = &bytes[..bytes.len().min(source::HEAD_BYTES)];
     let format = sniff::file(name, head)?;
-    let mut dict = read(format, &Source::new(name, bytes, limits))?;
+    let mut dict = read(format, &Source::alone(name, bytes, limits))?;
     dict.strip_prefix(DATA_PARALLEL);
     Ok(dict)
 }

@@ -173,6 +173,19 @@ pub(super) fn opset(source: &Source, message: &Bytes) -> Result<Option<u64>> {
     Ok(own.then_some(version))
 }
 
+/// Key and value of `message`, a `StringStringEntryProto`.
+pub(super) fn entry(source: &Source, message: &Bytes) -> Result<(String, String)> {
+    let (mut key, mut value) = (String::new(), String::new());
+    for field in Fields::of(message) {
+        match field.map_err(|what| unsound(source, what))? {
+            (1, field) => key = text(source, &field)?,
+            (2, field) => value = text(source, &field)?,
+            _ => {}
+        }
+    }
+    Ok((key, value))
+}
+
 /// Name and shape of `message`, a `ValueInfoProto`.
 fn value_info(source: &Source, message: &Bytes) -> Result<(String, Option<Vec<Option<usize>>>)> {
     let (mut name, mut shape) = (String::new(), None);

@@ -1,10 +1,11 @@
 //! Reads safetensors that are split over several files, which one `*.index.json` lists.
 
+use super::beside::locate;
 use super::source::{Opening, short};
 use super::{Format, Limits, StateDict, safetensors};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// `{"metadata": {...}, "weight_map": {"name": "file"}}`, as Hugging Face libraries write it.
 #[derive(serde::Deserialize)]
@@ -60,7 +61,7 @@ pub(super) fn open_index(opening: Opening, limits: &Limits) -> Result<StateDict>
     }
     let mut left = limits.clone();
     for (file, names) in shards {
-        let shard_path = locate(path, file)?;
+        let shard_path = locate(path, "shard", file)?;
         let source = Opening::new(&shard_path, &left)?.load()?;
         let shard = safetensors::open(&source)?;
         left.file_bytes = left.file_bytes.saturating_sub(source.bytes.len() as u64);
@@ -82,26 +83,4 @@ pub(super) fn open_index(opening: Opening, limits: &Limits) -> Result<StateDict>
         }
     }
     Ok(dict)
-}
-
-/// The path of the shard `file`, which must lie in the folder of `index`.
-fn locate(index: &Path, file: &str) -> Result<PathBuf> {
-    let fault = |reason: &str| Error::checkpoint(index, format!("its shard `{}` {reason}", short(file)));
-    let inside = Path::new(file).components().all(|part| matches!(part, Component::Normal(_)));
-    if file.is_empty() || !inside || file.contains(['\\', ':', '\0']) {
-        return Err(fault("is refused: shards must lie in the index's own folder"));
-    }
-    let folder = index.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = folder.canonicalize().map_err(|e| Error::io(folder, e))?;
-    let shard = match folder.join(file).canonicalize() {
-        Ok(shard) => shard,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(fault("is missing; download every file that the index lists"));
-        }
-        Err(error) => return Err(Error::io(folder.join(file), error)),
-    };
-    if !shard.starts_with(&folder) {
-        return Err(fault("is refused: it is a link out of the index's folder; put the file itself there"));
-    }
-    Ok(shard)
 }

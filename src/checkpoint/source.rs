@@ -1,5 +1,6 @@
 //! One file's bytes, with the path and the limits that errors about it speak of.
 
+use super::beside::Beside;
 use super::{Limits, mapping};
 use crate::error::{Error, Result};
 use bytes::Bytes;
@@ -76,11 +77,26 @@ pub(super) struct Source<'a> {
     pub bytes: Bytes,
     pub limits: &'a Limits,
     expanded: Cell<u64>,
+    /// Files of data in the same folder; none where the bytes come from no folder.
+    beside: Option<Beside>,
 }
 
 impl<'a> Source<'a> {
     pub fn new(path: &'a Path, bytes: Bytes, limits: &'a Limits) -> Self {
-        Self { path, bytes, limits, expanded: Cell::new(0) }
+        Self { path, bytes, limits, expanded: Cell::new(0), beside: Some(Beside::default()) }
+    }
+
+    /// Bytes that come from no file, and lead to none.
+    pub fn alone(path: &'a Path, bytes: Bytes, limits: &'a Limits) -> Self {
+        Self { beside: None, ..Self::new(path, bytes, limits) }
+    }
+
+    /// The content of another file in the same folder.
+    pub fn beside(&self, file: &str) -> Result<Bytes> {
+        match &self.beside {
+            Some(beside) => beside.open(self, file),
+            None => Err(self.fault(format!("its data lies in `{}`, which bytes alone do not lead to", short(file)))),
+        }
     }
 
     pub fn fault(&self, reason: impl Into<String>) -> Error {

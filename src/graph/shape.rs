@@ -47,7 +47,7 @@ impl fmt::Display for Shape {
 pub(super) const MAX_SIDE: usize = 1 << 20;
 
 /// No value may have more elements, so that sums of many sizes still fit 64 bits.
-const MAX_ELEMENTS: usize = 1 << 40;
+const MAX_ELEMENTS: usize = 1 << 42;
 
 impl Graph {
     /// The shape of every value for one input of shape `input`: index 0 is the input, `i + 1` the output of node `i`.

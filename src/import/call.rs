@@ -1,6 +1,6 @@
 //! A node with what it reads: typed access to its attributes and to inputs that must be known beforehand.
 
-use super::constant::Constant;
+use super::constant::{Constant, Name};
 use super::trace::{Traced, View};
 use crate::checkpoint::{OnnxAttribute, OnnxNode};
 
@@ -9,12 +9,12 @@ use crate::checkpoint::{OnnxAttribute, OnnxNode};
 pub struct Call<'g> {
     pub node: &'g OnnxNode,
     /// What to call it.
-    pub name: String,
+    pub name: Name,
     /// What the file calls its first output.
-    pub made: String,
+    pub made: Name,
     /// The version of ONNX's operators.
     pub opset: u64,
-    pub inputs: Vec<Option<Traced>>,
+    pub inputs: Vec<Option<&'g Traced>>,
 }
 
 impl Call<'_> {
@@ -64,7 +64,7 @@ impl Call<'_> {
 
     /// What it reads at `index`, unless that is left out.
     pub fn input(&self, index: usize) -> Option<&Traced> {
-        self.inputs.get(index)?.as_ref()
+        *self.inputs.get(index)?
     }
 
     /// The image that it reads first.

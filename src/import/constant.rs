@@ -1,12 +1,16 @@
 //! Numbers that are known before any image is: weights, and what exporters compute from shapes.
 
 use crate::tensor::{DType, Tensor};
+use std::sync::Arc;
+
+/// What the file calls something: shared, since names may be long and much may be made of what bears one.
+pub type Name = Arc<str>;
 
 /// A tensor of the file, or one that was computed from such.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Constant {
     /// The file's name for it or, where it was moved about only, for what it was made of.
-    pub name: String,
+    pub name: Name,
     pub tensor: Tensor,
 }
 
@@ -38,17 +42,17 @@ impl Memory {
 pub type OnInts = fn(i64, i64) -> Option<i64>;
 
 impl Constant {
-    pub fn new(name: &str, tensor: Tensor) -> Self {
-        Self { name: name.to_owned(), tensor }
+    pub fn new(name: &Name, tensor: Tensor) -> Self {
+        Self { name: name.clone(), tensor }
     }
 
     /// Integers in a row.
-    pub fn ints(name: &str, shape: &[usize], values: &[i64]) -> Result<Self, String> {
+    pub fn ints(name: &Name, shape: &[usize], values: &[i64]) -> Result<Self, String> {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         Ok(Self::new(name, Tensor::new(DType::I64, shape, bytes).map_err(|error| error.to_string())?))
     }
 
-    pub fn floats(name: &str, shape: &[usize], values: &[f32]) -> Result<Self, String> {
+    pub fn floats(name: &Name, shape: &[usize], values: &[f32]) -> Result<Self, String> {
         Ok(Self::new(name, Tensor::from_f32(shape, values).map_err(|error| error.to_string())?))
     }
 
@@ -136,25 +140,27 @@ impl Constant {
 
     /// What lies at some indices along `axis`.
     pub fn taken(&self, axis: usize, places: &[usize], memory: &mut Memory) -> Result<Self, String> {
-        let parts: Result<Vec<Self>, String> =
-            places.iter().map(|&place| self.sliced(axis, [place, 1], memory)).collect();
-        Self::concatenated(&self.name, &parts?, axis, memory)
+        // Each is a tensor for a moment.
+        memory.take(places.len().saturating_mul(128))?;
+        let parts: Vec<Self> =
+            places.iter().map(|&place| self.sliced(axis, [place, 1], memory)).collect::<Result<_, _>>()?;
+        Self::concatenated(&self.name, &parts.iter().collect::<Vec<_>>(), axis, memory)
     }
 
     /// Tensors one after the other along `axis`.
-    pub fn concatenated(name: &str, parts: &[Self], axis: usize, memory: &mut Memory) -> Result<Self, String> {
+    pub fn concatenated(name: &Name, parts: &[&Self], axis: usize, memory: &mut Memory) -> Result<Self, String> {
         // Integers of several types are one to shapes' arithmetic.
-        let all_integers = parts.iter().all(Self::is_integer);
-        let parts: Vec<Self> = match parts.windows(2).any(|two| two[0].tensor.dtype() != two[1].tensor.dtype()) {
-            true if all_integers => parts.iter().map(|part| part.cast(true, memory)).collect::<Result<_, _>>()?,
-            _ => parts.to_vec(),
-        };
-        let first = parts.first().ok_or("it reads nothing")?;
+        let one_type = parts.windows(2).all(|two| two[0].tensor.dtype() == two[1].tensor.dtype());
+        if !one_type && parts.iter().all(|part| part.is_integer()) {
+            let cast: Vec<Self> = parts.iter().map(|part| part.cast(true, memory)).collect::<Result<_, _>>()?;
+            return Self::concatenated(name, &cast.iter().collect::<Vec<_>>(), axis, memory);
+        }
+        let first = *parts.first().ok_or("it reads nothing")?;
         let mut shape = first.shape().to_vec();
         if axis >= shape.len() {
             return Err(format!("it joins along axis {axis}, which {shape:?} lacks"));
         }
-        let alike = |part: &Self| {
+        let alike = |part: &&Self| {
             let same = |at: usize| at == axis || part.shape()[at] == shape[at];
             part.shape().len() == shape.len()
                 && (0..shape.len()).all(same)
@@ -168,12 +174,12 @@ impl Constant {
         let bytes = Tensor::byte_count(dtype, &shape).map_err(|error| error.to_string())?;
         memory.take(bytes)?;
         if bytes == 0 {
-            return Ok(Self { name: name.to_owned(), ..first.reshaped(&shape)? });
+            return Ok(Self { name: name.clone(), ..first.reshaped(&shape)? });
         }
         let inner: usize = shape[axis + 1..].iter().product::<usize>() * dtype.size();
         let mut out = Vec::with_capacity(bytes);
         for row in 0..shape[..axis].iter().product() {
-            for part in &parts {
+            for part in parts {
                 let len = part.shape()[axis] * inner;
                 out.extend_from_slice(part.tensor.bytes().get(row * len..(row + 1) * len).unwrap_or_default());
             }
@@ -183,7 +189,7 @@ impl Constant {
 
     /// A function of the numbers of `a` and `b`, which broadcast: of integers where both are, else of floats.
     pub fn combined(
-        name: &str,
+        name: &Name,
         [a, b]: [&Self; 2],
         ints: OnInts,
         floats: fn(f64, f64) -> f64,
@@ -223,7 +229,7 @@ impl Constant {
         if self.is_integer() == to_integer && (!to_integer || self.tensor.dtype() == DType::I64) {
             return Ok(self.clone());
         }
-        memory.take(self.tensor.element_count().saturating_mul(12))?;
+        memory.take(self.tensor.element_count().saturating_mul(12).saturating_add(128))?;
         if self.is_integer() && to_integer {
             return Self::ints(&self.name, self.shape(), &self.to_ints()?);
         }
@@ -261,7 +267,7 @@ mod tests {
     use super::*;
 
     fn ints(shape: &[usize], values: &[i64]) -> Constant {
-        Constant::ints("c", shape, values).unwrap()
+        Constant::ints(&"c".into(), shape, values).unwrap()
     }
 
     fn memory() -> Memory {
@@ -279,11 +285,11 @@ mod tests {
         assert_eq!(values(matrix.sliced(1, [1, 2], &mut memory())), (vec![2, 2], vec![1, 2, 4, 5]));
         assert_eq!(values(matrix.taken(1, &[2, 0], &mut memory())), (vec![2, 2], vec![2, 0, 5, 3]));
         assert_eq!(values(ints(&[2, 1], &[7, 8]).spread(&[2, 2], &mut memory())), (vec![2, 2], vec![7, 7, 8, 8]));
-        let joined = Constant::concatenated("j", &[matrix.clone(), ints(&[2, 1], &[9, 9])], 1, &mut memory());
+        let joined = Constant::concatenated(&"j".into(), &[&matrix, &ints(&[2, 1], &[9, 9])], 1, &mut memory());
         assert_eq!(values(joined), (vec![2, 4], vec![0, 1, 2, 9, 3, 4, 5, 9]));
         let scalar = ints(&[], &[2]);
         assert_eq!(values(scalar.spread(&[3], &mut memory())), (vec![3], vec![2, 2, 2]));
-        let sum = Constant::combined("s", [&matrix, &scalar], i64::checked_add, |a, b| a + b, &mut memory());
+        let sum = Constant::combined(&"s".into(), [&matrix, &scalar], i64::checked_add, |a, b| a + b, &mut memory());
         assert_eq!(values(sum), (vec![2, 3], vec![2, 3, 4, 5, 6, 7]));
     }
 
@@ -293,12 +299,14 @@ mod tests {
         assert!(one.spread(&[1 << 30], &mut memory()).is_err());
         assert!(one.spread(&[usize::MAX, 2], &mut memory()).is_err());
         let huge = ints(&[], &[i64::MAX]);
-        assert!(Constant::combined("s", [&huge, &huge], i64::checked_mul, |a, b| a * b, &mut memory()).is_err());
+        assert!(
+            Constant::combined(&"s".into(), [&huge, &huge], i64::checked_mul, |a, b| a * b, &mut memory()).is_err()
+        );
         let mut memory = memory();
         let mut doubled = ints(&[1], &[0]);
         let doublings = (0..64).take_while(|_| {
-            let both = [doubled.clone(), doubled.clone()];
-            Constant::concatenated("d", &both, 0, &mut memory).is_ok_and(|d| {
+            let both = [&doubled; 2];
+            Constant::concatenated(&"d".into(), &both, 0, &mut memory).is_ok_and(|d| {
                 doubled = d;
                 true
             })

@@ -33,7 +33,7 @@ pub fn lower(steps: &Steps, output: Source, memory: &mut Memory) -> Result<(Grap
 fn operator(step: &Step, channels: usize, parameters: &mut Parameters, memory: &mut Memory) -> Result<Op, String> {
     let mut filled = |value: f32, what: &str| -> Result<Constant, String> {
         memory.take(channels.saturating_mul(8))?;
-        Constant::floats(&format!("{}.{what}", step.name), &[channels], &vec![value; channels])
+        Constant::floats(&format!("{}.{what}", step.name).into(), &[channels], &vec![value; channels])
     };
     Ok(match &step.kind {
         Kind::Conv { conv, weight, bias } => Op::Conv2d {
@@ -86,7 +86,7 @@ impl Parameters {
     /// The parameter that holds `constant`. One that the file uses twice is one; where the file's name stands for other
     /// numbers already, since these were transposed, say, an ending tells them apart.
     fn register(&mut self, constant: &Constant) -> ParameterId {
-        let mut name = constant.name.clone();
+        let mut name = constant.name.to_string();
         loop {
             match self.known.get_mut(&name) {
                 None => break,

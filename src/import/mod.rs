@@ -73,7 +73,7 @@ fn import(graph: &OnnxGraph, state: &StateDict) -> Result<(Network, StateDict), 
     // The same checks that every step's output passes.
     steps::Kind::activation(crate::graph::Activation::Relu).output_shape(&[shape])?;
     let output = trace::trace(graph, state, &mut trace, (input.value, View { source: 0, layout }), output)?;
-    let output = trace.straight(&output, "the output")?;
+    let output = trace.straight(&output, &"the output".into())?;
     if trace.shape(&output).pixels() != 1 {
         return Err(format!("its output of {} is no list of classes", trace.shape(&output)));
     }

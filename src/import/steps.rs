@@ -1,6 +1,6 @@
 //! The list between the file's operators and the graph's: what is computed on images, with the numbers that it takes.
 
-use super::constant::Constant;
+use super::constant::{Constant, Name};
 use crate::graph::{Activation, BatchNorm2d, Conv2d, Linear, Op, Padding, ParameterId, Shape};
 
 /// What a step reads: 0 is the image, `i + 1` what step `i` makes.
@@ -12,7 +12,7 @@ pub struct Step {
     pub kind: Kind,
     pub inputs: Vec<Source>,
     /// The file's name for the node.
-    pub name: String,
+    pub name: Name,
 }
 
 #[derive(Debug, Clone)]
@@ -110,10 +110,10 @@ impl Steps {
     }
 
     /// Adds a step, if its shapes fit.
-    pub fn push(&mut self, kind: Kind, inputs: &[Source], name: &str) -> Result<Source, String> {
+    pub fn push(&mut self, kind: Kind, inputs: &[Source], name: &Name) -> Result<Source, String> {
         let shapes: Vec<Shape> = inputs.iter().map(|&source| self.shapes[source]).collect();
         self.shapes.push(kind.output_shape(&shapes)?);
-        self.list.push(Step { kind, inputs: inputs.to_vec(), name: name.to_owned() });
+        self.list.push(Step { kind, inputs: inputs.to_vec(), name: name.clone() });
         Ok(self.list.len())
     }
 

@@ -2,7 +2,7 @@
 //! becomes a layout, and what computes on images becomes a step.
 
 use super::call::Call;
-use super::constant::{Constant, Memory};
+use super::constant::{Constant, Memory, Name};
 use super::layout::{Layout, Side, Way};
 use super::operators;
 use super::steps::{Kind, Source, Steps};
@@ -42,18 +42,18 @@ impl Trace {
     }
 
     /// A step whose output is an image with channels first.
-    pub fn image(&mut self, kind: Kind, input: Source, name: &str) -> Result<Traced, String> {
+    pub fn image(&mut self, kind: Kind, input: Source, name: &Name) -> Result<Traced, String> {
         let source = self.steps.push(kind, &[input], name)?;
         Ok(Traced::View(View { source, layout: Layout::image(self.batch, self.steps.shapes[source]) }))
     }
 
     /// A step whose output has the layout of its first input.
-    pub fn alike(&mut self, kind: Kind, inputs: &[Source], layout: &Layout, name: &str) -> Result<View, String> {
+    pub fn alike(&mut self, kind: Kind, inputs: &[Source], layout: &Layout, name: &Name) -> Result<View, String> {
         Ok(View { source: self.steps.push(kind, inputs, name)?, layout: layout.clone() })
     }
 
     /// The same tensor with a whole side on every axis.
-    pub fn straight(&mut self, view: &View, name: &str) -> Result<View, String> {
+    pub fn straight(&mut self, view: &View, name: &Name) -> Result<View, String> {
         match view.layout.way(self.shape(view)) {
             Some(Way::Straight) => Ok(view.clone()),
             Some(Way::Shuffle(groups, layout)) => {
@@ -69,7 +69,7 @@ impl Trace {
     }
 
     /// The same tensor as an image with channels first.
-    pub fn channels_first(&mut self, view: &View, name: &str) -> Result<View, String> {
+    pub fn channels_first(&mut self, view: &View, name: &Name) -> Result<View, String> {
         let view = self.straight(view, name)?;
         let sides = [Side::Batch, Side::Channels, Side::Rows, Side::Columns];
         let holds = |(axis, side): (&[_], Side)| axis.iter().all(|part: &super::layout::Part| part.side == side);
@@ -130,7 +130,8 @@ pub fn trace(
 ) -> Result<View, String> {
     let mut values: Vec<Option<Traced>> = vec![None; graph.value_count()];
     for (&value, name) in &graph.tensors {
-        values[value] = state.get(name).map(|tensor| Traced::Constant(Constant::new(name, tensor.clone())));
+        values[value] =
+            state.get(name).map(|tensor| Traced::Constant(Constant::new(&name.as_str().into(), tensor.clone())));
     }
     values[input.0] = Some(Traced::View(input.1));
     let mut refusals = Refusals::default();
@@ -145,10 +146,10 @@ pub fn trace(
             let what = "which no node before it makes and the file has no values for";
             refuse(&format!("it reads `{}`, {what}", short(graph.name(absent))));
         } else {
-            let inputs: Vec<Option<Traced>> =
-                node.inputs.iter().map(|input| input.and_then(|value| values[value].clone())).collect();
+            let inputs: Vec<Option<&Traced>> =
+                node.inputs.iter().map(|input| input.and_then(|value| values[value].as_ref())).collect();
             if !inputs.iter().flatten().any(|input| matches!(input, Traced::Unknown)) {
-                let call = Call { node, name: name.to_owned(), made: first.to_owned(), opset: graph.opset, inputs };
+                let call = Call { node, name: name.into(), made: first.into(), opset: graph.opset, inputs };
                 match operators::apply(trace, &call) {
                     Ok(made) => outputs = made,
                     Err(reason) => refuse(&reason),

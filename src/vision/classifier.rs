@@ -325,7 +325,7 @@ impl ClassifierBuilder {
             (None, None) => Model::from_state_dict(&state, self.strictness)?,
         };
         // Probabilities are made of logits here.
-        let model = model.to_logits();
+        let model = model.into_logits();
         let network = model.network();
         let preprocess = match self.preset {
             Some(preset) => preset.preprocess(),

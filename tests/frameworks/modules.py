@@ -58,7 +58,7 @@ def cnn():
     return nn.Sequential(
         OrderedDict(
             stem=nn.Sequential(
-                nn.Conv2d(3, 6, (3, 4), padding="same", bias=False), nn.BatchNorm2d(6, eps=1e-3), nn.ReLU6()
+                nn.Conv2d(3, 6, (3, 4), padding="same", bias=False), nn.BatchNorm2d(6, eps=0.1), nn.ReLU6()
             ),
             pool=nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True),
             drop=nn.Dropout2d(0.3),
@@ -73,7 +73,7 @@ def cnn():
             ),
             flatten=nn.Flatten(),
             head=nn.Sequential(
-                nn.Linear(7 * 6 * 3, 10), nn.BatchNorm1d(10), nn.Sigmoid(), nn.Dropout(), nn.Linear(10, 4, bias=False)
+                nn.Linear(7 * 6 * 3, 10), nn.BatchNorm1d(10, eps=0.01), nn.Sigmoid(), nn.Dropout(), nn.Linear(10, 4, bias=False)
             ),
             softmax=nn.Softmax(dim=1),
         )
@@ -101,13 +101,15 @@ def without_source(_):
 
 
 def lively(model):
-    """Draws all that a new model has at 0 or 1."""
+    """Draws all that a new model has at 0 or 1, and makes its weights so large that its outputs tell images apart."""
     for name, value in [*model.named_parameters(), *model.named_buffers()]:
         if value.is_floating_point():
             if name.endswith("running_var"):
                 value.data.uniform_(0.5, 2)
             elif value.dim() == 1:
                 value.data.uniform_(-0.5, 0.5).add_(1 if name.endswith("weight") else 0)
+            else:
+                value.data.mul_(3)
     return model
 
 

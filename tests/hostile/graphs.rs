@@ -122,6 +122,41 @@ fn assert_over_limit(bytes: &[u8], limits: &Limits, part: &str) {
     }
 }
 
+#[test]
+fn data_in_another_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, data) = (folder.path().join("model.onnx"), folder.path().join("model.data"));
+    let numbers: Vec<u8> = [0f32, 1.0, 2.0, 3.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    std::fs::write(&data, &numbers).unwrap();
+    let entry = |key: &str, value: &str| bytes(13, &[bytes(1, key.as_bytes()), bytes(2, value.as_bytes())].concat());
+    let open = |entries: &[Vec<u8>], limits: &Limits| {
+        let file = onnx(&initializer(&[2], 1, &[entries.concat(), number(14, 1)].concat()));
+        std::fs::write(&model, &file).unwrap();
+        (StateDict::open_with(&model, limits), StateDict::from_bytes("model.onnx", file, limits))
+    };
+    let here = [entry("location", "model.data"), entry("offset", "4")];
+    let (opened, bytes_alone) = open(&here, &Limits::default());
+    assert_eq!(opened.unwrap().get("w").unwrap().to_f32_vec(), [1.0, 2.0]);
+    assert!(bytes_alone.unwrap_err().to_string().contains("which bytes alone do not lead to"));
+    let file_bytes = std::fs::metadata(&model).unwrap().len() + 10;
+    let (over, _) = open(&here, &Limits { file_bytes, ..Limits::default() });
+    assert!(matches!(over, Err(Error::Limit { .. })), "{over:?}");
+    for (entries, reason) in [
+        (vec![entry("location", "model.data"), entry("offset", "12")], "ends before its data"),
+        (vec![entry("location", "model.data"), entry("length", "4")], "takes 8 bytes, found 4"),
+        (vec![entry("location", "model.data"), entry("offset", &u64::MAX.to_string())], "ends before its data"),
+        (vec![entry("location", "model.data"), entry("offset", "-4")], "is no number"),
+        (vec![entry("location", "model.data"), bytes(9, &numbers[..8])], "twice"),
+        (vec![entry("location", "../model.data")], "must lie in the same folder"),
+        (vec![entry("location", "/etc/hostname")], "must lie in the same folder"),
+        (vec![entry("location", "absent")], "its file of data `absent` is missing"),
+        (vec![entry("checksum", "0")], "it does not say in which"),
+    ] {
+        let found = open(&entries, &Limits::default()).0.unwrap_err().to_string();
+        assert!(found.contains(reason), "{found}\nshould contain: {reason}");
+    }
+}
+
 // graphs to import
 
 /// A file with an input `x` of 3x8x8, the output `y`, these nodes and a tensor.

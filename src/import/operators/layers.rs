@@ -91,10 +91,9 @@ fn scaled(constant: &Constant, factor: f32, trace: &mut Trace) -> Result<Constan
     if factor == 1.0 {
         return Ok(constant.clone());
     }
-    let factor = Constant::floats("", &[], &[factor])?;
+    let factor = Constant::floats(&constant.name, &[], &[factor])?;
     // A float makes it floats, so integers do not come up.
-    let product = Constant::combined("", [constant, &factor], i64::checked_mul, |a, b| a * b, &mut trace.memory)?;
-    Ok(Constant { name: constant.name.clone(), ..product })
+    Constant::combined(&constant.name, [constant, &factor], i64::checked_mul, |a, b| a * b, &mut trace.memory)
 }
 
 /// The matrix of a fully connected layer, `[out, in]` or the other way round.

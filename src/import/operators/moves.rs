@@ -9,7 +9,7 @@ use crate::import::steps::Kind;
 use crate::import::trace::{Trace, Traced, View};
 
 pub fn identity(_: &mut Trace, call: &Call) -> Made {
-    one(call.input(0).cloned().ok_or("it reads nothing")?)
+    one(call.input(0).ok_or("it reads nothing")?.clone())
 }
 
 /// To another type: floats are all one here.
@@ -30,6 +30,9 @@ pub fn cast(trace: &mut Trace, call: &Call) -> Made {
 pub fn reshape(_: &mut Trace, call: &Call) -> Made {
     let target = call.list("shape", 1)?.ok_or("it has no shape to make")?;
     let (input, dimensions) = dimensions(call)?;
+    if target.len() > 64 {
+        return Err(format!("it makes {} axes", target.len()));
+    }
     let zero_is_zero = call.int("allowzero", 0)? != 0;
     let mut shape = Vec::with_capacity(target.len().min(MAX_RANK));
     let mut free = None;
@@ -106,14 +109,15 @@ pub fn transpose(trace: &mut Trace, call: &Call) -> Made {
 pub fn concat(trace: &mut Trace, call: &Call) -> Made {
     let (_, dimensions) = dimensions(call)?;
     let at = axis(call.int("axis", 1)?, dimensions.len())?;
-    let constants: Vec<Constant> = call
+    let constants: Vec<&Constant> = call
         .inputs
         .iter()
-        .filter_map(|input| if let Some(Traced::Constant(c)) = input { Some(c.clone()) } else { None })
+        .filter_map(|input| if let Some(Traced::Constant(c)) = input { Some(c) } else { None })
         .collect();
     if constants.len() == call.inputs.len() {
         return one(Traced::Constant(Constant::concatenated(&call.made, &constants, at, &mut trace.memory)?));
     }
+    trace.memory.take(call.inputs.len().saturating_mul(256))?;
     let mut views = Vec::new();
     for input in &call.inputs {
         match input {
@@ -163,7 +167,7 @@ pub fn split(trace: &mut Trace, call: &Call) -> Made {
     };
     let total = sizes.iter().fold(0, |sum: usize, size| sum.saturating_add(*size));
     if sizes.len() != count || total != all || sizes.contains(&0) {
-        return Err(format!("it splits {all} into {count} parts of {sizes:?}"));
+        return Err(format!("it splits {all} into {count} parts that are not as much"));
     }
     let mut start = 0;
     let mut parts = Vec::new();
@@ -230,6 +234,7 @@ fn chosen(trace: &mut Trace, call: &Call, input: &Traced, at: usize, places: &[u
         Traced::Constant(constant) => constant.taken(at, places, &mut trace.memory).map(Traced::Constant),
         Traced::View(_) if places.len() > MOST => Err(format!("it takes {} channels out of order", places.len())),
         Traced::View(view) => {
+            trace.memory.take(places.len().saturating_mul(1024))?;
             let parts = places.iter().map(|&place| narrowed(trace, call, view, at, place, 1));
             let parts: Vec<View> = parts.collect::<Result<_, _>>()?;
             joined(trace, call, &parts, at)
