@@ -279,6 +279,46 @@ fn a_device_that_is_lost_is_an_error_and_can_be_opened_again() {
     }
 }
 
+#[test]
+fn what_was_compiled_is_kept_and_a_file_that_is_no_good_is_replaced() {
+    let (model, image) = (model(), images(SHAPE, 1));
+    for name in gpus().iter().map(Device::name) {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |keep: bool| {
+            let device = Device::open(&DeviceChoice::Named(name.clone())).unwrap();
+            if keep {
+                device.keep_kernels(&folder.path().join("new"));
+            }
+            Session::new(&device, &model, SHAPE, 1).unwrap().run(&image).unwrap()
+        };
+        let expected = run(false);
+        assert_eq!(run(true), expected, "{name}");
+        let files =
+            || std::fs::read_dir(folder.path().join("new")).into_iter().flatten().map(|file| file.unwrap().path());
+        assert_eq!(files().count(), usize::from(name.contains("(Vulkan)")), "{name}");
+        for file in files() {
+            let kept = std::fs::read(&file).unwrap();
+            let written = || file.metadata().unwrap().modified().unwrap();
+            let first = written();
+            assert_eq!((run(true), written()), (expected.clone(), first), "{name} wrote what was there");
+            let flipped = |at: usize| kept.iter().enumerate().map(|(i, byte)| byte ^ u8::from(i == at)).collect();
+            let foreign = b"WGPUPLCH".iter().copied().cycle().take(200).collect();
+            for damaged in [vec![], kept[..kept.len() / 2].to_vec(), flipped(kept.len() / 2), flipped(9), foreign] {
+                std::fs::write(&file, &damaged).unwrap();
+                assert_eq!(run(true), expected, "{name}");
+                assert!(std::fs::read(&file).unwrap() != damaged, "{name} left a file that is no good");
+            }
+        }
+        // Where nothing can be written, all goes on.
+        let device = Device::open(&DeviceChoice::Named(name.clone())).unwrap();
+        let blocked = folder.path().join("a file");
+        std::fs::write(&blocked, "").unwrap();
+        device.keep_kernels(&blocked);
+        assert_eq!(Session::new(&device, &model, SHAPE, 1).unwrap().run(&image).unwrap(), expected, "{name}");
+    }
+    Device::cpu().keep_kernels(std::path::Path::new("/no/such/folder"));
+}
+
 /// `PRETRAINED_RUNS` makes it longer.
 #[test]
 #[cfg(target_os = "linux")]
