@@ -160,8 +160,12 @@ impl Context {
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validity = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let made = make();
-        let errors = [pollster::block_on(validity.pop()), pollster::block_on(memory.pop())];
-        match errors.into_iter().flatten().next() {
+        let invalid = pollster::block_on(validity.pop());
+        // What could not be had is invalid too, wherever it is used.
+        match pollster::block_on(memory.pop()).or(invalid) {
+            Some(wgpu::Error::OutOfMemory { .. }) => {
+                Err(self.error("there is not enough memory left; drop other sessions, or take a smaller batch"))
+            }
             Some(error) => Err(self.error(error)),
             None => made,
         }
