@@ -327,19 +327,52 @@ fn inspect_lists_parameters_totals_format_and_network() {
     assert_eq!((code, missing), (0, 2), "{err}");
 }
 
+/// What `bench` prints of the smallest model with these arguments, an object a line, and what it remarks.
+fn bench(arguments: &[&str]) -> (Vec<serde_json::Value>, String) {
+    let all = [&["bench", "--model", "mnist_mlp", "--runs", "5", "--no-cache", "--json"], arguments].concat();
+    let (out, err, code) = run(env!("CARGO_BIN_EXE_pretrained"), &all);
+    assert_eq!(code, 0, "{err}");
+    (lines(&out), err)
+}
+
 #[test]
-fn bench_prints_one_json_object() {
-    let arguments = ["bench", "--model", "mnist_mlp", "--device", "cpu", "--batch", "3", "--runs", "5", "--json"];
-    let (out, err, code) = run(env!("CARGO_BIN_EXE_pretrained"), &arguments);
-    let object: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
-    let keys: Vec<&String> = object.as_object().unwrap().keys().collect();
-    assert_eq!(keys.len(), 14, "{out}");
-    let positive = ["min_ms", "median_ms", "p95_ms", "p99_ms", "load_ms", "first_run_ms", "images_per_second"];
-    for key in positive.into_iter().chain(["decode_ms", "preprocess_ms"]) {
-        assert!(object[key].as_f64().unwrap() > 0.0, "{key}");
+fn bench_prints_one_json_object_a_batch_size() {
+    let (objects, _) = bench(&["--device", "cpu", "--batch", "3,1,256"]);
+    assert_eq!(objects.len(), 3);
+    for (object, batch) in objects.iter().zip([3, 1, 256]) {
+        assert_eq!(object.as_object().unwrap().len(), 14, "{object}");
+        let positive = ["min_ms", "median_ms", "p95_ms", "p99_ms", "load_ms", "first_run_ms", "images_per_second"];
+        for key in positive.into_iter().chain(["decode_ms", "preprocess_ms"]) {
+            assert!(object[key].as_f64().unwrap() > 0.0, "{key}");
+        }
+        assert!(object["min_ms"].as_f64() <= object["median_ms"].as_f64());
+        assert_eq!(
+            (&object["batch"], &object["runs"], &object["model"]),
+            (&batch.into(), &5.into(), &"mnist_mlp".into())
+        );
     }
-    assert!(object["min_ms"].as_f64() <= object["median_ms"].as_f64() && code == 0);
-    assert_eq!((&object["batch"], &object["runs"], &object["model"]), (&3.into(), &5.into(), &"mnist_mlp".into()));
+    assert_eq!(run(env!("CARGO_BIN_EXE_pretrained"), &["bench", "--batch", "1,0"]).2, 2);
+}
+
+#[test]
+fn bench_times_the_device_that_is_fastest() {
+    let (objects, _) = bench(&["--device", "fastest", "--threads", "1"]);
+    // Which one it is depends on the machine.
+    assert!(objects[0]["device"].as_str().is_some_and(|name| !name.is_empty() && name != "fastest"));
+}
+
+#[test]
+fn bench_says_what_a_submit_costs_and_that_a_gpu_has_no_use_for_threads() {
+    for device in common::gpus() {
+        let (objects, err) = bench(&["--device", &device.name(), "--threads", "2"]);
+        assert!(err.contains("--threads is for the cpu device"), "{err}");
+        // Not every system says what a thread has had of the processor.
+        let submit: &[&str] = if cfg!(unix) { &["submit_cpu_min_us", "submit_cpu_median_us"] } else { &[] };
+        for key in ["upload_ms", "gpu_ms", "readback_ms"].iter().chain(submit) {
+            assert!(objects[0][key].as_f64().is_some_and(|time| time >= 0.0), "{key} in {}", objects[0]);
+        }
+        assert!(objects[0]["threads"].is_null(), "{}", objects[0]);
+    }
 }
 
 /// The shipped CIFAR-10 model without its last bias, and with other names where `rename` says so.

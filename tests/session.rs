@@ -223,15 +223,16 @@ fn batches_in_flight_come_back_each_with_its_own_results() {
 }
 
 #[test]
-fn large_batches_give_what_their_images_give_alone() {
+fn any_batch_up_to_256_gives_what_its_images_give_alone() {
     let (model, shape) = (model(), Shape::new(3, 17, 19));
     let all = images(shape, 256);
-    for device in gpus() {
+    for device in devices() {
         let mut session = Session::new(&device, &model, shape, 256).unwrap();
-        let together = session.run(&all).unwrap();
-        for image in [0, 100, 255] {
-            let alone = session.run(&all[image * shape.elements()..][..shape.elements()]).unwrap();
-            assert!(relative_error(&together[image * 4..][..4], &alone) <= 1e-6, "{image} on {}", device.name());
+        let alone: Vec<f32> = all.chunks(shape.elements()).flat_map(|image| session.run(image).unwrap()).collect();
+        for count in [1, 2, 3, 17, 64, 256] {
+            let last = &all[(256 - count) * shape.elements()..];
+            let logits = session.run(last).unwrap();
+            assert!(relative_error(&logits, &alone[(256 - count) * 4..]) <= 1e-6, "{count} on {}", device.name());
         }
     }
 }
@@ -279,39 +280,121 @@ fn a_device_that_is_lost_is_an_error_and_can_be_opened_again() {
     }
 }
 
+#[test]
+fn what_was_compiled_is_kept_and_a_file_that_is_no_good_is_replaced() {
+    let (model, image) = (model(), images(SHAPE, 1));
+    for name in gpus().iter().map(Device::name) {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |keep: bool| {
+            let device = Device::open(&DeviceChoice::Named(name.clone())).unwrap();
+            if keep {
+                device.keep_kernels(&folder.path().join("new"));
+            }
+            Session::new(&device, &model, SHAPE, 1).unwrap().run(&image).unwrap()
+        };
+        let expected = run(false);
+        assert_eq!(run(true), expected, "{name}");
+        let files =
+            || std::fs::read_dir(folder.path().join("new")).into_iter().flatten().map(|file| file.unwrap().path());
+        assert_eq!(files().count(), usize::from(name.contains("(Vulkan)")), "{name}");
+        for file in files() {
+            let kept = std::fs::read(&file).unwrap();
+            let written = || file.metadata().unwrap().modified().unwrap();
+            let first = written();
+            assert_eq!((run(true), written()), (expected.clone(), first), "{name} wrote what was there");
+            let flipped = |at: usize| kept.iter().enumerate().map(|(i, byte)| byte ^ u8::from(i == at)).collect();
+            let foreign = b"WGPUPLCH".iter().copied().cycle().take(200).collect();
+            for damaged in [vec![], kept[..kept.len() / 2].to_vec(), flipped(kept.len() / 2), flipped(9), foreign] {
+                std::fs::write(&file, &damaged).unwrap();
+                assert_eq!(run(true), expected, "{name}");
+                assert!(std::fs::read(&file).unwrap() != damaged, "{name} left a file that is no good");
+            }
+        }
+        // Where nothing can be written, all goes on.
+        let device = Device::open(&DeviceChoice::Named(name.clone())).unwrap();
+        let blocked = folder.path().join("a file");
+        std::fs::write(&blocked, "").unwrap();
+        device.keep_kernels(&blocked);
+        assert_eq!(Session::new(&device, &model, SHAPE, 1).unwrap().run(&image).unwrap(), expected, "{name}");
+    }
+    Device::cpu().keep_kernels(std::path::Path::new("/no/such/folder"));
+}
+
+/// Whether this process runs this test only, and nothing else takes memory here. If not, one that does has passed it.
+#[cfg(target_os = "linux")]
+fn alone(test: &str) -> bool {
+    const ALONE: &str = "PRETRAINED_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+    alone.args(["--exact", test, "--nocapture"]).env(ALONE, "1");
+    assert!(alone.status().unwrap().success());
+    false
+}
+
+/// What the kernel says of this process, in KiB.
+#[cfg(target_os = "linux")]
+fn status(line: &str) -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|text| text.starts_with(line)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_lack_of_memory_is_an_error_and_the_session_can_be_made_again() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    // A session of so many images has several buffers of tens of MiB, none of which fits what is left.
+    const BATCH: usize = 2500;
+    const LEFT: usize = 24 << 20;
+    if !alone("a_lack_of_memory_is_an_error_and_the_session_can_be_made_again") {
+        return;
+    }
+    let (model, image) = (model(), images(SHAPE, 1));
+    let unlimited = getrlimit(Resource::As);
+    for device in gpus() {
+        let session = || Session::new(&device, &model, SHAPE, BATCH);
+        let mut held = session().unwrap();
+        let expected = held.run(&image).unwrap();
+        let most = (status("VmSize:") << 10) + LEFT;
+        setrlimit(Resource::As, Rlimit { current: Some(most as u64), ..unlimited.clone() }).unwrap();
+        for _ in 0..3 {
+            let error = session().unwrap_err();
+            assert!(matches!(&error, Error::Device(reason) if reason.contains("not enough memory")), "{error}");
+        }
+        // The one that is there goes on, and what it gives back is enough for another.
+        assert_eq!(held.run(&image).unwrap(), expected, "{}", device.name());
+        drop(held);
+        assert_eq!(session().unwrap().run(&image).unwrap(), expected, "{}", device.name());
+        setrlimit(Resource::As, unlimited.clone()).unwrap();
+    }
+}
+
 /// `PRETRAINED_RUNS` makes it longer.
 #[test]
 #[cfg(target_os = "linux")]
 fn memory_stays_flat_over_many_runs() {
-    // In a process of its own, whose memory no other test takes.
-    const ALONE: &str = "PRETRAINED_ALONE";
-    if std::env::var_os(ALONE).is_none() {
-        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
-        alone.args(["--exact", "memory_stays_flat_over_many_runs", "--nocapture"]).env(ALONE, "1");
-        assert!(alone.status().unwrap().success());
+    if !alone("memory_stays_flat_over_many_runs") {
         return;
     }
-    let resident = || {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap()
-    };
     let runs = std::env::var("PRETRAINED_RUNS").map_or(2000, |runs| runs.parse().unwrap());
     let (model, shape) = (model(), Shape::new(3, 17, 19));
     let image = images(shape, 1);
-    let Some(device) = gpus().into_iter().next() else { return };
-    let mut session = Session::new(&device, &model, shape, 1).unwrap();
-    let mut run = |runs: usize| {
-        for _ in 0..runs / 2 {
-            let ticket = session.submit(&image).unwrap();
-            session.run(&image).unwrap();
-            ticket.wait().unwrap();
-        }
-    };
-    run(runs / 4);
-    let before = resident();
-    run(runs);
-    let grown = resident().saturating_sub(before);
-    println!("{runs} runs on {}: {grown} KiB more", device.name());
-    assert!(grown < 8 << 10, "{runs} runs took {grown} KiB more");
+    for device in gpus().into_iter().chain([Device::cpu()]) {
+        let mut session = Session::new(&device, &model, shape, 1).unwrap();
+        let mut run = |runs: usize| {
+            for _ in 0..runs / 2 {
+                let ticket = session.submit(&image).unwrap();
+                session.run(&image).unwrap();
+                ticket.wait().unwrap();
+            }
+        };
+        run(runs / 4);
+        let before = status("VmRSS:");
+        run(runs);
+        let grown = status("VmRSS:").saturating_sub(before);
+        println!("{runs} runs on {}: {grown} KiB more", device.name());
+        assert!(grown < 8 << 10, "{runs} runs on {} took {grown} KiB more", device.name());
+    }
 }

@@ -1,13 +1,12 @@
 //! Which of a GPU and the CPU runs a model faster: measured once, and remembered in a file.
 
-use super::{CpuOptions, Device, Kind, Session, choice};
+use super::{CpuOptions, Device, Kind, Session, choice, memo};
 use crate::error::Result;
 use crate::graph::Shape;
 use crate::model::Model;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -93,9 +92,7 @@ fn processor(cpu: &Device) -> String {
 }
 
 fn read(file: &Path) -> Memory {
-    let mut text = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut text));
-    read.ok().and_then(|_| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    memo::read(file, MOST_BYTES).and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
 }
 
 fn recall(file: &Path, key: &str) -> Option<Times> {
@@ -106,13 +103,8 @@ fn recall(file: &Path, key: &str) -> Option<Times> {
 fn remember(file: &Path, key: String, times: Times) {
     let mut memory = read(file);
     memory.insert(key, times);
-    let Ok(text) = serde_json::to_string_pretty(&memory) else { return };
-    let temporary = file.with_extension(format!("{}.tmp", std::process::id()));
-    let folder = file.parent().map_or(Ok(()), fs::create_dir_all);
-    let written = folder.and_then(|()| fs::write(&temporary, text)).and_then(|()| fs::rename(&temporary, file));
-    if written.is_err() {
-        // Where nothing can be written, there may be nothing to remove either.
-        let _ = fs::remove_file(&temporary);
+    if let Ok(text) = serde_json::to_vec_pretty(&memory) {
+        memo::write(file, &text);
     }
 }
 
@@ -131,7 +123,6 @@ mod tests {
         let other = Times { gpu: 2.0, ..TIMES };
         remember(&file, "b".into(), other);
         assert_eq!((recall(&file, "a"), recall(&file, "b"), recall(&file, "c")), (Some(TIMES), Some(other), None));
-        assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "a temporary file was left");
     }
 
     #[test]
@@ -145,20 +136,5 @@ mod tests {
             remember(&file, "a".into(), TIMES);
             assert_eq!(recall(&file, "a"), Some(TIMES));
         }
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_written_is_done_without() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("a file"), "").unwrap();
-        let below_a_file = folder.path().join("a file/fastest.json");
-        remember(&below_a_file, "a".into(), TIMES);
-        assert_eq!(recall(&below_a_file, "a"), None);
-        // A folder has its name.
-        let name = folder.path().join("fastest.json");
-        fs::create_dir(&name).unwrap();
-        remember(&name, "a".into(), TIMES);
-        assert_eq!(recall(&name, "a"), None);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "a temporary file was left");
     }
 }

@@ -6,6 +6,8 @@ pub mod cpu;
 mod fastest;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+#[cfg(feature = "gpu")]
+mod memo;
 mod precision;
 mod profile;
 mod ticket;
@@ -85,6 +87,19 @@ impl Device {
     /// [`Error::Device`] where the machine lacks the instruction set.
     pub fn cpu_with(options: CpuOptions) -> Result<Self> {
         Ok(Self(Kind::Cpu(Arc::new(cpu::Context::new(options)?))))
+    }
+
+    /// Takes compiled kernels from a file in `folder`, and keeps those there that sessions need from now on, so that the
+    /// first session of the next process need not compile them. A file that is damaged, of another driver or of another
+    /// version is replaced; one that cannot be read or written is done without, as is all of it where the backend gives no
+    /// compiled kernels out (only Vulkan does) and on the `cpu` device. Only the first call counts.
+    #[cfg_attr(not(feature = "gpu"), allow(unused_variables))]
+    pub fn keep_kernels(&self, folder: &Path) {
+        match &self.0 {
+            Kind::Cpu(_) => {}
+            #[cfg(feature = "gpu")]
+            Kind::Gpu(context) => context.keep_pipelines(folder),
+        }
     }
 
     /// Gives the device back to its driver, with all memory that sessions hold there. Whatever they do from now on is an

@@ -186,6 +186,7 @@ pub struct ClassifierBuilder {
     overrides: Overrides,
     labels: Option<Labels>,
     max_batch: usize,
+    cache: Option<PathBuf>,
 }
 
 impl Default for ClassifierBuilder {
@@ -205,6 +206,7 @@ impl Default for ClassifierBuilder {
             overrides: Overrides::default(),
             labels: None,
             max_batch: 8,
+            cache: cache(),
         }
     }
 }
@@ -248,8 +250,8 @@ impl ClassifierBuilder {
         self
     }
 
-    /// Which device to open; [`DeviceChoice::Auto`] by default. What [`DeviceChoice::Fastest`] measures, for batches of
-    /// [`max_batch`](Self::max_batch), is kept in `fastest.json` in the cache folder (feature `hub`).
+    /// Which device to open; [`DeviceChoice::Auto`] by default. [`DeviceChoice::Fastest`] measures batches of
+    /// [`max_batch`](Self::max_batch).
     pub fn device_choice(mut self, choice: DeviceChoice) -> Self {
         self.choice = choice;
         self
@@ -297,6 +299,14 @@ impl ClassifierBuilder {
         self
     }
 
+    /// Where it is kept for the next time which device was fastest (`fastest.json`), and what the device that is opened
+    /// has compiled (see [`Device::keep_kernels`]). By default it is the folder of [`Hub`](crate::hub::Hub), or nowhere
+    /// without the feature `hub`.
+    pub fn cache(mut self, folder: Option<PathBuf>) -> Self {
+        self.cache = folder;
+        self
+    }
+
     /// Loads the weights, compiles the network and makes the device ready.
     ///
     /// # Errors
@@ -337,11 +347,17 @@ impl ClassifierBuilder {
             .map(|(width, height)| Shape::new(preprocess.channels(), height as usize, width as usize));
         let device = match (self.device, &self.choice) {
             (Some(device), _) => device,
-            (None, DeviceChoice::Fastest) => {
-                let shape = fixed.unwrap_or(network.input);
-                Device::fastest(&model, shape, self.max_batch, self.cpu, measurements().as_deref())?
+            (None, choice) => {
+                let device = if *choice == DeviceChoice::Fastest {
+                    let remembered = self.cache.as_ref().map(|folder| folder.join("fastest.json"));
+                    let shape = fixed.unwrap_or(network.input);
+                    Device::fastest(&model, shape, self.max_batch, self.cpu, remembered.as_deref())?
+                } else {
+                    Device::open_with(choice, self.cpu)?
+                };
+                self.cache.iter().for_each(|folder| device.keep_kernels(folder));
+                device
             }
-            (None, choice) => Device::open_with(choice, self.cpu)?,
         };
         let mut classifier = Classifier {
             name: known.map_or_else(|| network.name.clone(), |known| known.name.to_owned()),
@@ -378,13 +394,13 @@ fn pretrained_weights(known: &catalog::CatalogModel) -> Result<StateDict> {
     }
 }
 
-/// Where the times of devices are kept.
-fn measurements() -> Option<PathBuf> {
+/// The folder that everything is kept in, if there is one.
+fn cache() -> Option<PathBuf> {
     #[cfg(feature = "hub")]
-    let file = crate::hub::Hub::from_env().ok().map(|hub| hub.cache.join("fastest.json"));
+    let folder = crate::hub::Hub::from_env().ok().map(|hub| hub.cache);
     #[cfg(not(feature = "hub"))]
-    let file = None;
-    file
+    let folder = None;
+    folder
 }
 
 /// What a checkpoint asks for under `preset` in its metadata, or else what the network was published with, or else what

@@ -23,7 +23,7 @@ tree.body = [node for node in tree.body if {getattr(node, "name", None)} & FORMU
              or isinstance(node, ast.Assign) and node.targets[0].id in FORMULAS]
 exec(compile(tree, "zoo.py", "exec"))
 
-BLOCKS, CLASSES, SIZE, GAIN = (3, 4, 6, 3), 7, (3, 64, 96), 1.2
+BLOCKS, CLASSES, SIZE, GAIN = (3, 4, 6, 3), 7, (3, 64, 96), 1.0
 
 
 def conv(inputs, outputs, kernel, stride=1):

@@ -36,6 +36,10 @@ pub struct Args {
     #[arg(long, default_value = "auto")]
     pub device: DeviceChoice,
 
+    /// Keep neither times nor compiled kernels for the next run; weights that are downloaded are kept all the same
+    #[arg(long)]
+    pub no_cache: bool,
+
     /// Threads that prepare images, and threads of the cpu device; by default the cores that there are
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,

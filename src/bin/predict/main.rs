@@ -16,6 +16,7 @@ use clap::Parser;
 use indicatif::ProgressBar;
 use inputs::Input;
 use output::{Outcome, Output};
+use pretrained::hub::Hub;
 use pretrained::vision::{Limits, Planes, Preprocess, top_k};
 use pretrained::{Classifier, ClassifierBuilder, CpuOptions, Device, DeviceChoice, Error, Result, Ticket, catalog};
 use std::io::{self, IsTerminal};
@@ -73,11 +74,18 @@ fn start(args: &Args, images: usize) -> Result<(Classifier, Times)> {
         ));
     }
     let cpu = CpuOptions { threads: args.threads, ..CpuOptions::default() };
+    let cache = Hub::from_env().ok().map(|hub| hub.cache).filter(|_| !args.no_cache);
     let began = Instant::now();
     let mut builder = match &args.device {
         // It takes the model to tell.
-        DeviceChoice::Fastest => Classifier::builder().device_choice(DeviceChoice::Fastest).cpu_options(cpu),
-        choice => Classifier::builder().device(Device::open_with(choice, cpu)?),
+        DeviceChoice::Fastest => {
+            Classifier::builder().device_choice(DeviceChoice::Fastest).cpu_options(cpu).cache(cache)
+        }
+        choice => {
+            let device = Device::open_with(choice, cpu)?;
+            cache.iter().for_each(|folder| device.keep_kernels(folder));
+            Classifier::builder().device(device)
+        }
     };
     let init = began.elapsed();
 

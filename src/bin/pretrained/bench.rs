@@ -5,6 +5,7 @@ use crate::weights;
 use clap::Args;
 use image::codecs::jpeg::JpegEncoder;
 use pretrained::graph::Shape;
+use pretrained::hub::Hub;
 use pretrained::vision::{Limits, Overrides, RgbImage, Size, decode};
 use pretrained::{Classifier, CpuOptions, Device, DeviceChoice, Error, Result, Session, Ticket, catalog};
 use serde::Serialize;
@@ -27,17 +28,21 @@ pub struct Bench {
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
 
-    /// auto, gpu, cpu, the number of a device, or part of its name
+    /// auto, gpu, cpu, fastest, the number of a device, or part of its name
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
 
-    /// Images in a batch
-    #[arg(long, default_value_t = 1)]
-    batch: usize,
+    /// Images in a batch, or several numbers of them, each of which is timed by itself
+    #[arg(long, value_name = "N[,N...]", value_delimiter = ',', default_value = "1")]
+    batch: Vec<NonZeroUsize>,
 
     /// Height, or height and width, of the input in pixels; by default the model's own
     #[arg(long, value_name = "H[xW]")]
     size: Option<Size>,
+
+    /// Keep neither times nor compiled kernels for the next run
+    #[arg(long)]
+    no_cache: bool,
 
     /// Threads of the cpu device; by default the cores that there are
     #[arg(long)]
@@ -51,7 +56,7 @@ pub struct Bench {
     #[arg(long, default_value_t = 50)]
     runs: usize,
 
-    /// Print one JSON object
+    /// Print a JSON object a batch size, each on a line
     #[arg(long)]
     json: bool,
 }
@@ -60,14 +65,16 @@ pub struct Bench {
 const IN_FLIGHT: usize = 3;
 
 /// What was measured, in milliseconds. The parts are medians: decoding and preprocessing of one image; for the batch,
-/// `upload` until it is submitted, `gpu` by the device's own clock, and `readback`, which is the rest. A device that does
-/// not time its steps leaves the last three out.
+/// `upload` until it is submitted, `gpu` by the device's own clock, and `readback`, which is the rest. `submit_cpu` is what
+/// a submit costs the thread that calls: copying the batch, encoding a run and submitting one. The cpu device leaves the
+/// last out, and every other one its threads.
 #[derive(Debug, Serialize)]
 struct Figures {
     model: String,
     device: String,
     batch: usize,
-    threads: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threads: Option<usize>,
     runs: usize,
     min_ms: f64,
     median_ms: f64,
@@ -84,20 +91,27 @@ struct Figures {
     gpu_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     readback_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submit_cpu_min_us: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submit_cpu_median_us: Option<f64>,
 }
 
 impl Bench {
     /// Runs it, and returns what to print.
     pub fn run(&self) -> Result<String> {
-        if self.batch == 0 || self.runs == 0 {
-            return Err(Error::Usage("--batch and --runs are at least 1".into()));
+        if self.runs == 0 {
+            return Err(Error::Usage("--runs is at least 1".into()));
         }
-        let figures = self.measure()?;
+        self.batch.iter().map(|batch| Ok(self.text(&self.measure(batch.get())?))).collect()
+    }
+
+    fn text(&self, figures: &Figures) -> String {
         if self.json {
             // Strings and numbers always serialise.
-            return Ok(serde_json::to_string(&figures).unwrap_or_default() + "\n");
+            return serde_json::to_string(figures).unwrap_or_default() + "\n";
         }
-        let Figures { model, device, batch, runs, .. } = &figures;
+        let Figures { model, device, batch, runs, .. } = figures;
         let mut text = format!(
             "{model} on {device}, batch {batch}, {runs} runs\n\
              min {:.3} ms, median {:.3} ms, p95 {:.3} ms, p99 {:.3} ms\n\
@@ -117,30 +131,35 @@ impl Bench {
         if let (Some(upload), Some(gpu), Some(readback)) = (figures.upload_ms, figures.gpu_ms, figures.readback_ms) {
             text += &format!("a batch: upload {upload:.3} ms, gpu {gpu:.3} ms, readback {readback:.3} ms\n");
         }
-        Ok(text)
+        if let (Some(min), Some(median)) = (figures.submit_cpu_min_us, figures.submit_cpu_median_us) {
+            text += &format!("encode + submit, CPU time: min {min:.0} us, median {median:.0} us\n");
+        }
+        text
     }
 
-    fn measure(&self) -> Result<Figures> {
-        let device = Device::open_with(&self.device, CpuOptions { threads: self.threads, ..CpuOptions::default() })?;
+    fn measure(&self, batch: usize) -> Result<Figures> {
         let model = self.model.as_deref().or(self.weights.is_none().then_some(catalog::DEFAULT));
-        let builder =
-            weights::choose(Classifier::builder().max_batch(self.batch), model, self.weights.as_deref(), |note| {
-                eprintln!("pretrained: {note}");
-            })?;
+        let builder = weights::choose(Classifier::builder(), model, self.weights.as_deref(), |note| {
+            eprintln!("pretrained: {note}");
+        })?;
 
         let began = Instant::now();
         // The classifier is here for its model and the usual size of its input; its own session stays on the CPU.
-        let classifier = builder.device(Device::cpu()).overrides(Overrides::default()).build()?;
+        let classifier = builder.device(Device::cpu()).max_batch(1).overrides(Overrides::default()).build()?;
+        let mut load = began.elapsed();
         classifier.notes().iter().for_each(|note| eprintln!("pretrained: the checkpoint: {note}"));
-        let mut session = Session::new(&device, classifier.model(), self.input(&classifier), self.batch)?;
-        let load = began.elapsed();
+        let device = self.open(&classifier, batch)?;
+        let began = Instant::now();
+        let mut session = Session::new(&device, classifier.model(), self.input(&classifier), batch)?;
+        load += began.elapsed();
 
-        let images = noise(session.input().elements() * self.batch);
-        let mut uploads = Vec::new();
+        let images = noise(session.input().elements() * batch);
+        let (mut uploads, mut submits) = (Vec::new(), Vec::new());
         let mut time = || -> Result<Duration> {
-            let began = Instant::now();
+            let (began, before) = (Instant::now(), cpu_time());
             let ticket = session.submit(&images)?;
             uploads.push(began.elapsed());
+            submits.extend(cpu_time().zip(before).map(|(now, before)| now.saturating_sub(before)));
             ticket.wait()?;
             Ok(began.elapsed())
         };
@@ -149,19 +168,23 @@ impl Bench {
             time()?;
         }
         let times = sorted((0..self.runs).map(|_| time()))?;
-        let upload = percentile(&sorted(uploads.into_iter().skip(1 + WARM_UP).map(Ok))?, 50);
+        let of_timed = |parts: Vec<Duration>| sorted(parts.into_iter().skip(1 + WARM_UP).map(Ok));
+        let upload = percentile(&of_timed(uploads)?, 50);
+        let submits = of_timed(submits)?;
         // The cpu device has no way there and back, and is done when it has submitted.
         let gpu = match device.is_cpu() {
             true => None,
             false => Some(ms(session.profile(&images)?.iter().map(|step| step.time).sum())),
         };
+        let submits = gpu.and(submits.first()).map(|least| (ms(*least) * 1e3, percentile(&submits, 50) * 1e3));
         let median = percentile(&times, 50);
         let (decode, preprocess) = self.prepare(&classifier)?;
+        let threads = self.threads.or(available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         Ok(Figures {
             model: classifier.name().to_owned(),
             device: device.name(),
-            batch: self.batch,
-            threads: self.threads.or(available_parallelism().ok()).map_or(1, NonZeroUsize::get),
+            batch,
+            threads: device.is_cpu().then_some(threads),
             runs: self.runs,
             min_ms: ms(times[0]),
             median_ms: median,
@@ -169,17 +192,36 @@ impl Bench {
             p99_ms: percentile(&times, 99),
             load_ms: ms(load),
             first_run_ms: ms(first_run),
-            images_per_second: self.throughput(&mut session, &images)?,
+            images_per_second: self.throughput(&mut session, &images, batch)?,
             decode_ms: decode,
             preprocess_ms: preprocess,
             upload_ms: gpu.map(|_| upload),
             gpu_ms: gpu,
             readback_ms: gpu.map(|gpu| (median - upload - gpu).max(0.0)),
+            submit_cpu_min_us: submits.map(|(min, _)| min),
+            submit_cpu_median_us: submits.map(|(_, median)| median),
         })
     }
 
+    fn open(&self, classifier: &Classifier, batch: usize) -> Result<Device> {
+        let cpu = CpuOptions { threads: self.threads, ..CpuOptions::default() };
+        let cache = Hub::from_env().ok().map(|hub| hub.cache).filter(|_| !self.no_cache);
+        let device = match &self.device {
+            DeviceChoice::Fastest => {
+                let remembered = cache.as_ref().map(|folder| folder.join("fastest.json"));
+                Device::fastest(classifier.model(), self.input(classifier), batch, cpu, remembered.as_deref())?
+            }
+            choice => Device::open_with(choice, cpu)?,
+        };
+        cache.iter().for_each(|folder| device.keep_kernels(folder));
+        if self.threads.is_some() && !device.is_cpu() {
+            eprintln!("pretrained: --threads is for the cpu device; {} has no use for it", device.name());
+        }
+        Ok(device)
+    }
+
     /// Images a second with several batches in flight.
-    fn throughput(&self, session: &mut Session, images: &[f32]) -> Result<f64> {
+    fn throughput(&self, session: &mut Session, images: &[f32], batch: usize) -> Result<f64> {
         let mut in_flight: VecDeque<Ticket> = VecDeque::new();
         let began = Instant::now();
         for _ in 0..self.runs {
@@ -193,7 +235,7 @@ impl Bench {
         for ticket in in_flight {
             ticket.wait()?;
         }
-        Ok((self.runs * self.batch) as f64 / began.elapsed().as_secs_f64())
+        Ok((self.runs * batch) as f64 / began.elapsed().as_secs_f64())
     }
 
     /// The median times to decode an image and to prepare it, in milliseconds.
@@ -227,6 +269,17 @@ impl Bench {
         };
         Shape::new(usual.channels, height, width)
     }
+}
+
+/// What the calling thread has had of the processor, where the system says so.
+#[cfg(unix)]
+fn cpu_time() -> Option<Duration> {
+    Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime)).ok()
+}
+
+#[cfg(not(unix))]
+fn cpu_time() -> Option<Duration> {
+    None
 }
 
 fn ms(time: Duration) -> f64 {

@@ -1,10 +1,12 @@
 //! An open adapter: its device and queue, its pipelines, and what went wrong with it.
 
+use super::cache::{self, Cache};
 use super::family::Family;
 use super::shader::{self, Halves, Pipeline, Shader};
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::error::{Error, Result};
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What it takes to time the steps of a pass.
@@ -56,6 +58,8 @@ pub struct Context {
     pipeline_layouts: [wgpu::PipelineLayout; 4],
     modules: Mutex<HashMap<(Shader, Halves), wgpu::ShaderModule>>,
     pipelines: Mutex<HashMap<Pipeline, wgpu::ComputePipeline>>,
+    /// Where pipelines are kept, if they are.
+    cache: OnceLock<Option<Cache>>,
     /// What went wrong since somebody last asked.
     failure: Arc<Mutex<Option<String>>>,
     /// Why the device is no more, which it stays.
@@ -73,7 +77,7 @@ impl Context {
             ..wgpu::Limits::default()
         };
         let family = Family::of(&adapter.adapter.get_info(), adapter.adapter.features());
-        let required_features = family.features() | adapter.adapter.features() & TIMESTAMPS;
+        let required_features = family.features() | adapter.adapter.features() & (TIMESTAMPS | cache::FEATURE);
         let label = Some("pretrained");
         let descriptor = wgpu::DeviceDescriptor { label, required_features, required_limits, ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.adapter.request_device(&descriptor))
@@ -96,8 +100,22 @@ impl Context {
                 ..Default::default()
             })
         });
-        let (modules, pipelines) = Default::default();
-        Ok(Self { name, device, queue, family, layouts, pipeline_layouts, modules, pipelines, failure, loss })
+        let (modules, pipelines, cache) = Default::default();
+        Ok(Self { name, device, queue, family, layouts, pipeline_layouts, modules, pipelines, cache, failure, loss })
+    }
+
+    /// See [`crate::Device::keep_kernels`].
+    pub(in crate::device) fn keep_pipelines(&self, folder: &Path) {
+        self.cache.get_or_init(|| Cache::open(&self.device, &self.device.adapter_info(), folder));
+    }
+
+    fn cache(&self) -> Option<&Cache> {
+        self.cache.get()?.as_ref()
+    }
+
+    /// Writes down what was compiled.
+    pub(super) fn save_pipelines(&self) {
+        self.cache().into_iter().for_each(Cache::save);
     }
 
     /// What the adapter calls itself, and its backend.
@@ -142,8 +160,12 @@ impl Context {
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validity = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let made = make();
-        let errors = [pollster::block_on(validity.pop()), pollster::block_on(memory.pop())];
-        match errors.into_iter().flatten().next() {
+        let invalid = pollster::block_on(validity.pop());
+        // What could not be had is invalid too, wherever it is used.
+        match pollster::block_on(memory.pop()).or(invalid) {
+            Some(wgpu::Error::OutOfMemory { .. }) => {
+                Err(self.error("there is not enough memory left; drop other sessions, or take a smaller batch"))
+            }
             Some(error) => Err(self.error(error)),
             None => made,
         }
@@ -188,7 +210,7 @@ impl Context {
                 constants: &constants,
                 zero_initialize_workgroup_memory: false,
             },
-            cache: None,
+            cache: self.cache().map(|cache| &cache.pipelines),
         });
         lock(&self.pipelines).insert(key.clone(), pipeline.clone());
         pipeline

@@ -1,5 +1,6 @@
 //! The GPU device: runs a plan through wgpu, on Vulkan, Metal or DX12.
 
+mod cache;
 mod constants;
 mod context;
 mod family;

@@ -67,6 +67,7 @@ impl Session {
         let mut session = context.guarded(|| Self::build(context.clone(), plan, dispatches, max_batch, precision))?;
         // Drivers finish compiling at the first dispatch, which had better not be the first answer's.
         session.submit(&vec![0.0; plan.input.shape.elements()], 1)?.wait()?;
+        session.context.save_pipelines();
         Ok(session)
     }
 
