@@ -358,7 +358,7 @@ fn a_lack_of_memory_is_an_error_and_the_session_can_be_made_again() {
         let mut held = session().unwrap();
         let expected = held.run(&image).unwrap();
         let most = (status("VmSize:") << 10) + LEFT;
-        setrlimit(Resource::As, Rlimit { current: Some(most as u64), ..unlimited.clone() }).unwrap();
+        setrlimit(Resource::As, Rlimit { current: Some(most as u64), ..unlimited }).unwrap();
         for _ in 0..3 {
             let error = session().unwrap_err();
             assert!(matches!(&error, Error::Device(reason) if reason.contains("not enough memory")), "{error}");
@@ -367,7 +367,7 @@ fn a_lack_of_memory_is_an_error_and_the_session_can_be_made_again() {
         assert_eq!(held.run(&image).unwrap(), expected, "{}", device.name());
         drop(held);
         assert_eq!(session().unwrap().run(&image).unwrap(), expected, "{}", device.name());
-        setrlimit(Resource::As, unlimited.clone()).unwrap();
+        setrlimit(Resource::As, unlimited).unwrap();
     }
 }
 

@@ -230,10 +230,10 @@ fn together(trace: &mut Trace, call: &Call, op: &Op, a: &View, b: &View) -> Resu
     let (wide_a, wide_b) = (a.layout.widened(rank), b.layout.widened(rank));
     let (shape_a, shape_b) = (trace.shape(a), trace.shape(b));
     let alike = shape_a == shape_b && wide_a == wide_b;
-    let channels = shape_a.channels == shape_b.channels;
-    let (first, layout, second) = if alike || (channels && shape_b.pixels() == 1 && spreads(&wide_b, &wide_a)) {
+    let b_spreads = shape_b.pixels() == 1 && shape_a.channels == shape_b.channels && spreads(&wide_b, &wide_a);
+    let (first, layout, second) = if alike || b_spreads {
         (a, wide_a, b)
-    } else if channels && shape_a.pixels() == 1 && spreads(&wide_a, &wide_b) {
+    } else if shape_a.pixels() == 1 && shape_a.channels == shape_b.channels && spreads(&wide_a, &wide_b) {
         (b, wide_b, a)
     } else {
         return Ok(None);
