@@ -224,6 +224,13 @@ impl Constant {
         self.picked(shape, &strides, 0, memory)
     }
 
+    /// A function of each number, as floats.
+    pub fn each(&self, f: fn(f32) -> f32, memory: &mut Memory) -> Result<Self, String> {
+        memory.take(self.tensor.element_count().saturating_mul(12))?;
+        let values: Vec<f32> = self.tensor.to_f32_vec().into_iter().map(f).collect();
+        Self::floats(&self.name, self.shape(), &values)
+    }
+
     /// Its numbers as another type: integers as `i64`, all else as `f32`.
     pub fn cast(&self, to_integer: bool, memory: &mut Memory) -> Result<Self, String> {
         if self.is_integer() == to_integer && (!to_integer || self.tensor.dtype() == DType::I64) {

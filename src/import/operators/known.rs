@@ -72,6 +72,17 @@ pub fn size(_: &mut Trace, call: &Call) -> Made {
     one(Traced::Constant(Constant::ints(&call.made, &[], &[product.ok_or("its size overflows")?])?))
 }
 
+/// Of sizes that were divided, as paddings to the `same` size are worked out.
+pub fn ceil(trace: &mut Trace, call: &Call) -> Made {
+    let rounded = call.constant(0)?.each(f32::ceil, &mut trace.memory)?;
+    one(Traced::Constant(rounded))
+}
+
+pub fn floor(trace: &mut Trace, call: &Call) -> Made {
+    let rounded = call.constant(0)?.each(f32::floor, &mut trace.memory)?;
+    one(Traced::Constant(rounded))
+}
+
 pub fn equal(trace: &mut Trace, call: &Call) -> Made {
     let pair = [call.constant(0)?, call.constant(1)?];
     let alike = |a, b| Some(i64::from(a == b));

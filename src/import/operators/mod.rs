@@ -18,11 +18,12 @@ type Made = Result<Vec<Traced>, String>;
 type Operator = fn(&mut Trace, &Call) -> Made;
 
 /// Every operator that is supported.
-const OPERATORS: [(&str, Operator); 44] = [
+const OPERATORS: [(&str, Operator); 46] = [
     ("Add", arithmetic::add),
     ("AveragePool", windows::average_pool),
     ("BatchNormalization", layers::batch_normalization),
     ("Cast", moves::cast),
+    ("Ceil", known::ceil),
     ("Clip", arithmetic::clip),
     ("Concat", moves::concat),
     ("Constant", known::constant),
@@ -33,6 +34,7 @@ const OPERATORS: [(&str, Operator); 44] = [
     ("Equal", known::equal),
     ("Expand", known::expand),
     ("Flatten", moves::flatten),
+    ("Floor", known::floor),
     ("Gather", moves::gather),
     ("Gemm", layers::gemm),
     ("GlobalAveragePool", windows::global_average_pool),
