@@ -71,7 +71,9 @@ fn import(graph: &OnnxGraph, state: &StateDict) -> Result<(Network, StateDict), 
         if sides.len() == 2 { Layout::image(batch, shape).reshape(&[batch, shape.elements()]) } else { Some(layout) };
     let layout = layout.ok_or("its input cannot be taken for an image")?;
     // The same checks that every step's output passes.
-    steps::Kind::activation(crate::graph::Activation::Relu).output_shape(&[shape])?;
+    steps::Kind::activation(crate::graph::Activation::Relu)
+        .output_shape(&[shape])
+        .map_err(|reason| format!("an input of {shape} is too large: {reason}"))?;
     let output = trace::trace(graph, state, &mut trace, (input.value, View { source: 0, layout }), output)?;
     let output = trace.straight(&output, &"the output".into())?;
     if trace.shape(&output).pixels() != 1 {
