@@ -49,10 +49,14 @@ class Around(torch.nn.Module):
         super().__init__()
         n = torch.nn
         self.flatten = n.Flatten()
-        self.stack = n.Sequential(
-            n.Conv2d(1, 2, 2, padding="same"), n.BatchNorm2d(2), n.ReLU6(), n.MaxPool2d(2), n.Hardswish(), n.AvgPool2d(2),
-            n.Sequential(n.Flatten(), n.Linear(2, 3), n.BatchNorm1d(3), n.SiLU(), n.Dropout(), n.Linear(3, 2), n.Softmax(1)),
-        )
+        image = [n.Conv2d(1, 2, 2, padding="same"), n.BatchNorm2d(2), n.ReLU6(), n.MaxPool2d(2), n.Hardswish(), n.AvgPool2d(2)]
+        vector = [n.Flatten(), n.Linear(2, 3), n.BatchNorm1d(3), n.SiLU(), n.Dropout(), n.Linear(3, 2), n.Softmax(1)]
+        self.stack = n.Sequential(named([*image, n.Sequential(named(vector))]))
+
+
+def named(layers):
+    """Letters, since `one_storage` takes numbers for keys of storages."""
+    return collections.OrderedDict(zip("abcdefgh", layers))
 
 
 def saved(value, **options):
@@ -63,7 +67,7 @@ def saved(value, **options):
 
 def one_storage(data):
     """The pickle with every storage's key, a text of one or two digits, made 0: the targets have few storages."""
-    return re.sub(rb"X(\x01\0\0\0\d|\x02\0\0\0\d\d)q", lambda _: b"X\x01\0\0\0" b"0q", data)
+    return re.sub(rb"X(?:\x01\0\0\0\d|\x02\0\0\0\d\d)([qr])", lambda key: b"X\x01\0\0\0" b"0" + key[1], data)
 
 
 def torch_seeds():
