@@ -5,7 +5,7 @@
 //! must lie in one buffer, so those that meet in a concat share a storage from the start.
 
 use super::fuse::{Kind, Move, Operation};
-use super::plan::Kernel;
+use super::plan::{Kernel, Pool};
 use super::widen;
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Shape, Value};
@@ -37,6 +37,7 @@ pub(super) struct PlacedStep {
     pub name: String,
     pub kernel: Kernel,
     pub activation: Option<Activation>,
+    pub pool: Option<Pool>,
     pub view: View,
     /// The second operand.
     pub other: Option<View>,
@@ -46,7 +47,8 @@ pub(super) struct PlacedStep {
 impl PlacedStep {
     fn copy(view: View) -> Self {
         let shape = Shape::new(view.planes.len(), view.height, view.width);
-        Self { name: String::new(), kernel: Kernel::Copy, activation: None, view, other: None, shape }
+        let (name, kernel) = (String::new(), Kernel::Copy);
+        Self { name, kernel, activation: None, pool: None, view, other: None, shape }
     }
 
     /// All that it reads: the source, and perhaps another.
@@ -80,7 +82,7 @@ pub(super) fn place(operations: Vec<Operation>, shapes: &[Shape], output: Value,
     let mut views: Vec<Option<View>> = vec![None; shapes.len()];
     views[0] = Some(whole(0, input));
     let mut steps = Vec::new();
-    for Operation { name, inputs, output, kind, activation, other } in operations {
+    for Operation { name, inputs, output, kind, activation, pool, other } in operations {
         let other = other.and_then(|v| views[v.0].clone());
         let flattened = inputs.first().map_or(1, |v| flattened(&views[v.0], shapes[v.0]));
         let inputs: Vec<&View> = inputs.iter().filter_map(|v| views[v.0].as_ref()).collect();
@@ -107,7 +109,7 @@ pub(super) fn place(operations: Vec<Operation>, shapes: &[Shape], output: Value,
                 if other.as_ref().is_some_and(|other| other.planes.len() != shape.channels) {
                     return Err(Error::Usage("a sum or product with a flattened image is not supported".into()));
                 }
-                let step = PlacedStep { name, kernel, activation, view: view.clone(), other, shape };
+                let step = PlacedStep { name, kernel, activation, pool, view: view.clone(), other, shape };
                 let (step, channels) = widen::whole_groups(step, lanes);
                 let written = whole(steps.len() + 1, step.shape);
                 steps.push(step);

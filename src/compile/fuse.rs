@@ -1,6 +1,6 @@
 //! Folds batch normalisation into the convolution before it, and additions and activations into what comes before them.
 
-use super::plan::Kernel;
+use super::plan::{Kernel, Pool};
 use crate::bind::Weights;
 use crate::graph::{Activation, BatchNorm2d, Conv2d, Graph, Node, Op, ParameterId, Shape, Value};
 
@@ -11,6 +11,7 @@ pub(super) struct Operation {
     pub output: Value,
     pub kind: Kind,
     pub activation: Option<Activation>,
+    pub pool: Option<Pool>,
     /// The second operand.
     pub other: Option<Value>,
 }
@@ -30,8 +31,9 @@ pub(super) enum Move {
     Shuffle { groups: usize },
 }
 
-/// The graph's operators with all that can be fused fused. `shapes` are those of all values.
-pub(super) fn fuse(graph: &Graph, weights: &Weights, shapes: &[Shape]) -> Vec<Operation> {
+/// The graph's operators with all that can be fused fused. `shapes` are those of all values; `pooled` tells whether a pool
+/// may belong to a convolution.
+pub(super) fn fuse(graph: &Graph, weights: &Weights, shapes: &[Shape], pooled: bool) -> Vec<Operation> {
     let mut readers = vec![Vec::new(); graph.nodes().len() + 1];
     for (value, node) in graph.steps() {
         node.inputs.iter().for_each(|input| readers[input.0].push(value));
@@ -50,7 +52,9 @@ pub(super) fn fuse(graph: &Graph, weights: &Weights, shapes: &[Shape]) -> Vec<Op
             let alike = |v: Value| shapes[v.0] == shapes[reader.0];
             let sum = alike(operation.output);
             let present = |other: Value| sum && other < value && alike(other);
-            if done || !operation.absorb(&graph.nodes()[reader.0 - 1], weights, present) {
+            let next = &graph.nodes()[reader.0 - 1];
+            let of = pooled.then_some(shapes[operation.output.0]);
+            if done || !(operation.absorb(next, weights, present) || of.is_some_and(|of| operation.pool(next, of))) {
                 break;
             }
             absorbed[reader.0] = true;
@@ -105,14 +109,14 @@ fn lower(value: Value, node: &Node, weights: &Weights) -> Operation {
     if other.is_some() {
         inputs.truncate(1);
     }
-    Operation { name: node.name.clone(), inputs, output: value, kind, activation, other }
+    Operation { name: node.name.clone(), inputs, output: value, kind, activation, pool: None, other }
 }
 
 impl Operation {
     /// Takes the operator `next` in, if one kernel can compute both; `present` tells what may be added.
     fn absorb(&mut self, next: &Node, weights: &Weights, present: impl Fn(Value) -> bool) -> bool {
         let Kind::Compute(kernel) = &mut self.kind else { return false };
-        if self.activation.is_some() {
+        if self.activation.is_some() || self.pool.is_some() {
             return false;
         }
         match (kernel, &next.op) {
@@ -129,6 +133,19 @@ impl Operation {
                 Op::Activation(function),
             ) => {
                 self.activation = Some(*function);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes a max pool in, which reads the results `of` a dense convolution.
+    fn pool(&mut self, next: &Node, of: Shape) -> bool {
+        match (&self.kind, &next.op) {
+            (Kind::Compute(Kernel::Conv2d { conv, .. }), Op::MaxPool2d(pool))
+                if self.pool.is_none() && self.other.is_none() && !conv.is_pointwise() && !conv.is_depthwise() =>
+            {
+                self.pool = Some(Pool { pool: *pool, of });
                 true
             }
             _ => false,

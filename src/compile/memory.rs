@@ -71,8 +71,8 @@ pub(super) fn assign(placed: Placed, lanes: usize) -> Plan {
     let place = |(i, step): (usize, &PlacedStep)| (source(&step.view), step.other.as_ref().map(source), target(i + 1));
     let places: Vec<_> = placed.steps.iter().enumerate().map(place).collect();
     let steps = placed.steps.into_iter().zip(places).map(|(step, (source, other, target))| {
-        let PlacedStep { name, kernel, activation, .. } = step;
-        Step { name, kernel, activation, source, other, target }
+        let PlacedStep { name, kernel, activation, pool, .. } = step;
+        Step { name, kernel, activation, pool, source, other, target }
     });
     Plan { input, steps: steps.collect(), output, buffers }
 }

@@ -12,19 +12,29 @@ mod plan;
 mod widen;
 
 pub(crate) use fuse::fold;
-pub use plan::{Kernel, Plan, Source, Step, Target};
+pub use plan::{Kernel, Plan, Pool, Source, Step, Target};
 
 use crate::bind::Weights;
 use crate::error::Result;
 use crate::graph::{Graph, Shape};
 
-/// Compiles `graph` for images of shape `input`, and a device that keeps `lanes` channels side by side.
+/// How a device wants its plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// Channels that lie side by side.
+    pub lanes: usize,
+    /// Whether a max pool is part of the step of the dense convolution before it.
+    pub pooled: bool,
+}
+
+/// Compiles `graph` for images of shape `input`, as a device wants it.
 ///
 /// # Errors
 /// [`Error::Usage`](crate::Error::Usage) where the shape does not fit the graph.
-pub fn compile(graph: &Graph, weights: &Weights, input: Shape, lanes: usize) -> Result<Plan> {
+pub fn compile(graph: &Graph, weights: &Weights, input: Shape, layout: Layout) -> Result<Plan> {
+    let Layout { lanes, pooled } = layout;
     let shapes = graph.shapes(input)?;
-    let operations = fuse::fuse(graph, weights, &shapes);
+    let operations = fuse::fuse(graph, weights, &shapes, pooled);
     let placed = channels::place(operations, &shapes, graph.output(), lanes)?;
     Ok(memory::assign(placed, lanes))
 }

@@ -35,6 +35,8 @@ pub struct Step {
     pub kernel: Kernel,
     /// What is applied to every result; only to those of convolutions, fully connected layers, sums, products and copies.
     pub activation: Option<Activation>,
+    /// What is written in place of the results, for a device that asked for it; only those of dense convolutions.
+    pub pool: Option<Pool>,
     /// What is read. Never the buffer that is written.
     pub source: Source,
     /// What a convolution adds to its results before the activation, or the second operand of a sum or product: the
@@ -42,6 +44,15 @@ pub struct Step {
     pub other: Option<Source>,
     /// What is written.
     pub target: Target,
+}
+
+/// The largest results of each window, after the activation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// Geometry.
+    pub pool: MaxPool2d,
+    /// What the convolution computes and the pool reads.
+    pub of: Shape,
 }
 
 /// What a step computes, with its weights in the framework's own order: packing is each device's affair.

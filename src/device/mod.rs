@@ -182,12 +182,12 @@ impl Session {
                 )));
             }
             Kind::Cpu(context) => {
-                let plan = crate::compile::compile(graph, model.weights(), input, context.lanes())?;
+                let plan = crate::compile::compile(graph, model.weights(), input, context.layout())?;
                 Runner::Cpu(Box::new(cpu::Session::new(context.clone(), &plan, max_batch)?))
             }
             #[cfg(feature = "gpu")]
             Kind::Gpu(context) => {
-                let plan = crate::compile::compile(graph, model.weights(), input, gpu::LANES)?;
+                let plan = crate::compile::compile(graph, model.weights(), input, gpu::LAYOUT)?;
                 Runner::Gpu(Box::new(gpu::Session::new(context.clone(), &plan, max_batch, precision)?))
             }
         };

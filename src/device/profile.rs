@@ -33,6 +33,7 @@ impl StepTime {
     pub(super) fn of(step: &Step, kernel: &str, precision: Precision) -> Self {
         let input = Shape::new(step.source.planes.len(), step.source.height, step.source.width);
         let output = step.target.shape;
+        let results = step.pool.map_or(output, |pool| pool.of).elements();
         let (per_output, weights) = match &step.kernel {
             Kernel::Conv2d { weight, bias, .. } | Kernel::Linear { weight, bias, .. } => {
                 (2 * weight.len() / output.channels.max(1), weight.len() + bias.len())
@@ -53,7 +54,7 @@ impl StepTime {
             output,
             batch: 1,
             time: Duration::ZERO,
-            operations: (output.elements() * per_output) as u64,
+            operations: (results * per_output) as u64,
             bytes: ((values + weights) * precision.bytes()) as u64,
             image_bytes: (values * precision.bytes()) as u64,
         }

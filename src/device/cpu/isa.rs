@@ -1,8 +1,8 @@
 //! The instruction sets that kernels are compiled for, and which of them this machine has.
 #![allow(unsafe_code)] // Calls code that is compiled for instructions which not every machine has.
 
-use super::kernels::{Places, compute};
-use super::pack::Step;
+use super::kernels::{self, Places};
+use super::pack::{Convolution, Elementwise, Kernel, Matmul, Step, Window};
 use super::simd::{Portable, Vector};
 use std::fmt;
 
@@ -101,14 +101,14 @@ impl InstructionSet {
     pub(super) unsafe fn compute(self, step: &Step, unit: usize, places: Places) {
         // SAFETY: the machine has the instruction set, and the caller promises the rest.
         unsafe {
-            match self {
-                #[cfg(target_arch = "x86_64")]
-                Self::Avx512 => avx512(step, unit, places),
-                #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => avx2(step, unit, places),
-                #[cfg(target_arch = "aarch64")]
-                Self::Neon => neon(step, unit, places),
-                Self::Portable => compute::<Portable>(step, unit, places),
+            match &step.kernel {
+                Kernel::Matmul(matmul) => matmul::compute(self, matmul, step, unit, places),
+                Kernel::Convolution(conv) => convolution::compute(self, conv, step, unit, places),
+                Kernel::Depthwise(window) => depthwise::compute(self, window, step, unit, places),
+                Kernel::Window(window) => window::compute(self, window, step, unit, places),
+                Kernel::Mean => mean::compute(self, &(), step, unit, places),
+                Kernel::Softmax(channels) => softmax::compute(self, channels, step, unit, places),
+                Kernel::Elementwise(elementwise) => elementwise::compute(self, elementwise, step, unit, places),
             }
         }
     }
@@ -128,23 +128,62 @@ impl fmt::Display for InstructionSet {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
-unsafe fn avx512(step: &Step, unit: usize, places: Places) {
-    // SAFETY: handed on.
-    unsafe { compute::<Avx512>(step, unit, places) }
+/// For each kernel a function for each instruction set, apart from the others': a compiler that is given all of them at
+/// once optimises none as it could.
+macro_rules! compiled {
+    ($($kernel:ident($packed:ty)),* $(,)?) => {$(
+        mod $kernel {
+            use super::*;
+
+            /// # Safety
+            /// As [`InstructionSet::compute`].
+            pub unsafe fn compute(set: InstructionSet, packed: &$packed, step: &Step, unit: usize, places: Places) {
+                // SAFETY: the machine has the instruction set, and the caller promises the rest.
+                unsafe {
+                    match set {
+                        #[cfg(target_arch = "x86_64")]
+                        InstructionSet::Avx512 => avx512(packed, step, unit, places),
+                        #[cfg(target_arch = "x86_64")]
+                        InstructionSet::Avx2 => avx2(packed, step, unit, places),
+                        #[cfg(target_arch = "aarch64")]
+                        InstructionSet::Neon => neon(packed, step, unit, places),
+                        InstructionSet::Portable => {
+                            kernels::$kernel::compute::<Portable>(packed, step, unit, places);
+                        }
+                    }
+                }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+            unsafe fn avx512(packed: &$packed, step: &Step, unit: usize, places: Places) {
+                // SAFETY: handed on.
+                unsafe { kernels::$kernel::compute::<Avx512>(packed, step, unit, places) }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn avx2(packed: &$packed, step: &Step, unit: usize, places: Places) {
+                // SAFETY: handed on.
+                unsafe { kernels::$kernel::compute::<Avx2>(packed, step, unit, places) }
+            }
+
+            #[cfg(target_arch = "aarch64")]
+            #[target_feature(enable = "neon")]
+            unsafe fn neon(packed: &$packed, step: &Step, unit: usize, places: Places) {
+                // SAFETY: handed on.
+                unsafe { kernels::$kernel::compute::<Neon>(packed, step, unit, places) }
+            }
+        }
+    )*};
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn avx2(step: &Step, unit: usize, places: Places) {
-    // SAFETY: handed on.
-    unsafe { compute::<Avx2>(step, unit, places) }
-}
-
-#[cfg(target_arch = "aarch64")]
-#[target_feature(enable = "neon")]
-unsafe fn neon(step: &Step, unit: usize, places: Places) {
-    // SAFETY: handed on.
-    unsafe { compute::<Neon>(step, unit, places) }
+compiled! {
+    matmul(Matmul),
+    convolution(Convolution),
+    depthwise(Window),
+    window(Window),
+    mean(()),
+    softmax(usize),
+    elementwise(Elementwise),
 }

@@ -1,40 +1,82 @@
-//! Weights in memory: where there are many, in huge pages if the system has them, since a core knows the places of only so
-//! many pages at once, and a fully connected layer walks through a thousand small ones.
+//! Numbers in memory, so that no vector of them straddles two cache lines; and all that a network does not change in one
+//! place, step after step, in huge pages if the system has them: a core knows the places of only so many pages at once,
+//! and does not fetch ahead from one that it does not know.
+#![allow(unsafe_code)] // Pointers to it are kept beside it: the kernels go by pointers.
 
+use bytemuck::{Pod, Zeroable};
 use memmap2::MmapMut;
-use std::ops::Deref;
+use std::sync::Arc;
 
-/// Bytes from which huge pages are asked for: less than one of them gains nothing.
+/// Bytes from which numbers are gathered: less than a huge page gains nothing.
 const LARGE: usize = 2 << 20;
+
+/// A cache line.
+#[derive(Debug, Clone, Copy, Zeroable, Pod)]
+#[repr(C, align(64))]
+pub(super) struct Line(pub [f32; 16]);
+
+/// Zeros, so many or a few more.
+pub(super) fn lines(numbers: usize) -> Vec<Line> {
+    vec![Line::zeroed(); numbers.div_ceil(16)]
+}
 
 /// Numbers that do not change.
 #[derive(Debug)]
-pub(super) enum Numbers {
-    Heap(Vec<f32>),
-    Pages(MmapMut, usize),
+pub(super) struct Numbers {
+    first: *const f32,
+    count: usize,
+    owner: Owner,
 }
+
+#[derive(Debug)]
+enum Owner {
+    One(Vec<Line>),
+    Many(#[allow(dead_code, reason = "keeps what `first` points to")] Arc<MmapMut>),
+}
+
+// SAFETY: it owns what it points to, alone or with others, and nobody writes there.
+unsafe impl Send for Numbers {}
+// SAFETY: as above.
+unsafe impl Sync for Numbers {}
 
 impl From<Vec<f32>> for Numbers {
     fn from(values: Vec<f32>) -> Self {
-        match huge_pages(size_of_val(&values[..])) {
-            Some(mut pages) => {
-                let bytes: &[u8] = bytemuck::cast_slice(&values);
-                pages[..bytes.len()].copy_from_slice(bytes);
-                Self::Pages(pages, bytes.len())
-            }
-            None => Self::Heap(values),
-        }
+        let mut lines = lines(values.len());
+        bytemuck::cast_slice_mut(&mut lines)[..values.len()].copy_from_slice(&values);
+        Self { first: lines.as_ptr().cast(), count: values.len(), owner: Owner::One(lines) }
     }
 }
 
-impl Deref for Numbers {
-    type Target = [f32];
+impl Numbers {
+    pub fn as_ptr(&self) -> *const f32 {
+        self.first
+    }
 
-    fn deref(&self) -> &[f32] {
-        match self {
-            Self::Heap(values) => values,
-            // Pages are aligned to far more than a number.
-            Self::Pages(pages, bytes) => bytemuck::cast_slice(&pages[..*bytes]),
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Moves all of them to one place, in this order, where they are many and the system has huge pages.
+    pub fn gather(mut all: Vec<&mut Self>) {
+        let lines = |numbers: &Self| numbers.count.div_ceil(16);
+        let total: usize = all.iter().map(|numbers| lines(numbers)).sum();
+        let Some(mut memory) = huge_pages(total * size_of::<Line>()) else { return };
+        let place: &mut [Line] = bytemuck::cast_slice_mut(&mut memory);
+        let mut end = 0;
+        for numbers in &mut all {
+            if let Owner::One(own) = &mut numbers.owner {
+                place[end..end + own.len()].copy_from_slice(own);
+                // One after the other, so that there are never two of all.
+                *own = Vec::new();
+            }
+            end += lines(numbers);
+        }
+        let memory = Arc::new(memory);
+        let mut place: &[Line] = bytemuck::cast_slice(&memory);
+        for numbers in all {
+            numbers.first = place.as_ptr().cast();
+            place = &place[lines(numbers)..];
+            numbers.owner = Owner::Many(memory.clone());
         }
     }
 }

@@ -11,6 +11,7 @@ mod simd;
 pub use isa::InstructionSet;
 pub use session::Session;
 
+use crate::compile::Layout;
 use crate::error::{Error, Result};
 use std::num::NonZeroUsize;
 
@@ -51,9 +52,9 @@ impl Context {
         Ok(Self::with(options.threads, set))
     }
 
-    /// Channels that lie side by side in plans for this device.
-    pub(in crate::device) fn lanes(&self) -> usize {
-        self.set.lanes()
+    /// How plans for this device are laid out.
+    pub(in crate::device) fn layout(&self) -> Layout {
+        Layout { lanes: self.set.lanes(), pooled: true }
     }
 
     /// `cpu`, and the instruction set where it is not what one gets unasked.

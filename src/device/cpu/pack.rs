@@ -2,8 +2,9 @@
 
 use super::isa::InstructionSet;
 use super::kernels::{Finish, Matrix, Region, Tile};
+use super::memory::Numbers;
 use crate::compile::{self, Plan};
-use crate::graph::{self, Conv2d};
+use crate::graph::{self, Conv2d, MaxPool2d, Shape};
 use std::ops::Range;
 
 /// A step of the plan, ready to run.
@@ -71,6 +72,8 @@ impl Channels {
 pub(super) enum Kernel {
     Matmul(Matmul),
     Convolution(Convolution),
+    /// A depthwise convolution of 3x3 taps side by side, at every pixel of a row or every other.
+    Depthwise(Window),
     Window(Window),
     Mean,
     /// Of so many channels.
@@ -82,8 +85,9 @@ impl Kernel {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Matmul(_) => "matmul",
-            Self::Convolution(_) => "convolution",
-            Self::Window(Window { op: WindowOp::Sum { .. }, .. }) => "depthwise",
+            Self::Convolution(Convolution { pool: None, .. }) => "convolution",
+            Self::Convolution(_) => "convolution_max_pool",
+            Self::Depthwise(_) | Self::Window(Window { op: WindowOp::Sum { .. }, .. }) => "depthwise",
             Self::Window(Window { op: WindowOp::Max, .. }) => "max_pool",
             Self::Window(Window { op: WindowOp::Average { .. }, .. }) => "avg_pool",
             Self::Mean => "mean",
@@ -120,6 +124,50 @@ pub(super) struct Convolution {
     /// Rows of output in a unit, and into how many parts the tiles are divided.
     pub rows: usize,
     pub parts: usize,
+    /// What is written in place of the output.
+    pub pool: Option<Pool>,
+}
+
+impl Convolution {
+    /// Into how many bands of rows an image is divided.
+    pub fn bands(&self) -> usize {
+        match &self.pool {
+            Some(Pool { window, .. }) => window.height.div_ceil(window.rows),
+            None => self.height.div_ceil(self.rows),
+        }
+    }
+
+    /// A band's rows of the pool, or once anything where there is none, and the rows that are computed for them.
+    pub fn band(&self, band: usize) -> (Range<usize>, Range<usize>) {
+        match &self.pool {
+            Some(pool) => {
+                let first = band * pool.window.rows;
+                let outputs = first..pool.window.height.min(first + pool.window.rows);
+                (outputs.clone(), pool.sees(outputs, self.height))
+            }
+            None => (0..1, band * self.rows..self.height.min((band + 1) * self.rows)),
+        }
+    }
+}
+
+/// A max pool over what a convolution computes, rows of which lie in a thread's own memory.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub window: Window,
+    /// Vectors of channels.
+    pub vectors: usize,
+    /// Where in a thread's memory the convolution's rows lie, and how many for a unit.
+    pub scratch: usize,
+    pub rows: usize,
+}
+
+impl Pool {
+    /// The convolution's rows, of `height`, that the outputs in `rows` see.
+    pub fn sees(&self, rows: Range<usize>, height: usize) -> Range<usize> {
+        let graph::Window { stride: [down, _], padding, .. } = self.window.window;
+        let row = |padded: usize| padded.saturating_sub(padding.top).min(height);
+        row(rows.start * down)..row((rows.end - 1) * down + self.window.window.extent()[0])
+    }
 }
 
 /// What keeps channels apart.
@@ -138,7 +186,7 @@ pub(super) struct Window {
 #[derive(Debug)]
 pub(super) enum WindowOp {
     /// Weights `[vector][height][width][lanes]`, bias `[vector][lanes]`.
-    Sum { weights: Vec<f32>, bias: Vec<f32> },
+    Sum { weights: Numbers, bias: Numbers },
     /// The largest.
     Max,
     /// The mean, of all taps that lie in the padded image or of those in the image.
@@ -181,11 +229,23 @@ impl Step {
                 let (images, pixels) = if matmul.pixels == 1 { (1, count) } else { (count, matmul.pixels) };
                 (images * pixels.div_ceil(matmul.block) * matmul.matrix.tiles.len()).min(self.units)
             }
-            Kernel::Convolution(conv) => count * conv.height.div_ceil(conv.rows) * conv.parts,
-            Kernel::Window(window) => count * self.channels.len() * window.height.div_ceil(window.rows),
+            Kernel::Convolution(conv) => count * conv.bands() * conv.parts,
+            Kernel::Depthwise(window) | Kernel::Window(window) => count * self.channels.len() * window.height.div_ceil(window.rows),
             Kernel::Mean => count * self.channels.len(),
             Kernel::Softmax(_) => count,
             Kernel::Elementwise(elementwise) => count * self.channels.len() * elementwise.parts,
+        }
+    }
+
+    /// What the step does not change.
+    fn numbers(&mut self) -> Vec<&mut Numbers> {
+        match &mut self.kernel {
+            Kernel::Matmul(Matmul { matrix, .. }) | Kernel::Convolution(Convolution { matrix, .. }) => {
+                vec![&mut matrix.weights, &mut matrix.bias]
+            }
+            Kernel::Depthwise(Window { op: WindowOp::Sum { weights, bias }, .. })
+            | Kernel::Window(Window { op: WindowOp::Sum { weights, bias }, .. }) => vec![weights, bias],
+            Kernel::Depthwise(_) | Kernel::Window(_) | Kernel::Mean | Kernel::Softmax(_) | Kernel::Elementwise(_) => Vec::new(),
         }
     }
 
@@ -198,7 +258,9 @@ impl Step {
 /// Packs every step of a plan that was compiled for the lanes of `set`.
 pub(super) fn pack(plan: &Plan, set: InstructionSet, threads: usize) -> Vec<Step> {
     let packer = Packer { plan, set, lanes: set.lanes(), units: threads * UNITS_PER_THREAD };
-    plan.steps.iter().map(|step| packer.step(step)).collect()
+    let mut steps: Vec<Step> = plan.steps.iter().map(|step| packer.step(step)).collect();
+    Numbers::gather(steps.iter_mut().flat_map(Step::numbers).collect());
+    steps
 }
 
 struct Packer<'p> {
@@ -230,7 +292,7 @@ impl Packer<'_> {
             y_offset: target.offset,
             y_group: target.group_stride(),
             other: step.other.as_ref().map(|other| self.other(other)),
-            finish: Finish::new(step.activation),
+            finish: Finish::new(step.activation.filter(|_| step.pool.is_none())),
             channels: if apart { self.channels(&planes, source.lanes) } else { Vec::new() },
             pixels,
             scratch,
@@ -271,7 +333,7 @@ impl Packer<'_> {
             // What is added is added by the kernels of matrices only.
             compile::Kernel::Conv2d { conv, weight, bias } if conv.is_depthwise() && step.other.is_none() => {
                 let weights = self.by_vector(weight, conv.window.taps());
-                self.window(step, WindowOp::Sum { weights, bias: self.by_vector(bias, 1) }, conv.window)
+                self.window(step, WindowOp::Sum { weights: weights.into(), bias: self.by_vector(bias, 1).into() }, conv.window)
             }
             compile::Kernel::Conv2d { conv, weight, bias } => self.convolution(step, conv, planes, weight, bias),
             compile::Kernel::MaxPool2d(pool) => self.window(step, WindowOp::Max, pool.window),
@@ -298,7 +360,7 @@ impl Packer<'_> {
         let (rows, _) = self.set.tile();
         let depth = matrix.inputs.len().max(1);
         let block = rows * (BLOCK_BYTES / (size_of::<f32>() * depth * rows)).clamp(1, 8);
-        let tile_by_tile = size_of_val(&matrix.weights[..]) > LARGE_MATRIX;
+        let tile_by_tile = matrix.weights.len() * size_of::<f32>() > LARGE_MATRIX;
         Matmul { matrix, pixels, block, tile_by_tile }
     }
 
@@ -310,17 +372,22 @@ impl Packer<'_> {
         weight: &[f32],
         bias: &[f32],
     ) -> (Kernel, usize) {
-        let (source, out) = (&step.source, step.target.shape);
+        let (source, out) = (&step.source, step.pool.map_or(step.target.shape, |pool| pool.of));
         let lanes = source.lanes;
         // Channels are laid out in the groups in which they lie; each group once.
         let mut groups: Vec<usize> = planes.iter().map(|plane| plane - plane % lanes).collect();
         groups.sort_unstable();
         groups.dedup();
         let large = size_of_val(weight) > LARGE_MATRIX;
-        let mut rows = if large { out.height } else { out.height.div_ceil(self.units) };
+        let mut pool = step.pool.map(|pool| self.pool(pool, step.target.shape));
+        let mut rows = match &pool {
+            Some(pool) => pool.rows,
+            None if large => out.height,
+            None => out.height.div_ceil(self.units),
+        };
         let image = [source.height, source.width];
         let region = |rows: usize| Region::new(image, &conv.window, lanes, rows, out.width);
-        while rows > 1 && groups.len() * region(rows).band() > BAND {
+        while rows > 1 && pool.is_none() && groups.len() * region(rows).band() > BAND {
             rows = rows.div_ceil(2);
         }
         let region = region(rows);
@@ -347,11 +414,30 @@ impl Packer<'_> {
         };
         let matrix = self.matrix(step, conv.out_channels, bias, range, &inputs, value);
         let bands = out.height.div_ceil(rows);
-        let parts = self.units.div_ceil(bands).min(matrix.tiles.len());
-        let scratch = groups.len() * region.band();
-        let (height, width) = (out.height, out.width);
-        let conv = Convolution { matrix, groups, region, stride: conv.window.stride, height, width, rows, parts };
-        (Kernel::Convolution(conv), scratch)
+        // A pool takes all channels of a row together.
+        let parts = if pool.is_some() { 1 } else { self.units.div_ceil(bands).min(matrix.tiles.len()) };
+        let mut scratch = groups.len() * region.band();
+        if let Some(pool) = &mut pool {
+            pool.scratch = scratch.next_multiple_of(self.lanes);
+            scratch = pool.scratch + pool.vectors * pool.rows * out.width * self.lanes;
+        }
+        let (height, width, stride) = (out.height, out.width, conv.window.stride);
+        (Kernel::Convolution(Convolution { matrix, groups, region, stride, height, width, rows, parts, pool }), scratch)
+    }
+
+    /// A pool over what a convolution computes, of as many rows a unit as keep the convolution's in a core's own cache:
+    /// those that two units see are computed twice.
+    fn pool(&self, pool: compile::Pool, out: Shape) -> Pool {
+        let compile::Pool { pool: MaxPool2d { window, .. }, of } = pool;
+        let vectors = of.channels.div_ceil(self.lanes);
+        let seen = |rows: usize| ((rows - 1) * window.stride[0] + window.extent()[0]).min(of.height);
+        let mut rows = out.height.div_ceil(self.units);
+        while rows > 1 && vectors * seen(rows) * of.width * self.lanes > BAND {
+            rows -= 1;
+        }
+        let region = Region::new([of.height, of.width], &window, self.lanes, rows, out.width);
+        let (op, height, width) = (WindowOp::Max, out.height, out.width);
+        Pool { window: Window { op, region, window, height, width, rows }, vectors, scratch: 0, rows: seen(rows) }
     }
 
     fn window(&self, step: &compile::Step, op: WindowOp, window: graph::Window) -> (Kernel, usize) {
@@ -365,7 +451,12 @@ impl Packer<'_> {
         }
         let region = region(rows);
         let (height, width) = (out.height, out.width);
-        (Kernel::Window(Window { op, region, window, height, width, rows }), region.band())
+        let plain = (window.kernel, window.dilation) == ([3, 3], [1, 1]) && window.stride[1] <= 2;
+        let kernel = match op {
+            WindowOp::Sum { .. } if plain => Kernel::Depthwise,
+            _ => Kernel::Window,
+        };
+        (kernel(Window { op, region, window, height, width, rows }), region.band())
     }
 
     /// A matrix of `outputs` rows, of which `range` tells the inputs that a tile's outputs have, and `value` the weight
@@ -403,7 +494,7 @@ impl Packer<'_> {
             tiles,
             inputs,
             weights: weights.into(),
-            bias: self.by_vector(bias, 1),
+            bias: self.by_vector(bias, 1).into(),
             finish: Finish::new(step.activation),
             other_group,
         }

@@ -4,6 +4,7 @@
 use super::Context;
 use super::isa::InstructionSet;
 use super::kernels::Places;
+use super::memory::{Line, lines};
 use super::pack::{Step, pack};
 use super::pool::Unit;
 use crate::compile::{Plan, Target};
@@ -34,15 +35,6 @@ pub struct Session {
     /// Numbers of an image.
     input: usize,
     output: Target,
-}
-
-/// A cache line, so that vectors do not straddle two.
-#[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
-struct Line(#[allow(dead_code, reason = "kernels go by pointers")] [f32; 16]);
-
-fn lines(numbers: usize) -> Vec<Line> {
-    vec![Line([0.0; 16]); numbers.div_ceil(16)]
 }
 
 /// What a run hands to the pool's threads.

@@ -26,6 +26,9 @@ pub(super) trait Vector: Copy {
     unsafe fn mul(self, b: Self) -> Self;
     unsafe fn max(self, b: Self) -> Self;
     unsafe fn min(self, b: Self) -> Self;
+    /// Asks for what lies `at` to be brought into the core's own cache, where the machine can be asked. Nothing need lie
+    /// there.
+    unsafe fn fetch(_at: *const f32) {}
 }
 
 /// Arrays, which the compiler turns into whatever vectors the target has.
@@ -89,7 +92,7 @@ impl Vector for Portable {
 macro_rules! vector {
     ($(#[$doc:meta])* $name:ident($register:ty) $lanes:literal $tile:expr, $halves:literal $half:ty; load $load:ident store $store:ident
      splat $splat:ident fused($a:ident, $b:ident, $c:ident) $fused:expr; add $add:ident mul $mul:ident max $max:ident
-     min $min:ident) => {
+     min $min:ident $(fetch $fetch:ident)?) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
         #[repr(transparent)]
@@ -134,6 +137,12 @@ macro_rules! vector {
             unsafe fn min(self, b: Self) -> Self {
                 Self($min(self.0, b.0))
             }
+            $(
+                #[inline(always)]
+                unsafe fn fetch(at: *const f32) {
+                    $fetch::<_MM_HINT_T1>(at.cast());
+                }
+            )?
         }
     };
 }
@@ -150,13 +159,13 @@ mod x86 {
         /// AVX-512F: 32 registers of 16 numbers.
         Avx512(__m512) 16 (7, 3), true Avx2; load _mm512_loadu_ps store _mm512_storeu_ps splat _mm512_set1_ps
         fused(a, b, c) _mm512_fmadd_ps(a, b, c); add _mm512_add_ps mul _mm512_mul_ps max _mm512_max_ps
-        min _mm512_min_ps
+        min _mm512_min_ps fetch _mm_prefetch
     }
     vector! {
         /// AVX2 and FMA: 16 registers of 8 numbers.
         Avx2(__m256) 8 (4, 3), false Self; load _mm256_loadu_ps store _mm256_storeu_ps splat _mm256_set1_ps
         fused(a, b, c) _mm256_fmadd_ps(a, b, c); add _mm256_add_ps mul _mm256_mul_ps max _mm256_max_ps
-        min _mm256_min_ps
+        min _mm256_min_ps fetch _mm_prefetch
     }
 }
 

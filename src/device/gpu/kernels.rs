@@ -8,7 +8,10 @@ use crate::device::Precision;
 use crate::graph::{Activation, Conv2d, Padding, Shape, Window};
 
 /// The plan keeps 4 channels side by side, so that a load is a vector.
-pub(in crate::device) const LANES: usize = 4;
+pub(super) const LANES: usize = 4;
+
+/// How plans are laid out.
+pub(in crate::device) const LAYOUT: Layout = Layout { lanes: LANES, pooled: false };
 
 /// Invocations of a workgroup where a shader leaves it open, and of those that do not.
 const INVOCATIONS: usize = 64;

@@ -13,7 +13,7 @@ mod ticket;
 
 pub use context::Context;
 pub(super) use context::{Adapter, adapters};
-pub(super) use kernels::LANES;
+pub(super) use kernels::LAYOUT;
 pub(super) use presence::possible;
 pub use session::Session;
 pub(super) use ticket::Ticket;

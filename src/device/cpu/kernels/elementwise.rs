@@ -7,9 +7,9 @@ use crate::device::cpu::simd::Vector;
 /// A unit is some pixels of one vector of channels of one image.
 ///
 /// # Safety
-/// As [`super::compute`].
+/// As [`Places`] has it; and the machine has the instruction set of `V`.
 #[inline(always)]
-pub(super) unsafe fn compute<V: Vector>(elementwise: &Elementwise, step: &Step, unit: usize, places: Places) {
+pub unsafe fn compute<V: Vector>(elementwise: &Elementwise, step: &Step, unit: usize, places: Places) {
     let (groups, parts) = (step.channels.len(), elementwise.parts);
     let (image, group, part) = (unit / (groups * parts), unit / parts % groups, unit % parts);
     // SAFETY: every channel has `pixels` pixels, of the other operand one or as many; the image lies within the batch.

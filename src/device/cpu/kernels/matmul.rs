@@ -15,7 +15,7 @@ pub(in crate::device::cpu) struct Matrix {
     pub inputs: Vec<u32>,
     pub weights: Numbers,
     /// Whole vectors, filled up by zeros.
-    pub bias: Vec<f32>,
+    pub bias: Numbers,
     /// What is applied to sums.
     pub finish: Finish,
     /// Where something is added to sums, numbers from one vector of it to the next.
@@ -142,8 +142,15 @@ unsafe fn chunk<V: Vector, const R: usize, const C: usize, const HALF: bool>(
         }
         let inputs = matrix.inputs.as_ptr().add(tile.inputs);
         let mut weights = matrix.weights.as_ptr().add(tile.weights);
+        // The next tile's weights follow; behind the last tile's are those of the next step.
+        let ahead = tile.depth * (C * V::LANES + if HALF { V::Half::LANES } else { 0 });
         for k in 0..tile.depth {
             let x = x.add(*inputs.add(k) as usize);
+            if R > 1 && C > 1 {
+                for c in 0..C {
+                    V::fetch(weights.wrapping_add(ahead + c * V::LANES));
+                }
+            }
             let mut w = [V::splat(0.0); C];
             for (c, w) in w.iter_mut().enumerate() {
                 *w = V::load(weights.add(c * V::LANES));
@@ -196,9 +203,9 @@ unsafe fn chunk<V: Vector, const R: usize, const C: usize, const HALF: bool>(
 /// block's pixels or a tile's weights. Where images have one pixel each, a block's pixels are those of several images.
 ///
 /// # Safety
-/// As [`super::compute`].
+/// As [`Places`] has it; and the machine has the instruction set of `V`.
 #[inline(always)]
-pub(super) unsafe fn compute<V: Vector>(matmul: &Matmul, step: &Step, unit: usize, places: Places) {
+pub unsafe fn compute<V: Vector>(matmul: &Matmul, step: &Step, unit: usize, places: Places) {
     let other_image = step.other.map_or(0, |other| other.image);
     let (images, count, x_stride, y_stride, other_stride) = match matmul.pixels {
         1 => (1, places.count, step.x_image, step.y_image, other_image),

@@ -7,9 +7,9 @@ use crate::device::cpu::simd::Vector;
 /// A unit is one vector of channels of one image.
 ///
 /// # Safety
-/// As [`super::compute`].
+/// As [`Places`] has it; and the machine has the instruction set of `V`.
 #[inline(always)]
-pub(super) unsafe fn compute<V: Vector>(step: &Step, unit: usize, places: Places) {
+pub unsafe fn compute<V: Vector>((): &(), step: &Step, unit: usize, places: Places) {
     let (image, group) = (unit / step.channels.len(), unit % step.channels.len());
     let share = 1.0 / step.pixels as f32;
     // SAFETY: every channel has `pixels` pixels, and the image lies within the batch.

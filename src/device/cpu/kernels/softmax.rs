@@ -7,9 +7,9 @@ use crate::device::cpu::simd::Vector;
 /// A unit is one image. Numbers are few where networks have a softmax, so they are taken one by one.
 ///
 /// # Safety
-/// As [`super::compute`].
+/// As [`Places`] has it; and the machine has the instruction set of `V`.
 #[inline(always)]
-pub(super) unsafe fn compute<V: Vector>(channels: usize, step: &Step, image: usize, places: Places) {
+pub unsafe fn compute<V: Vector>(&channels: &usize, step: &Step, image: usize, places: Places) {
     // SAFETY: every channel has `pixels` pixels, and the image lies within the batch.
     unsafe {
         let x = places.x.add(image * step.x_image);

@@ -1,4 +1,4 @@
-//! What keeps channels apart: depthwise convolutions and pools.
+//! Pools, and depthwise convolutions of any kernel.
 
 use super::{Places, Region};
 use crate::device::cpu::pack::{Channels, Step, Window, WindowOp};
@@ -11,174 +11,114 @@ const PIXELS: usize = 4;
 
 /// An image of one vector a pixel, as windows see it.
 #[derive(Clone, Copy)]
-struct Image {
-    x: *const f32,
-    height: usize,
-    width: usize,
+pub(super) struct Image {
+    pub x: *const f32,
+    pub height: usize,
+    pub width: usize,
     /// Rows above it and columns to its left, which are not in memory.
-    top: usize,
-    left: usize,
+    pub top: usize,
+    pub left: usize,
     /// The row of outputs that its first row belongs to.
-    first: usize,
+    pub first: usize,
 }
 
-/// A unit is some rows of one vector of channels of one image.
+/// Some rows of one vector of channels of one image.
+pub(super) struct Band {
+    pub group: usize,
+    pub image: Image,
+    /// Rows of the output, and where its very first is.
+    pub rows: Range<usize>,
+    pub y: *mut f32,
+}
+
+impl Band {
+    /// That of a unit.
+    ///
+    /// # Safety
+    /// As [`Places`] has it; and the machine has the instruction set of `V`.
+    #[inline(always)]
+    pub unsafe fn new<V: Vector>(window: &Window, step: &Step, unit: usize, places: Places) -> Self {
+        let (groups, bands) = (step.channels.len(), window.height.div_ceil(window.rows));
+        let (number, group, band) = (unit / (groups * bands), unit / bands % groups, unit % bands);
+        let first = band * window.rows;
+        let region = &window.region;
+        // SAFETY: the band fits the scratch memory; the rows of the unit lie within the image, and the image in the batch.
+        unsafe {
+            let x = places.x.add(number * step.x_image);
+            let image = match &step.channels[group] {
+                Channels::Together(at) => {
+                    let Region { height, width, top, left, .. } = *region;
+                    Image { x: x.add(*at), height, width, top, left, first: 0 }
+                }
+                Channels::Apart(lanes) => {
+                    let outside = match window.op {
+                        WindowOp::Max => f32::NEG_INFINITY,
+                        WindowOp::Sum { .. } | WindowOp::Average { .. } => 0.0,
+                    };
+                    for (lane, at) in lanes.iter().enumerate() {
+                        region.copy_lane(x.add(*at), places.scratch.add(lane), first * window.window.stride[0], outside);
+                    }
+                    let (height, width) = (region.rows, region.columns);
+                    Image { x: places.scratch, height, width, top: 0, left: 0, first }
+                }
+            };
+            let y = places.y.add(number * step.y_image + step.y_offset + group * step.y_group);
+            Self { group, image, rows: first..window.height.min(first + window.rows), y }
+        }
+    }
+}
+
+/// A unit is a [`Band`].
 ///
 /// # Safety
-/// As [`super::compute`].
+/// As [`Places`] has it; and the machine has the instruction set of `V`.
 #[inline(always)]
-pub(super) unsafe fn compute<V: Vector>(window: &Window, step: &Step, unit: usize, places: Places) {
-    let (groups, bands) = (step.channels.len(), window.height.div_ceil(window.rows));
-    let (number, group, band) = (unit / (groups * bands), unit / bands % groups, unit % bands);
-    let first = band * window.rows;
-    // SAFETY: the band fits the scratch memory; the rows of the unit lie within the image, and the image in the batch.
+pub unsafe fn compute<V: Vector>(window: &Window, step: &Step, unit: usize, places: Places) {
+    // SAFETY: handed on; the output has all the band's rows.
     unsafe {
-        let x = places.x.add(number * step.x_image);
-        let region = &window.region;
-        let image = match &step.channels[group] {
-            Channels::Together(at) => {
-                let Region { height, width, top, left, .. } = *region;
-                Image { x: x.add(*at), height, width, top, left, first: 0 }
-            }
-            Channels::Apart(lanes) => {
-                let outside = match window.op {
-                    WindowOp::Max => f32::NEG_INFINITY,
-                    WindowOp::Sum { .. } | WindowOp::Average { .. } => 0.0,
-                };
-                for (lane, at) in lanes.iter().enumerate() {
-                    region.copy_lane(x.add(*at), places.scratch.add(lane), first * window.window.stride[0], outside);
-                }
-                let (height, width) = (region.rows, region.columns);
-                Image { x: places.scratch, height, width, top: 0, left: 0, first }
+        let Band { group, image, rows, y } = Band::new::<V>(window, step, unit, places);
+        for row in rows {
+            any_line::<V>(step, window, group, image, row, y.add(row * window.width * V::LANES));
+        }
+    }
+}
+
+/// Row `row` of a max pool over rows `rows` of one vector of channels, which `x` points to.
+///
+/// # Safety
+/// The outputs' windows lie within those rows and the padding; `y` holds every output.
+#[inline(always)]
+pub(super) unsafe fn max_line<V: Vector>(
+    window: &Window,
+    step: &Step,
+    x: *const f32,
+    rows: Range<usize>,
+    row: usize,
+    y: *mut f32,
+) {
+    let Region { width, top, left, .. } = window.region;
+    let image = Image { x, height: rows.len(), width, top: top + rows.start, left, first: 0 };
+    // SAFETY: the caller's promise.
+    unsafe { any_line::<V>(step, window, 0, image, row, y) };
+}
+
+/// Row `row` of the outputs.
+#[inline(always)]
+unsafe fn any_line<V: Vector>(step: &Step, window: &Window, group: usize, image: Image, row: usize, y: *mut f32) {
+    // Sizes that are known in advance, so that loops over them unroll.
+    macro_rules! arms {
+        ($(($kernel:literal, $stride:literal)),*) => {
+            match (window.window.kernel, window.window.stride, window.window.dilation) {
+                $(([$kernel, $kernel], [$stride, $stride], [1, 1]) => {
+                    let geometry = graph::Window { stride: [$stride; 2], ..graph::Window::square($kernel) };
+                    line::<V>(step, window, group, geometry, image, row, y);
+                })*
+                _ => line::<V>(step, window, group, window.window, image, row, y),
             }
         };
-        let y = places.y.add(number * step.y_image + step.y_offset + group * step.y_group);
-        for row in first..window.height.min(first + window.rows) {
-            let y = y.add(row * window.width * V::LANES);
-            if let WindowOp::Sum { weights, bias } = &window.op
-                && (window.window.kernel, window.window.dilation) == ([3, 3], [1, 1])
-            {
-                let kernel = Kernel3x3 {
-                    weights: weights.as_ptr().add(group * 9 * V::LANES),
-                    bias: bias.as_ptr().add(group * V::LANES),
-                    image,
-                };
-                match window.window.stride {
-                    [down, 1] => kernel.line::<V, 1>(step, row, down, y, window.width),
-                    [down, 2] => kernel.line::<V, 2>(step, row, down, y, window.width),
-                    _ => line::<V>(step, window, group, window.window, image, row, y),
-                }
-                continue;
-            }
-            // Sizes that are known in advance, so that loops over them unroll.
-            macro_rules! arms {
-                ($(($kernel:literal, $stride:literal)),*) => {
-                    match (window.window.kernel, window.window.stride, window.window.dilation) {
-                        $(([$kernel, $kernel], [$stride, $stride], [1, 1]) => {
-                            let geometry = graph::Window { stride: [$stride; 2], ..graph::Window::square($kernel) };
-                            line::<V>(step, window, group, geometry, image, row, y);
-                        })*
-                        _ => line::<V>(step, window, group, window.window, image, row, y),
-                    }
-                };
-            }
-            arms!((3, 2), (5, 1), (5, 2));
-        }
     }
-}
-
-/// A depthwise 3x3 convolution of one vector of channels, the kernel that networks have most of.
-#[derive(Clone, Copy)]
-struct Kernel3x3 {
-    weights: *const f32,
-    bias: *const f32,
-    image: Image,
-}
-
-impl Kernel3x3 {
-    /// Row `row` of the outputs, `across` pixels apart.
-    #[inline(always)]
-    unsafe fn line<V: Vector, const ACROSS: usize>(
-        self,
-        step: &Step,
-        row: usize,
-        down: usize,
-        y: *mut f32,
-        outputs: usize,
-    ) {
-        let Image { top, height, first, .. } = self.image;
-        let rows = within((row - first) * down, 3, 1, top, height);
-        let most = V::TILE.0;
-        let mut output = 0;
-        // SAFETY: `y` holds every output.
-        unsafe {
-            while output < outputs {
-                let y = y.add(output * V::LANES);
-                let n = most.min(outputs - output);
-                macro_rules! arms {
-                    ($($n:literal),*) => {
-                        match n {
-                            $($n.. if $n <= most => {
-                                self.outputs::<V, ACROSS, $n>(step, (row - first) * down, &rows, output, y);
-                                output += $n;
-                            })*
-                            _ => return,
-                        }
-                    };
-                }
-                arms!(7, 4, 2, 1);
-            }
-        }
-    }
-
-    /// `N` outputs, all of whose sums are in registers, and which load a pixel once for all windows that see it.
-    #[inline(always)]
-    unsafe fn outputs<V: Vector, const ACROSS: usize, const N: usize>(
-        self,
-        step: &Step,
-        start: usize,
-        rows: &Range<usize>,
-        output: usize,
-        y: *mut f32,
-    ) {
-        let Self { weights, bias, image: Image { x, width, top, left, .. } } = self;
-        // SAFETY: rows and columns that lie in the padding are not loaded; `y` holds every output.
-        unsafe {
-            let mut sums = [V::load(bias); N];
-            let begin = output * ACROSS;
-            for ky in 0..3 {
-                if !rows.contains(&ky) {
-                    continue;
-                }
-                let w = [0, 1, 2].map(|kx| V::load(weights.add((ky * 3 + kx) * V::LANES)));
-                let line = x.wrapping_add((start + ky - top) * width * V::LANES);
-                let mut tap = |column: usize, value: V| {
-                    for (i, sum) in sums.iter_mut().enumerate() {
-                        if let Some(w) = column.checked_sub(i * ACROSS).and_then(|kx| w.get(kx)) {
-                            *sum = value.mul_add(*w, *sum);
-                        }
-                    }
-                };
-                let columns = (N - 1) * ACROSS + 3;
-                if begin >= left && begin + columns <= left + width {
-                    let line = line.wrapping_add((begin - left) * V::LANES);
-                    for column in 0..columns {
-                        tap(column, V::load(line.wrapping_add(column * V::LANES)));
-                    }
-                } else {
-                    for column in 0..columns {
-                        let pixel = (begin + column).wrapping_sub(left);
-                        let inside = pixel < width;
-                        tap(column, if inside { V::load(line.add(pixel * V::LANES)) } else { V::splat(0.0) });
-                    }
-                }
-            }
-            for (i, sum) in sums.iter().enumerate() {
-                step.finish.between(*sum).store(y.add(i * V::LANES));
-            }
-            step.finish.bend::<V>(y, (N, V::LANES), (1, 0));
-        }
-    }
+    // SAFETY: handed on.
+    unsafe { arms!((3, 2), (5, 1), (5, 2)) };
 }
 
 /// Row `row` of the outputs. `geometry` is the window's, but for its padding.
@@ -234,7 +174,7 @@ unsafe fn line<V: Vector>(
 
 /// The taps, of `kernel` from `start` on, that fall on a side of `side` pixels behind `before` of padding.
 #[inline(always)]
-fn within(start: usize, kernel: usize, dilation: usize, before: usize, side: usize) -> Range<usize> {
+pub(super) fn within(start: usize, kernel: usize, dilation: usize, before: usize, side: usize) -> Range<usize> {
     let first = before.saturating_sub(start).div_ceil(dilation);
     first..kernel.min((side + before).saturating_sub(start).div_ceil(dilation)).max(first)
 }
