@@ -1,7 +1,7 @@
 //! The plan: how many steps a network takes, that none copies, and that no step reads what it writes.
 
-use pretrained::compile::{Kernel, Plan, compile};
-use pretrained::graph::{Builder, Conv2d, Graph, Shape, Value};
+use pretrained::compile::{Kernel, Layout, Plan, compile};
+use pretrained::graph::{Builder, Conv2d, Graph, MaxPool2d, Shape, Value};
 use pretrained::zoo::ShuffleNetV2;
 use pretrained::{Model, Weights};
 
@@ -9,8 +9,12 @@ use pretrained::{Model, Weights};
 const LANES: [usize; 4] = [1, 4, 8, 16];
 
 fn plan(graph: &Graph, input: Shape, lanes: usize) -> Plan {
+    laid_out(graph, input, Layout { lanes, pooled: false })
+}
+
+fn laid_out(graph: &Graph, input: Shape, layout: Layout) -> Plan {
     let values = graph.parameters().iter().map(|p| vec![0.5; p.shape.iter().product()]).collect();
-    compile(graph, &Weights::new(graph, values).unwrap(), input, lanes).unwrap()
+    compile(graph, &Weights::new(graph, values).unwrap(), input, layout).unwrap()
 }
 
 #[test]
@@ -23,6 +27,38 @@ fn a_shufflenet_takes_59_steps_and_no_copy() {
             assert!(plan.steps.iter().all(|step| !matches!(step.kernel, Kernel::Copy)), "{name}");
             assert!(plan.buffers.len() <= 5, "{name} takes {} buffers", plan.buffers.len());
         }
+    }
+}
+
+/// For a device that asks for it a pool is part of the convolution before it, and of nothing else.
+#[test]
+fn a_pool_takes_no_step() {
+    let network = ShuffleNetV2::by_name("shufflenetv2_x1_0", 1000).unwrap().network();
+    let plan = laid_out(&network.graph, network.input, Layout { lanes: 16, pooled: true });
+    assert_eq!(plan.steps.len(), 58);
+    let (first, others) = plan.steps.split_first().unwrap();
+    assert_eq!(first.pool.map(|pool| pool.of), Some(Shape::new(24, 112, 112)));
+    assert_eq!(first.target.shape, Shape::new(24, 56, 56));
+    assert!(others.iter().all(|step| step.pool.is_none()));
+    check_places(&plan, 16);
+
+    let pool = |before: fn(&mut Builder, Value) -> Value| {
+        let mut g = Builder::new();
+        let x = before(&mut g, Value::INPUT);
+        let x = g.max_pool2d(x, MaxPool2d::new(2));
+        let graph = g.finish(x);
+        laid_out(&graph, Shape::new(8, 9, 9), Layout { lanes: 4, pooled: true })
+    };
+    let apart: [fn(&mut Builder, Value) -> Value; 3] = [
+        |g, x| g.conv2d("pointwise", x, Conv2d::new(8, 8, 1)),
+        |g, x| g.conv2d("depthwise", x, Conv2d::depthwise(8, 3)),
+        |g, x| {
+            let y = g.conv2d("residual", x, Conv2d::new(8, 8, 3).padding(1));
+            g.add(y, x)
+        },
+    ];
+    for before in apart {
+        assert!(pool(before).steps.iter().all(|step| step.pool.is_none()));
     }
 }
 

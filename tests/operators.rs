@@ -267,6 +267,31 @@ fn max_pool() {
     check(64, by_hand, (1usize..9, sides(), pools(), activation(), batch()), |case| pool_problem(case, false));
 }
 
+/// A pool right behind a dense convolution, which a device may compute together with it.
+#[test]
+fn convolution_and_max_pool() {
+    type Case = (Conv2d, (usize, usize), (Window, bool, bool), (bool, Option<Activation>), (usize, u32));
+    let build = |(conv, sides, (window, ceil_mode, _), tail, batch): Case| {
+        let mut input = fitting(&conv.window, conv.in_channels, sides);
+        input.height += (window.kernel[0] - 1) * conv.window.stride[0];
+        input.width += (window.kernel[1] - 1) * conv.window.stride[1];
+        let mut g = Builder::new();
+        let x = g.conv2d("conv", Value::INPUT, conv);
+        let x = add_tail(&mut g, x, conv.out_channels, tail);
+        let x = g.max_pool2d(x, MaxPool2d { window, ceil_mode });
+        let x = g.activation(x, Activation::HardSwish);
+        Problem::new(g, x, input, batch)
+    };
+    let stem = Conv2d::new(3, 24, 3).stride(2).padding(1).no_bias();
+    let pool = (MaxPool2d::new(3).stride(2).padding(1).window, false, false);
+    let by_hand = [
+        (stem, (224, 224), pool, (true, RELU), (2, 1)),
+        (Conv2d::new(5, 40, 7).padding(3), (61, 33), pool, (false, Some(Activation::HardSwish)), (1, 2)),
+    ];
+    let conv = (1usize..6, 1usize..40, window(3)).prop_map(|(i, o, window)| Conv2d::new(i, o, 1).window(window));
+    check(96, by_hand, (conv, sides(), pools(), tail(), batch()), build);
+}
+
 #[test]
 fn average_pool() {
     let by_hand = AvgPool2d::new(3).stride(2).padding(1);

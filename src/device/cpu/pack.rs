@@ -230,7 +230,9 @@ impl Step {
                 (images * pixels.div_ceil(matmul.block) * matmul.matrix.tiles.len()).min(self.units)
             }
             Kernel::Convolution(conv) => count * conv.bands() * conv.parts,
-            Kernel::Depthwise(window) | Kernel::Window(window) => count * self.channels.len() * window.height.div_ceil(window.rows),
+            Kernel::Depthwise(window) | Kernel::Window(window) => {
+                count * self.channels.len() * window.height.div_ceil(window.rows)
+            }
             Kernel::Mean => count * self.channels.len(),
             Kernel::Softmax(_) => count,
             Kernel::Elementwise(elementwise) => count * self.channels.len() * elementwise.parts,
@@ -245,7 +247,9 @@ impl Step {
             }
             Kernel::Depthwise(Window { op: WindowOp::Sum { weights, bias }, .. })
             | Kernel::Window(Window { op: WindowOp::Sum { weights, bias }, .. }) => vec![weights, bias],
-            Kernel::Depthwise(_) | Kernel::Window(_) | Kernel::Mean | Kernel::Softmax(_) | Kernel::Elementwise(_) => Vec::new(),
+            Kernel::Depthwise(_) | Kernel::Window(_) | Kernel::Mean | Kernel::Softmax(_) | Kernel::Elementwise(_) => {
+                Vec::new()
+            }
         }
     }
 
@@ -333,7 +337,11 @@ impl Packer<'_> {
             // What is added is added by the kernels of matrices only.
             compile::Kernel::Conv2d { conv, weight, bias } if conv.is_depthwise() && step.other.is_none() => {
                 let weights = self.by_vector(weight, conv.window.taps());
-                self.window(step, WindowOp::Sum { weights: weights.into(), bias: self.by_vector(bias, 1).into() }, conv.window)
+                self.window(
+                    step,
+                    WindowOp::Sum { weights: weights.into(), bias: self.by_vector(bias, 1).into() },
+                    conv.window,
+                )
             }
             compile::Kernel::Conv2d { conv, weight, bias } => self.convolution(step, conv, planes, weight, bias),
             compile::Kernel::MaxPool2d(pool) => self.window(step, WindowOp::Max, pool.window),

@@ -3,7 +3,7 @@
 use super::family::Family;
 use super::pack::{self, Groups};
 use super::shader::{Halves, Params, Pipeline, Shader};
-use crate::compile::{Kernel, Source, Step, Target};
+use crate::compile::{Kernel, Layout, Source, Step, Target};
 use crate::device::Precision;
 use crate::graph::{Activation, Conv2d, Padding, Shape, Window};
 

@@ -19,7 +19,6 @@ pub(super) use finish::Finish;
 pub(super) use gather::Region;
 pub(super) use matmul::{Matrix, Tile};
 
-
 /// Where one step of one run reads and writes.
 ///
 /// # Safety

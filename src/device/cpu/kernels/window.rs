@@ -56,7 +56,12 @@ impl Band {
                         WindowOp::Sum { .. } | WindowOp::Average { .. } => 0.0,
                     };
                     for (lane, at) in lanes.iter().enumerate() {
-                        region.copy_lane(x.add(*at), places.scratch.add(lane), first * window.window.stride[0], outside);
+                        region.copy_lane(
+                            x.add(*at),
+                            places.scratch.add(lane),
+                            first * window.window.stride[0],
+                            outside,
+                        );
                     }
                     let (height, width) = (region.rows, region.columns);
                     Image { x: places.scratch, height, width, top: 0, left: 0, first }
