@@ -3,8 +3,9 @@
     python tests/frameworks/check_onnx.py LOGITS torchvision|timm|keras [NAME...]
 
 LOGITS is the example `logits`, built (`cargo build --release --example logits`). torchvision's networks need torch,
-torchvision and onnx; timm's also timm; Keras's need tensorflow and tf2onnx; all need onnxruntime. Prints a line a file, with
-the largest difference as a share of the largest logit; exits with 1 where one is over 1e-4 or a file is refused.
+torchvision, onnx and onnxscript; timm's also timm; Keras's need tensorflow and tf2onnx; all need onnxruntime. Prints a
+line a file, with the largest difference as a share of the largest logit; exits with 1 where one is over 1e-4 or a file is
+refused.
 """
 import os
 import subprocess
@@ -110,7 +111,7 @@ def exported(model, folder, name, side):
 
 def main():
     logits, source, *names = sys.argv[1:]
-    bad = 0
+    bad, missing = 0, 0
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
 
@@ -146,9 +147,14 @@ def main():
                     model = getattr(torchvision.models, name)(weights=None, **options)
                 model, side = lively(model), 299 if name == "inception_v3" else 224
                 for kind, path, failure in exported(model, folder, name, side):
-                    tell(name, kind, *(compare(logits, path, side) if path else (failure, True)))
-    print(f"{bad} are bad")
+                    if path:
+                        tell(name, kind, *compare(logits, path, side))
+                    else:
+                        missing += 1
+                        print(f"--  {name:26} {kind:22} {failure}", flush=True)
+    print(f"{bad} are bad, and {missing} PyTorch does not export")
     sys.exit(bad > 0)
 
 
-main()
+if __name__ == "__main__":
+    main()
