@@ -340,7 +340,8 @@ fn bench_prints_one_json_object_a_batch_size() {
     let (objects, _) = bench(&["--device", "cpu", "--batch", "3,1,256"]);
     assert_eq!(objects.len(), 3);
     for (object, batch) in objects.iter().zip([3, 1, 256]) {
-        assert_eq!(object.as_object().unwrap().len(), 14, "{object}");
+        assert_eq!(object.as_object().unwrap().len(), 15, "{object}");
+        assert_eq!(object["precision"], "f32");
         let positive = ["min_ms", "median_ms", "p95_ms", "p99_ms", "load_ms", "first_run_ms", "images_per_second"];
         for key in positive.into_iter().chain(["decode_ms", "preprocess_ms"]) {
             assert!(object[key].as_f64().unwrap() > 0.0, "{key}");
@@ -373,6 +374,18 @@ fn bench_says_what_a_submit_costs_and_that_a_gpu_has_no_use_for_threads() {
         }
         assert!(objects[0]["threads"].is_null(), "{}", objects[0]);
     }
+}
+
+#[test]
+fn bench_times_halves_where_there_are_any() {
+    for device in common::gpus() {
+        let (objects, _) = bench(&["--device", &device.name(), "--precision", "f16"]);
+        assert_eq!(objects[0]["precision"], "f16");
+    }
+    let arguments = ["bench", "--model", "mnist_mlp", "--device", "cpu", "--precision", "f16", "--no-cache"];
+    let (_, err, code) = run(env!("CARGO_BIN_EXE_pretrained"), &arguments);
+    assert_eq!(code, 2);
+    assert!(err.contains("not as f16"), "{err}");
 }
 
 /// The shipped CIFAR-10 model without its last bias, and with other names where `rename` says so.

@@ -7,7 +7,7 @@ use image::codecs::jpeg::JpegEncoder;
 use pretrained::graph::Shape;
 use pretrained::hub::Hub;
 use pretrained::vision::{Limits, Overrides, RgbImage, Size, decode};
-use pretrained::{Classifier, CpuOptions, Device, DeviceChoice, Error, Result, Session, Ticket, catalog};
+use pretrained::{Classifier, CpuOptions, Device, DeviceChoice, Error, Precision, Result, Session, Ticket, catalog};
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -39,6 +39,10 @@ pub struct Bench {
     /// Height, or height and width, of the input in pixels; by default the model's own
     #[arg(long, value_name = "H[xW]")]
     size: Option<Size>,
+
+    /// How wide numbers are in a GPU's memory: f32 or f16
+    #[arg(long, value_name = "P", default_value_t = Precision::F32)]
+    precision: Precision,
 
     /// Keep neither times nor compiled kernels for the next run
     #[arg(long)]
@@ -73,6 +77,7 @@ struct Figures {
     model: String,
     device: String,
     batch: usize,
+    precision: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     threads: Option<usize>,
     runs: usize,
@@ -111,9 +116,9 @@ impl Bench {
             // Strings and numbers always serialise.
             return serde_json::to_string(figures).unwrap_or_default() + "\n";
         }
-        let Figures { model, device, batch, runs, .. } = figures;
+        let Figures { model, device, batch, precision, runs, .. } = figures;
         let mut text = format!(
-            "{model} on {device}, batch {batch}, {runs} runs\n\
+            "{model} on {device}, batch {batch}, {precision}, {runs} runs\n\
              min {:.3} ms, median {:.3} ms, p95 {:.3} ms, p99 {:.3} ms\n\
              {:.1} images a second with {IN_FLIGHT} batches in flight\n\
              load {:.3} ms, first run {:.3} ms\n\
@@ -150,7 +155,8 @@ impl Bench {
         classifier.notes().iter().for_each(|note| eprintln!("pretrained: the checkpoint: {note}"));
         let device = self.open(&classifier, batch)?;
         let began = Instant::now();
-        let mut session = Session::new(&device, classifier.model(), self.input(&classifier), batch)?;
+        let (input, precision) = (self.input(&classifier), self.precision);
+        let mut session = Session::with_precision(&device, classifier.model(), input, batch, precision)?;
         load += began.elapsed();
 
         let images = noise(session.input().elements() * batch);
@@ -184,6 +190,7 @@ impl Bench {
             model: classifier.name().to_owned(),
             device: device.name(),
             batch,
+            precision: precision.to_string(),
             threads: device.is_cpu().then_some(threads),
             runs: self.runs,
             min_ms: ms(times[0]),
