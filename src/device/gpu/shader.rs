@@ -143,6 +143,13 @@ pub(super) struct Params {
 pub(super) fn layouts(device: &wgpu::Device) -> [wgpu::BindGroupLayout; 4] {
     let storage = |read_only| wgpu::BufferBindingType::Storage { read_only };
     let always = [(0, wgpu::BufferBindingType::Uniform), (1, storage(true)), (2, storage(true)), (3, storage(false))];
+    // Without these wgpu compares sizes at every dispatch.
+    let least = |binding| match binding {
+        0 => size_of::<Params>(),
+        // Matrices, which constants are filled up to.
+        2 | 4 | 5 => 64,
+        _ => 16,
+    };
     let (weights, other) = ([(4, storage(true)), (5, storage(true))], [(6, storage(true))]);
     [0, 1, 2, 3].map(|layout| {
         let weights = weights.iter().filter(|_| layout & 1 != 0);
@@ -151,7 +158,11 @@ pub(super) fn layouts(device: &wgpu::Device) -> [wgpu::BindGroupLayout; 4] {
             .map(|&(binding, ty)| wgpu::BindGroupLayoutEntry {
                 binding,
                 visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+                ty: wgpu::BindingType::Buffer {
+                    ty,
+                    has_dynamic_offset: false,
+                    min_binding_size: wgpu::BufferSize::new(least(binding) as u64),
+                },
                 count: None,
             })
             .collect();
