@@ -127,15 +127,20 @@ def main():
             for name in names or KERAS:
                 keras.utils.set_random_seed(0)
                 options = dict(include_preprocessing=True) if "V3" in name else {}
-                model = getattr(keras.applications, name)(weights=None, **options)
+                # Random weights saturate a softmax, of which nothing can be compared then.
+                model = getattr(keras.applications, name)(weights=None, classifier_activation=None, **options)
                 side = model.input_shape[1] or 224
                 lively_keras(model, side)
                 signature = (tf.TensorSpec((None, side, side, 3), tf.float32, name="x"),)
                 function = tf.function(lambda x: model(x, training=False), input_signature=signature)
                 for opset in (11, 17):
                     path = folder / f"{name}.onnx"
-                    tf2onnx.convert.from_function(function, signature, opset=opset, output_path=str(path))
-                    tell(name, f"opset {opset}", *compare(logits, path, side, last=True))
+                    made, _ = tf2onnx.convert.from_function(function, signature, opset=opset, output_path=str(path))
+                    if [value.name for value in made.graph.input] == ["x"]:
+                        tell(name, f"opset {opset}", *compare(logits, path, side, last=True))
+                    else:
+                        missing += 1
+                        print(f"--  {name:26} {f'opset {opset}':22} tf2onnx makes inputs of its constants", flush=True)
         else:
             for name in names or (TIMM if source == "timm" else TORCHVISION):
                 if source == "timm":
@@ -152,7 +157,7 @@ def main():
                     else:
                         missing += 1
                         print(f"--  {name:26} {kind:22} {failure}", flush=True)
-    print(f"{bad} are bad, and {missing} PyTorch does not export")
+    print(f"{bad} are bad, and {missing} were not exported")
     sys.exit(bad > 0)
 
 

@@ -368,6 +368,32 @@ def from_helper(folder):
     tensors += [constant("flat", [0, -1], np.int64), tensor("square", 6 * 4 * 3, 6), tensor("second", 6, 6), constant("one", [1])]
     save("helper_parts", nodes, tensors, (3, 8, 6), 9, [6])
 
+    # TensorFlow's padding as PyTorch's exporter writes it: worked out from the shape, and never less than none.
+    nodes = [
+        n("Shape", ["x"], ["shape"]),
+        n("Slice", ["shape", "two", "four"], ["sides"]),
+        n("Add", ["sides", "one"], ["more"]),
+        n("Div", ["more", "two"], ["outputs"]),
+        n("Sub", ["outputs", "one"], ["steps"]),
+        n("Clip", ["steps", "", "most"], ["few"]),
+        n("Mul", ["few", "two"], ["last"]),
+        n("Add", ["last", "three"], ["seen"]),
+        n("Sub", ["seen", "sides"], ["missing"]),
+        n("Clip", ["missing", "least"], ["padding"]),
+        n("Div", ["padding", "two"], ["before"]),
+        n("Sub", ["padding", "before"], ["after"]),
+        n("Concat", ["zeros", "before", "zeros", "after"], ["pads"], axis=0),
+        n("Pad", ["x", "pads"], ["padded"]),
+        n("Conv", ["padded", "w"], ["c"], strides=[2, 2]),
+        n("Clip", ["c", "low"], ["d"]),
+        n("GlobalAveragePool", ["d"], ["e"]),
+        n("Flatten", ["e"], ["y"]),
+    ]
+    ints = {"one": [1], "two": [2], "three": [3], "four": [4], "most": 6, "least": 1, "zeros": [0, 0]}
+    tensors = [constant(name, value, np.int64) for name, value in ints.items()]
+    tensors += [tensor("w", 7, 3, 3, 3), constant("low", -0.25)]
+    save("helper_same", nodes, tensors, (3, 12, 15), 13, [7])
+
 
 if __name__ == "__main__":
     kind, folder = sys.argv[1], Path(sys.argv[2])

@@ -69,12 +69,32 @@ pub fn hard_sigmoid(trace: &mut Trace, call: &Call) -> Made {
 
 /// Bounds are attributes before opset 11, and inputs since.
 pub fn clip(trace: &mut Trace, call: &Call) -> Made {
+    if let Some(Traced::Constant(constant)) = call.input(0) {
+        return clipped(trace, call, constant.clone());
+    }
     let bound = |name, input, default| match call.optional_constant(input)? {
         Some(constant) => constant.to_scalar().ok_or_else(|| "its bounds are no single numbers".to_owned()),
         None => call.float(name, default),
     };
     let (low, high) = (bound("min", 1, f32::MIN)?, bound("max", 2, f32::MAX)?);
     activation(trace, call, within(low, high))
+}
+
+/// What is known, between the bounds.
+fn clipped(trace: &mut Trace, call: &Call, mut x: Constant) -> Made {
+    let larger: (OnInts, fn(f64, f64) -> f64) = (|a, b| Some(a.max(b)), f64::max);
+    let smaller: (OnInts, fn(f64, f64) -> f64) = (|a, b| Some(a.min(b)), f64::min);
+    for (name, input, (ints, floats)) in [("min", 1, larger), ("max", 2, smaller)] {
+        let bound = match call.optional_constant(input)? {
+            Some(constant) => constant.clone(),
+            None => match call.float(name, f32::NAN)? {
+                value if value.is_nan() => continue,
+                value => Constant::floats(&call.made, &[], &[value])?,
+            },
+        };
+        x = Constant::combined(&call.made, [&x, &bound], ints, floats, &mut trace.memory)?;
+    }
+    one(Traced::Constant(x))
 }
 
 /// The larger of the image and one number.
