@@ -2,8 +2,8 @@
 #![allow(unsafe_code)] // Calls code that is compiled for instructions which not every machine has.
 
 use super::kernels::{self, Places};
-use super::pack::{Convolution, Elementwise, Kernel, Matmul, Step, Window};
 use super::simd::{Portable, Vector};
+use super::step::{Convolution, Elementwise, Kernel, Matmul, Step, Window};
 use std::fmt;
 
 #[cfg(target_arch = "aarch64")]

@@ -7,6 +7,7 @@ mod pack;
 mod pool;
 mod session;
 mod simd;
+mod step;
 
 pub use isa::InstructionSet;
 pub use session::Session;

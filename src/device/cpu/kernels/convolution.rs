@@ -3,8 +3,8 @@
 use super::Places;
 use super::matmul::{Pixels, sums};
 use super::window::max_line;
-use crate::device::cpu::pack::{Convolution, Step};
 use crate::device::cpu::simd::Vector;
+use crate::device::cpu::step::{Convolution, Step};
 
 /// A unit is some rows of one image by some tiles. Under a pool it is some rows of the pool: rows of the convolution are
 /// computed as the pool comes to see them, so that it finds them in the cache.

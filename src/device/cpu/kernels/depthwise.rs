@@ -2,8 +2,8 @@
 
 use super::Places;
 use super::window::{Band, Image, within};
-use crate::device::cpu::pack::{Step, Window, WindowOp};
 use crate::device::cpu::simd::Vector;
+use crate::device::cpu::step::{Step, Window, WindowOp};
 use std::ops::Range;
 
 /// A unit is a [`Band`].

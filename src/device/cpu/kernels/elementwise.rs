@@ -1,8 +1,8 @@
 //! Numbers taken as they are, from planes or elsewhere, and sums and products of two.
 
 use super::Places;
-use crate::device::cpu::pack::{Channels, Elementwise, ElementwiseOp, Step};
 use crate::device::cpu::simd::Vector;
+use crate::device::cpu::step::{Channels, Elementwise, ElementwiseOp, Step};
 
 /// A unit is some pixels of one vector of channels of one image.
 ///

@@ -3,8 +3,8 @@
 use super::Places;
 use super::finish::{Bounds, Finish};
 use crate::device::cpu::memory::Numbers;
-use crate::device::cpu::pack::{Matmul, Step};
 use crate::device::cpu::simd::Vector;
+use crate::device::cpu::step::{Matmul, Step};
 
 /// A matrix packed for tiles of sums: for each tile of output vectors, `[input][vectors of the tile][lanes]`, where the
 /// very last vector may have half the lanes.

@@ -1,8 +1,8 @@
 //! The mean of each channel.
 
 use super::Places;
-use crate::device::cpu::pack::{Channels, Step};
 use crate::device::cpu::simd::Vector;
+use crate::device::cpu::step::{Channels, Step};
 
 /// A unit is one vector of channels of one image.
 ///

@@ -1,8 +1,8 @@
 //! The softmax over the channels of each pixel.
 
 use super::Places;
-use crate::device::cpu::pack::Step;
 use crate::device::cpu::simd::Vector;
+use crate::device::cpu::step::Step;
 
 /// A unit is one image. Numbers are few where networks have a softmax, so they are taken one by one.
 ///

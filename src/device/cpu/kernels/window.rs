@@ -1,8 +1,8 @@
 //! Pools, and depthwise convolutions of any kernel.
 
 use super::{Places, Region};
-use crate::device::cpu::pack::{Channels, Step, Window, WindowOp};
 use crate::device::cpu::simd::Vector;
+use crate::device::cpu::step::{Channels, Step, Window, WindowOp};
 use crate::graph::{self, Padding};
 use std::ops::Range;
 
