@@ -151,7 +151,7 @@ impl Packer<'_> {
         groups.sort_unstable();
         groups.dedup();
         let large = size_of_val(weight) > LARGE_MATRIX;
-        let mut pool = step.pool.map(|pool| self.pool(pool, step.target.shape));
+        let mut pool = step.pool.map(|pool| Box::new(self.pool(pool, step.target.shape)));
         let mut rows = match &pool {
             Some(pool) => pool.rows,
             None if large => out.height,

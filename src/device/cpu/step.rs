@@ -123,14 +123,14 @@ pub(super) struct Convolution {
     pub rows: usize,
     pub parts: usize,
     /// What is written in place of the output.
-    pub pool: Option<Pool>,
+    pub pool: Option<Box<Pool>>,
 }
 
 impl Convolution {
     /// Into how many bands of rows an image is divided.
     pub fn bands(&self) -> usize {
         match &self.pool {
-            Some(Pool { window, .. }) => window.height.div_ceil(window.rows),
+            Some(pool) => pool.window.height.div_ceil(pool.window.rows),
             None => self.height.div_ceil(self.rows),
         }
     }
