@@ -34,6 +34,7 @@ impl StepTime {
         let input = Shape::new(step.source.planes.len(), step.source.height, step.source.width);
         let output = step.target.shape;
         let results = step.pool.map_or(output, |pool| pool.of).elements();
+        let compared = step.pool.map_or(0, |pool| output.elements() * pool.pool.window.taps());
         let (per_output, weights) = match &step.kernel {
             Kernel::Conv2d { weight, bias, .. } | Kernel::Linear { weight, bias, .. } => {
                 (2 * weight.len() / output.channels.max(1), weight.len() + bias.len())
@@ -54,7 +55,7 @@ impl StepTime {
             output,
             batch: 1,
             time: Duration::ZERO,
-            operations: (results * per_output) as u64,
+            operations: (results * per_output + compared) as u64,
             bytes: ((values + weights) * precision.bytes()) as u64,
             image_bytes: (values * precision.bytes()) as u64,
         }
