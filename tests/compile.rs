@@ -9,7 +9,7 @@ use pretrained::{Model, Weights};
 const LANES: [usize; 4] = [1, 4, 8, 16];
 
 fn plan(graph: &Graph, input: Shape, lanes: usize) -> Plan {
-    laid_out(graph, input, Layout { lanes, pooled: false })
+    laid_out(graph, input, Layout { lanes, pooled_weights: 0 })
 }
 
 fn laid_out(graph: &Graph, input: Shape, layout: Layout) -> Plan {
@@ -34,7 +34,7 @@ fn a_shufflenet_takes_59_steps_and_no_copy() {
 #[test]
 fn a_pool_takes_no_step() {
     let network = ShuffleNetV2::by_name("shufflenetv2_x1_0", 1000).unwrap().network();
-    let plan = laid_out(&network.graph, network.input, Layout { lanes: 16, pooled: true });
+    let plan = laid_out(&network.graph, network.input, Layout { lanes: 16, pooled_weights: 3 * 24 * 9 });
     assert_eq!(plan.steps.len(), 58);
     let (first, others) = plan.steps.split_first().unwrap();
     assert_eq!(first.pool.map(|pool| pool.of), Some(Shape::new(24, 112, 112)));
@@ -42,13 +42,18 @@ fn a_pool_takes_no_step() {
     assert!(others.iter().all(|step| step.pool.is_none()));
     check_places(&plan, 16);
 
-    let pool = |before: fn(&mut Builder, Value) -> Value| {
+    let steps = |before: fn(&mut Builder, Value) -> Value, pool, pooled_weights| {
         let mut g = Builder::new();
         let x = before(&mut g, Value::INPUT);
-        let x = g.max_pool2d(x, MaxPool2d::new(2));
+        let x = g.max_pool2d(x, pool);
         let graph = g.finish(x);
-        laid_out(&graph, Shape::new(8, 9, 9), Layout { lanes: 4, pooled: true })
+        laid_out(&graph, Shape::new(8, 9, 9), Layout { lanes: 4, pooled_weights }).steps
     };
+    let pooled = |before, pool, most| steps(before, pool, most).iter().any(|step| step.pool.is_some());
+    let dense: fn(&mut Builder, Value) -> Value = |g, x| g.conv2d("dense", x, Conv2d::new(8, 8, 3));
+    assert!(pooled(dense, MaxPool2d::new(2), 8 * 8 * 9));
+    assert!(!pooled(dense, MaxPool2d::new(2), 8 * 8 * 9 - 1), "too many weights");
+    assert!(!pooled(dense, MaxPool2d::new(3).stride(1), 8 * 8 * 9), "most rows would be computed twice");
     let apart: [fn(&mut Builder, Value) -> Value; 3] = [
         |g, x| g.conv2d("pointwise", x, Conv2d::new(8, 8, 1)),
         |g, x| g.conv2d("depthwise", x, Conv2d::depthwise(8, 3)),
@@ -58,7 +63,7 @@ fn a_pool_takes_no_step() {
         },
     ];
     for before in apart {
-        assert!(pool(before).steps.iter().all(|step| step.pool.is_none()));
+        assert!(!pooled(before, MaxPool2d::new(2), usize::MAX));
     }
 }
 

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{devices, gpus, relative_error};
-use pretrained::graph::Shape;
-use pretrained::zoo::ShuffleNetV2;
+use pretrained::graph::{Builder, Conv2d, MaxPool2d, Shape, Value};
+use pretrained::zoo::{Network, ShuffleNetV2};
 use pretrained::{CpuOptions, Device, DeviceChoice, Error, Model, Session, Ticket};
 use rayon::prelude::*;
 use std::future::Future;
@@ -400,4 +400,19 @@ fn memory_stays_flat_over_many_runs() {
         println!("{runs} runs on {}: {grown} KiB more", device.name());
         assert!(grown < 8 << 10, "{runs} runs on {} took {grown} KiB more", device.name());
     }
+}
+
+/// What a thread needs beside the buffers counts too: here all that a convolution computes, for a pool over all of it.
+#[test]
+fn memory_that_a_step_needs_is_checked_before_it_is_taken() {
+    let mut g = Builder::new();
+    let x = g.conv2d("conv", Value::INPUT, Conv2d::new(1, 64, 3).padding(1));
+    let x = g.max_pool2d(x, MaxPool2d::new(4096));
+    let shape = Shape::new(1, 4096, 4096);
+    let graph = g.finish(x);
+    let values = graph.parameters().iter().map(|p| vec![0.1; p.shape.iter().product()]).collect();
+    let network = Network::new("pooled", graph, shape);
+    let model = Model::from_weights(network, values).unwrap();
+    let error = Session::new(&Device::cpu(), &model, shape, 1).unwrap_err();
+    assert!(matches!(&error, Error::Device(reason) if reason.contains("bytes of memory")), "{error}");
 }

@@ -1,4 +1,5 @@
-//! Folds batch normalisation into the convolution before it, and additions and activations into what comes before them.
+//! Folds batch normalisation into the convolution before it, and additions, activations and max pools into what comes
+//! before them.
 
 use super::plan::{Kernel, Pool};
 use crate::bind::Weights;
@@ -31,9 +32,9 @@ pub(super) enum Move {
     Shuffle { groups: usize },
 }
 
-/// The graph's operators with all that can be fused fused. `shapes` are those of all values; `pooled` tells whether a pool
-/// may belong to a convolution.
-pub(super) fn fuse(graph: &Graph, weights: &Weights, shapes: &[Shape], pooled: bool) -> Vec<Operation> {
+/// The graph's operators with all that can be fused fused. `shapes` are those of all values; convolutions of up to
+/// `pooled_weights` weights take a pool in.
+pub(super) fn fuse(graph: &Graph, weights: &Weights, shapes: &[Shape], pooled_weights: usize) -> Vec<Operation> {
     let mut readers = vec![Vec::new(); graph.nodes().len() + 1];
     for (value, node) in graph.steps() {
         node.inputs.iter().for_each(|input| readers[input.0].push(value));
@@ -53,8 +54,8 @@ pub(super) fn fuse(graph: &Graph, weights: &Weights, shapes: &[Shape], pooled: b
             let sum = alike(operation.output);
             let present = |other: Value| sum && other < value && alike(other);
             let next = &graph.nodes()[reader.0 - 1];
-            let of = pooled.then_some(shapes[operation.output.0]);
-            if done || !(operation.absorb(next, weights, present) || of.is_some_and(|of| operation.pool(next, of))) {
+            let of = shapes[operation.output.0];
+            if done || !(operation.absorb(next, weights, present) || operation.pool(next, of, pooled_weights)) {
                 break;
             }
             absorbed[reader.0] = true;
@@ -139,17 +140,18 @@ impl Operation {
         }
     }
 
-    /// Takes a max pool in, which reads the results `of` a dense convolution.
-    fn pool(&mut self, next: &Node, of: Shape) -> bool {
-        match (&self.kind, &next.op) {
-            (Kind::Compute(Kernel::Conv2d { conv, .. }), Op::MaxPool2d(pool))
-                if self.pool.is_none() && self.other.is_none() && !conv.is_pointwise() && !conv.is_depthwise() =>
-            {
-                self.pool = Some(Pool { pool: *pool, of });
-                true
-            }
-            _ => false,
+    /// Takes in a max pool that reads the results `of` a dense convolution of up to `most` weights. A row of results is seen
+    /// by two rows of the pool at most: those that different threads compute, each computes anew.
+    fn pool(&mut self, next: &Node, of: Shape, most: usize) -> bool {
+        let Kind::Compute(Kernel::Conv2d { conv, weight, .. }) = &self.kind else { return false };
+        let Op::MaxPool2d(pool) = next.op else { return false };
+        let dense = self.pool.is_none() && self.other.is_none() && !conv.is_pointwise() && !conv.is_depthwise();
+        let ([rows, _], [down, _]) = (pool.window.extent(), pool.window.stride);
+        let fits = dense && weight.len() <= most && rows <= 2 * down;
+        if fits {
+            self.pool = Some(Pool { pool, of });
         }
+        fits
     }
 }
 

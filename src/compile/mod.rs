@@ -1,7 +1,7 @@
 //! Turns a graph with its weights into a plan for one input size: fused steps, and a place for every channel.
 //!
-//! The stages, in order: `fuse` folds batch normalisation into convolutions, additions and activations into what comes before them;
-//! `channels` replaces chunk, concat and shuffle by tables that say where each channel lies, so that nothing is
+//! The stages, in order: `fuse` folds batch normalisation into convolutions, and additions, activations and, for a device
+//! that asks for it, max pools into what comes before them; `channels` replaces chunk, concat and shuffle by tables that say where each channel lies, so that nothing is
 //! copied, and `widen` spares depthwise convolutions from picking channels one by one; `memory` lets values whose lives
 //! do not overlap share a buffer. None of them knows a device.
 
@@ -23,8 +23,9 @@ use crate::graph::{Graph, Shape};
 pub struct Layout {
     /// Channels that lie side by side.
     pub lanes: usize,
-    /// Whether a max pool is part of the step of the dense convolution before it.
-    pub pooled: bool,
+    /// Weights of the largest dense convolution that takes in the max pool behind it; 0 where none does. More weights than
+    /// stay in a cache are better read once than for every row of the pool.
+    pub pooled_weights: usize,
 }
 
 /// Compiles `graph` for images of shape `input`, as a device wants it.
@@ -32,9 +33,9 @@ pub struct Layout {
 /// # Errors
 /// [`Error::Usage`](crate::Error::Usage) where the shape does not fit the graph.
 pub fn compile(graph: &Graph, weights: &Weights, input: Shape, layout: Layout) -> Result<Plan> {
-    let Layout { lanes, pooled } = layout;
+    let Layout { lanes, pooled_weights } = layout;
     let shapes = graph.shapes(input)?;
-    let operations = fuse::fuse(graph, weights, &shapes, pooled);
+    let operations = fuse::fuse(graph, weights, &shapes, pooled_weights);
     let placed = channels::place(operations, &shapes, graph.output(), lanes)?;
     Ok(memory::assign(placed, lanes))
 }

@@ -55,7 +55,7 @@ impl Context {
 
     /// How plans for this device are laid out.
     pub(in crate::device) fn layout(&self) -> Layout {
-        Layout { lanes: self.set.lanes(), pooled: true }
+        Layout { lanes: self.set.lanes(), pooled_weights: pack::LARGE_MATRIX / size_of::<f32>() }
     }
 
     /// `cpu`, and the instruction set where it is not what one gets unasked.

@@ -11,7 +11,7 @@ use crate::graph::{self, Conv2d, MaxPool2d, Shape};
 use std::ops::Range;
 
 /// Bytes of a matrix from which it stays in no core's own cache together with pixels.
-const LARGE_MATRIX: usize = 128 << 10;
+pub(super) const LARGE_MATRIX: usize = 128 << 10;
 
 /// Bytes of pixels that a block may have, to stay in the innermost cache.
 const BLOCK_BYTES: usize = 16 << 10;
@@ -60,6 +60,7 @@ impl Packer<'_> {
             y_offset: target.offset,
             y_group: target.group_stride(),
             other: step.other.as_ref().map(|other| self.other(other)),
+            // Under a pool results were bent before.
             finish: Finish::new(step.activation.filter(|_| step.pool.is_none())),
             channels: if apart { self.channels(&planes, source.lanes) } else { Vec::new() },
             pixels,

@@ -76,19 +76,21 @@ impl Session {
     /// Packs the weights of `plan`, and takes memory for batches of up to `max_batch`.
     pub(in crate::device) fn new(context: Arc<Context>, plan: &Plan, max_batch: usize) -> Result<Self> {
         let together = max_batch.min(TOGETHER);
-        let bytes = plan.buffers.iter().fold(0usize, |sum, n| sum.saturating_add(*n));
-        let bytes = bytes.saturating_mul(together * size_of::<f32>());
-        if bytes > MOST_BYTES {
-            let shape = plan.input.shape;
-            return Err(Error::Device(format!(
-                "cpu: an input of {shape} takes {bytes} bytes of memory, and {MOST_BYTES} is its limit"
-            )));
-        }
+        let affordable = |numbers: usize| match numbers.saturating_mul(size_of::<f32>()) {
+            bytes if bytes <= MOST_BYTES => Ok(()),
+            bytes => Err(Error::Device(format!(
+                "cpu: an input of {} takes {bytes} bytes of memory, and {MOST_BYTES} is its limit",
+                plan.input.shape
+            ))),
+        };
+        let values = plan.buffers.iter().fold(0usize, |sum, n| sum.saturating_add(*n)).saturating_mul(together);
+        affordable(values)?;
         let steps: Arc<[Step]> = pack(plan, context.set, context.pool.threads()).into();
+        let most = steps.iter().map(|step| step.scratch).max().unwrap_or(0);
+        affordable(values.saturating_add(most.saturating_mul(context.pool.threads())))?;
         let used = |buffer| steps.iter().any(|step| step.target == buffer);
         let sizes = plan.buffers.iter().enumerate();
         let buffers = sizes.map(|(i, size)| lines(if used(i) { size * together } else { 0 })).collect();
-        let most = steps.iter().map(|step| step.scratch).max().unwrap_or(0);
         let scratch = (0..context.pool.threads()).map(|_| lines(most)).collect();
         let (input, output) = (plan.input.shape.elements(), plan.output.clone());
         let profile = plan.steps.iter().zip(&*steps);

@@ -11,7 +11,7 @@ use crate::graph::{Activation, Conv2d, Padding, Shape, Window};
 pub(super) const LANES: usize = 4;
 
 /// How plans are laid out.
-pub(in crate::device) const LAYOUT: Layout = Layout { lanes: LANES, pooled: false };
+pub(in crate::device) const LAYOUT: Layout = Layout { lanes: LANES, pooled_weights: 0 };
 
 /// Invocations of a workgroup where a shader leaves it open, and of those that do not.
 const INVOCATIONS: usize = 64;

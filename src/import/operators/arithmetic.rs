@@ -8,6 +8,11 @@ use crate::import::layout::{Layout, Side, size};
 use crate::import::steps::{Kind, PerChannel};
 use crate::import::trace::{Trace, Traced, View};
 
+type OnFloats = fn(f64, f64) -> f64;
+
+const LARGER: (OnInts, OnFloats) = (|a, b| Some(a.max(b)), f64::max);
+const SMALLER: (OnInts, OnFloats) = (|a, b| Some(a.min(b)), f64::min);
+
 pub fn add(trace: &mut Trace, call: &Call) -> Made {
     match operands(trace, call, i64::checked_add, |a, b| a + b)? {
         Operands::Known(sum) => one(sum),
@@ -82,11 +87,12 @@ pub fn clip(trace: &mut Trace, call: &Call) -> Made {
 
 /// What is known, between the bounds.
 fn clipped(trace: &mut Trace, call: &Call, mut x: Constant) -> Made {
-    let larger: (OnInts, fn(f64, f64) -> f64) = (|a, b| Some(a.max(b)), f64::max);
-    let smaller: (OnInts, fn(f64, f64) -> f64) = (|a, b| Some(a.min(b)), f64::min);
-    for (name, input, (ints, floats)) in [("min", 1, larger), ("max", 2, smaller)] {
+    for (name, input, (ints, floats)) in [("min", 1, LARGER), ("max", 2, SMALLER)] {
         let bound = match call.optional_constant(input)? {
-            Some(constant) => constant.clone(),
+            Some(constant) if constant.tensor.element_count() != 1 => {
+                return Err("its bounds are no single numbers".into());
+            }
+            Some(constant) => constant.reshaped(&[])?,
             None => match call.float(name, f32::NAN)? {
                 value if value.is_nan() => continue,
                 value => Constant::floats(&call.made, &[], &[value])?,
@@ -99,14 +105,14 @@ fn clipped(trace: &mut Trace, call: &Call, mut x: Constant) -> Made {
 
 /// The larger of the image and one number.
 pub fn max(trace: &mut Trace, call: &Call) -> Made {
-    let (view, bound) = with_scalar(trace, call, i64::max, f64::max)?;
+    let (view, bound) = with_scalar(trace, call, LARGER)?;
     let Some(bound) = bound else { return one(view) };
     apply(trace, call, view, within(bound, f32::MAX))
 }
 
 /// The smaller of the image and one number.
 pub fn min(trace: &mut Trace, call: &Call) -> Made {
-    let (view, bound) = with_scalar(trace, call, i64::min, f64::min)?;
+    let (view, bound) = with_scalar(trace, call, SMALLER)?;
     let Some(bound) = bound else { return one(view) };
     apply(trace, call, view, within(f32::MIN, bound))
 }
@@ -130,13 +136,11 @@ fn apply(trace: &mut Trace, call: &Call, to: Traced, activation: Activation) -> 
 fn with_scalar(
     trace: &mut Trace,
     call: &Call,
-    ints: fn(i64, i64) -> i64,
-    floats: fn(f64, f64) -> f64,
+    (ints, floats): (OnInts, OnFloats),
 ) -> Result<(Traced, Option<f32>), String> {
     match call.inputs.as_slice() {
         [Some(Traced::Constant(a)), Some(Traced::Constant(b))] => {
-            let exact: OnInts = if ints(0, 1) == 1 { |a, b| Some(a.max(b)) } else { |a, b| Some(a.min(b)) };
-            let made = Constant::combined(&call.made, [a, b], exact, floats, &mut trace.memory)?;
+            let made = Constant::combined(&call.made, [a, b], ints, floats, &mut trace.memory)?;
             Ok((Traced::Constant(made), None))
         }
         [Some(Traced::View(view)), Some(Traced::Constant(c))]
@@ -159,7 +163,7 @@ enum Operands {
     Views(View, View),
 }
 
-fn operands(trace: &mut Trace, call: &Call, ints: OnInts, floats: fn(f64, f64) -> f64) -> Result<Operands, String> {
+fn operands(trace: &mut Trace, call: &Call, ints: OnInts, floats: OnFloats) -> Result<Operands, String> {
     let [Some(a), Some(b)] = call.inputs.as_slice() else { return Err("it should read two values".into()) };
     Ok(match (a, b) {
         (Traced::Constant(a), Traced::Constant(b)) => {

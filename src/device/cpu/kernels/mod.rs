@@ -22,9 +22,10 @@ pub(super) use matmul::{Matrix, Tile};
 /// Where one step of one run reads and writes.
 ///
 /// # Safety
-/// Whoever makes one promises that `x`, `y` and, where the step has one, `other` point to as many images as units are asked for, each as the plan of the
-/// step has it; that `scratch` points to [`Step::scratch`](super::step::Step::scratch) numbers which no other thread uses; and that no two units
-/// that are computed at once write the same numbers, which holds for different units of one step.
+/// Whoever makes one promises that `x`, `y` and, where the step has one, `other` point to as many images as units are
+/// asked for, each as the plan of the step has it; that `scratch` points to
+/// [`Step::scratch`](super::step::Step::scratch) numbers which no other thread uses; and that no two units that are
+/// computed at once write the same numbers, which holds for different units of one step.
 #[derive(Clone, Copy)]
 pub(super) struct Places {
     pub x: *const f32,
