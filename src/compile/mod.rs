@@ -1,9 +1,10 @@
 //! Turns a graph with its weights into a plan for one input size: fused steps, and a place for every channel.
 //!
-//! The stages, in order: `fuse` folds batch normalisation into convolutions, and additions, activations and, for a device
-//! that asks for it, max pools into what comes before them; `channels` replaces chunk, concat and shuffle by tables that say where each channel lies, so that nothing is
-//! copied, and `widen` spares depthwise convolutions from picking channels one by one; `memory` lets values whose lives
-//! do not overlap share a buffer. None of them knows a device.
+//! The stages, in order: `fuse` folds batch normalisation into convolutions, and additions, activations and, for a
+//! device that asks for it, max pools into what comes before them; `channels` replaces chunk, concat and shuffle by
+//! tables that say where each channel lies, so that nothing is copied, and `widen` spares depthwise convolutions from
+//! picking channels one by one; `memory` lets values whose lives do not overlap share a buffer. None of them knows a
+//! device.
 
 mod channels;
 mod fuse;
