@@ -41,9 +41,12 @@ fn from_x(v: X) -> vec4<f32> {
     return v;
 }
 
-alias W = vec4<f32>;
-fn from_w(v: W) -> vec4<f32> {
-    return v;
+alias W = vec4<u64>;
+fn first_w(v: W) -> vec4<f32> {
+    return bitcast<vec4<f32>>(vec4<u32>(u32(v.x), u32(v.x >> 32u), u32(v.y), u32(v.y >> 32u)));
+}
+fn second_w(v: W) -> vec4<f32> {
+    return bitcast<vec4<f32>>(vec4<u32>(u32(v.z), u32(v.z >> 32u), u32(v.w), u32(v.w >> 32u)));
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -90,20 +93,24 @@ fn main(
 ) {
     let at = (workgroup.z * params.x_image + planes[0]) / 4u;
     let blocks = (params.inputs + 7u) / 8u;
-    var w = workgroup.x * blocks * 64u + local;
+    var w = workgroup.x * blocks * 32u + local;
     var acc = vec4<f32>();
     for (var k = 0u; k < params.inputs; k += 8u) {
         let mine = k + lane;
         let v = select(vec4<f32>(), from_x(x[at + min(mine, params.inputs - 1u)]), mine < params.inputs);
-        acc += from_w(weight[w]) * subgroupBroadcast(v, 0u);
-        acc += from_w(weight[w + 8u]) * subgroupBroadcast(v, 1u);
-        acc += from_w(weight[w + 16u]) * subgroupBroadcast(v, 2u);
-        acc += from_w(weight[w + 24u]) * subgroupBroadcast(v, 3u);
-        acc += from_w(weight[w + 32u]) * subgroupBroadcast(v, 4u);
-        acc += from_w(weight[w + 40u]) * subgroupBroadcast(v, 5u);
-        acc += from_w(weight[w + 48u]) * subgroupBroadcast(v, 6u);
-        acc += from_w(weight[w + 56u]) * subgroupBroadcast(v, 7u);
-        w += 64u;
+        let w0 = weight[w];
+        acc += first_w(w0) * subgroupBroadcast(v, 0u);
+        acc += second_w(w0) * subgroupBroadcast(v, 1u);
+        let w1 = weight[w + 8u];
+        acc += first_w(w1) * subgroupBroadcast(v, 2u);
+        acc += second_w(w1) * subgroupBroadcast(v, 3u);
+        let w2 = weight[w + 16u];
+        acc += first_w(w2) * subgroupBroadcast(v, 4u);
+        acc += second_w(w2) * subgroupBroadcast(v, 5u);
+        let w3 = weight[w + 24u];
+        acc += first_w(w3) * subgroupBroadcast(v, 6u);
+        acc += second_w(w3) * subgroupBroadcast(v, 7u);
+        w += 32u;
     }
     let out = workgroup.x * 8u + local;
     let sum = acc.x + acc.y + (acc.z + acc.w) + bias[out];

@@ -1,10 +1,11 @@
-// A 1x1 convolution where every load costs, as on a CPU: y[o, p] = act(bias[o] + sum over k of weight[o, k] * x[k, p] + other[o, p]),
-// for each image. Channels lie in groups of 4.
+// A 1x1 convolution where every load costs, as on a CPU: y[o, p] = act(bias[o] + sum over k of weight[o, k] * x[k, p] +
+// other[o, p]), for each image. Channels lie in groups of 4.
 //
 // One invocation computes 4 pixels of 8 groups of outputs. Every lane needs all weights; each loads an eighth of them,
-// and subgroupBroadcast spreads them, so a subgroup must have at least 8 lanes. Dispatch: (pixels / 32, groups / 8,
-// batch), rounded up. runs: the first and the end, in units of 4 elements, of groups that follow each other in x.
-// weight: [tile][in group][8 groups][4 in][4 out], padded by zeros. bias: [tile][8 groups], likewise.
+// and subgroupBroadcast spreads them, so a subgroup must have at least 8 lanes. A load costs as much for each number as it
+// is wide, so two numbers are loaded as one of 64 bits. Dispatch: (pixels / 32, groups / 8, batch), rounded up. runs: the
+// first and the end, in units of 4 elements, of groups that follow each other in x. weight: [tile][in group][8 groups][4
+// in][4 out], padded by zeros. bias: [tile][8 groups], likewise.
 
 struct Params {
     x_image: u32, // elements from one image to the next
@@ -35,20 +36,29 @@ struct Params {
     b: f32,
 }
 
-// How x is stored, and the others below likewise; gpu/shader.rs puts pairs of halves in place of such lines.
-alias X = vec4<f32>;
-fn from_x(v: X) -> vec4<f32> {
-    return v;
+// How two pixels of x that follow each other are stored; gpu/shader.rs puts pairs of halves in place of such lines.
+alias X = vec4<u64>;
+fn first_x(v: X) -> vec4<f32> {
+    return bitcast<vec4<f32>>(vec4<u32>(u32(v.x), u32(v.x >> 32u), u32(v.y), u32(v.y >> 32u)));
+}
+fn second_x(v: X) -> vec4<f32> {
+    return bitcast<vec4<f32>>(vec4<u32>(u32(v.z), u32(v.z >> 32u), u32(v.w), u32(v.w >> 32u)));
 }
 
-alias Y = vec4<f32>;
-fn to_y(v: vec4<f32>) -> Y {
-    return v;
+alias Y = vec4<u64>;
+alias HalfY = vec2<u64>;
+fn to_y(v: vec4<f32>) -> HalfY {
+    let bits = vec4<u64>(bitcast<vec4<u32>>(v));
+    return HalfY(bits.x | bits.y << 32u, bits.z | bits.w << 32u);
 }
 
-alias W = vec4<f32>;
-fn from_w(v: W) -> vec4<f32> {
-    return v;
+// Two inputs of weights.
+alias W = vec4<u64>;
+fn first_w(v: W) -> vec4<f32> {
+    return bitcast<vec4<f32>>(vec4<u32>(u32(v.x), u32(v.x >> 32u), u32(v.y), u32(v.y >> 32u)));
+}
+fn second_w(v: W) -> vec4<f32> {
+    return bitcast<vec4<f32>>(vec4<u32>(u32(v.z), u32(v.z >> 32u), u32(v.w), u32(v.w >> 32u)));
 }
 
 alias Other = vec4<f32>;
@@ -64,6 +74,8 @@ fn from_other(v: Other) -> vec4<f32> {
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read> other: array<Other>;
 
+// Whether each group has an even number of pixels, so that two lie where one load finds them.
+override PAIRS: bool = true;
 // Whether the other is added.
 override ADD: bool = false;
 
@@ -99,23 +111,43 @@ fn act(v: vec4<f32>) -> vec4<f32> {
 // One pixel a column.
 alias Pixels = mat4x4<f32>;
 
-// The weights of a group of outputs that lanes 0 to 3 hold, one input a column.
-fn low(w: vec4<f32>) -> mat4x4<f32> {
+// The weights of a group of outputs, one input a column, of which two lanes hold two each: these are lanes 0 and 1.
+fn lanes_0(first: vec4<f32>, second: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(
-        subgroupBroadcast(w, 0u),
-        subgroupBroadcast(w, 1u),
-        subgroupBroadcast(w, 2u),
-        subgroupBroadcast(w, 3u),
+        subgroupBroadcast(first, 0u),
+        subgroupBroadcast(second, 0u),
+        subgroupBroadcast(first, 1u),
+        subgroupBroadcast(second, 1u),
     );
 }
 
-// Those that lanes 4 to 7 hold.
-fn high(w: vec4<f32>) -> mat4x4<f32> {
+// Lanes 2 and 3.
+fn lanes_2(first: vec4<f32>, second: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(
-        subgroupBroadcast(w, 4u),
-        subgroupBroadcast(w, 5u),
-        subgroupBroadcast(w, 6u),
-        subgroupBroadcast(w, 7u),
+        subgroupBroadcast(first, 2u),
+        subgroupBroadcast(second, 2u),
+        subgroupBroadcast(first, 3u),
+        subgroupBroadcast(second, 3u),
+    );
+}
+
+// Lanes 4 and 5.
+fn lanes_4(first: vec4<f32>, second: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        subgroupBroadcast(first, 4u),
+        subgroupBroadcast(second, 4u),
+        subgroupBroadcast(first, 5u),
+        subgroupBroadcast(second, 5u),
+    );
+}
+
+// Lanes 6 and 7.
+fn lanes_6(first: vec4<f32>, second: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        subgroupBroadcast(first, 6u),
+        subgroupBroadcast(second, 6u),
+        subgroupBroadcast(first, 7u),
+        subgroupBroadcast(second, 7u),
     );
 }
 
@@ -123,25 +155,59 @@ fn same(v: vec4<f32>) -> Pixels {
     return Pixels(v, v, v, v);
 }
 
-fn store_one(at: u32, added: u32, pixel: u32, value: vec4<f32>) {
-    if pixel * 4u < params.y_group {
-        var sum = value;
-        if ADD {
-            sum += from_other(other[added + pixel]);
-        }
-        y[at + pixel] = to_y(act(sum));
+fn finish(added: u32, pixel: u32, value: vec4<f32>) -> HalfY {
+    if ADD {
+        return to_y(act(value + from_other(other[added + pixel])));
     }
+    return to_y(act(value));
+}
+
+// Two pixels that follow each other, as far as there are so many.
+fn store_two(at: u32, added: u32, pixel: u32, first: vec4<f32>, second: vec4<f32>) {
+    let pixels = params.y_group / 4u;
+    if PAIRS {
+        if pixel < pixels {
+            y[(at + pixel) / 2u] = Y(finish(added, pixel, first), finish(added, pixel + 1u, second));
+        }
+        return;
+    }
+    if pixel < pixels {
+        store_one(at + pixel, finish(added, pixel, first));
+    }
+    if pixel + 1u < pixels {
+        store_one(at + pixel + 1u, finish(added, pixel + 1u, second));
+    }
+}
+
+// One pixel of any.
+fn store_one(i: u32, value: HalfY) {
+    y[i / 2u][i % 2u * 2u] = value.x;
+    y[i / 2u][i % 2u * 2u + 1u] = value.y;
 }
 
 fn store(image: u32, group: u32, pixel: u32, acc: Pixels) {
     if group < params.out_groups {
         let at = (image * params.y_image + params.y_offset + group * params.y_group) / 4u;
         let added = (image * params.other_image + params.other_offset + group * params.y_group) / 4u;
-        store_one(at, added, pixel, acc[0]);
-        store_one(at, added, pixel + 8u, acc[1]);
-        store_one(at, added, pixel + 16u, acc[2]);
-        store_one(at, added, pixel + 24u, acc[3]);
+        store_two(at, added, pixel, acc[0], acc[1]);
+        store_two(at, added, pixel + 16u, acc[2], acc[3]);
     }
+}
+
+// One pixel of any.
+fn one(i: u32) -> vec4<f32> {
+    let pair = x[i / 2u];
+    return select(first_x(pair), second_x(pair), i % 2u == 1u);
+}
+
+// The 4 pixels at these places, of which the second and the fourth lie behind the others where there are PAIRS.
+fn load(at: vec4<u32>) -> Pixels {
+    if PAIRS {
+        let v = x[at.x / 2u];
+        let u = x[at.z / 2u];
+        return Pixels(first_x(v), second_x(v), first_x(u), second_x(u));
+    }
+    return Pixels(one(at.x), one(at.y), one(at.z), one(at.w));
 }
 
 @compute @workgroup_size(8)
@@ -151,13 +217,10 @@ fn main(
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
     let pixels = params.y_group / 4u;
-    let pixel = workgroup.x * 32u + local;
-    // Pixels past the last are computed as the last, and not stored.
-    let image = workgroup.z * params.x_image / 4u;
-    let at0 = image + min(pixel, pixels - 1u);
-    let at1 = image + min(pixel + 8u, pixels - 1u);
-    let at2 = image + min(pixel + 16u, pixels - 1u);
-    let at3 = image + min(pixel + 24u, pixels - 1u);
+    let pixel = workgroup.x * 32u + local * 2u;
+    // Pixels past the last are computed as the last, or the last pair, and not stored.
+    let last = select(vec4<u32>(pixels - 1u), pixels - vec4<u32>(2u, 1u, 2u, 1u), PAIRS);
+    let at = workgroup.z * params.x_image / 4u + min(pixel + vec4<u32>(0u, 1u, 16u, 17u), last);
 
     let group = workgroup.y * 8u;
     var acc0 = same(bias[group]);
@@ -169,24 +232,26 @@ fn main(
     var acc6 = same(bias[group + 6u]);
     var acc7 = same(bias[group + 7u]);
 
-    var w = workgroup.y * params.inputs * 32u + lane;
+    var w = workgroup.y * params.inputs * 16u + lane;
     for (var r = 0u; r < params.runs; r++) {
         let run = runs[r];
         for (var k = run.x; k < run.y; k += pixels) {
-            let v = Pixels(from_x(x[at0 + k]), from_x(x[at1 + k]), from_x(x[at2 + k]), from_x(x[at3 + k]));
-            let w0 = from_w(weight[w]);
-            acc0 += low(w0) * v;
-            acc1 += high(w0) * v;
-            let w1 = from_w(weight[w + 8u]);
-            acc2 += low(w1) * v;
-            acc3 += high(w1) * v;
-            let w2 = from_w(weight[w + 16u]);
-            acc4 += low(w2) * v;
-            acc5 += high(w2) * v;
-            let w3 = from_w(weight[w + 24u]);
-            acc6 += low(w3) * v;
-            acc7 += high(w3) * v;
-            w += 32u;
+            let v = load(at + k);
+            let w0 = weight[w];
+            let a = first_w(w0);
+            let b = second_w(w0);
+            acc0 += lanes_0(a, b) * v;
+            acc1 += lanes_2(a, b) * v;
+            acc2 += lanes_4(a, b) * v;
+            acc3 += lanes_6(a, b) * v;
+            let w1 = weight[w + 8u];
+            let c = first_w(w1);
+            let d = second_w(w1);
+            acc4 += lanes_0(c, d) * v;
+            acc5 += lanes_2(c, d) * v;
+            acc6 += lanes_4(c, d) * v;
+            acc7 += lanes_6(c, d) * v;
+            w += 16u;
         }
     }
 

@@ -12,8 +12,8 @@ fn shaders() -> Vec<(String, String)> {
     wgsl.map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap())).collect()
 }
 
-/// Parses and validates with no capability beyond the core of WebGPU, but for subgroup operations where a shader has
-/// them, and hands the result on once for each value that an override may take.
+/// Parses and validates with no capability beyond the core of WebGPU, but for subgroup operations and numbers of 64 bits
+/// where a shader has them, and hands the result on once for each value that an override may take.
 fn each(check: impl Fn(&str, &naga::Module, &ModuleInfo)) {
     let shaders = shaders();
     assert!(shaders.len() >= 15, "found only {} shaders", shaders.len());
@@ -22,6 +22,7 @@ fn each(check: impl Fn(&str, &naga::Module, &ModuleInfo)) {
             .unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(&source, &name)));
         let mut capabilities = Capabilities::empty();
         capabilities.set(Capabilities::SUBGROUP, source.contains("subgroup"));
+        capabilities.set(Capabilities::SHADER_INT64, source.contains("u64"));
         let mut validator = Validator::new(ValidationFlags::all(), capabilities);
         validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
         validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
@@ -42,7 +43,7 @@ fn variants(module: &naga::Module) -> Vec<Vec<(String, f64)>> {
     for (_, constant) in module.overrides.iter() {
         let name = constant.name.clone().unwrap();
         let values: &[f64] = match name.as_str() {
-            "ADD" | "GROUPED" | "SHARED" | "DENSE" => &[0.0, 1.0],
+            "ADD" | "GROUPED" | "SHARED" | "DENSE" | "PAIRS" | "ODD" => &[0.0, 1.0],
             "ACTIVATION" => &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
             "OPERATION" => &[0.0, 1.0, 2.0],
             "KERNEL" | "KERNEL_X" | "KERNEL_Y" => &[1.0, 2.0, 3.0, 5.0],

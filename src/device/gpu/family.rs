@@ -4,7 +4,7 @@
 ///
 /// | adapter | family | why |
 /// |---|---|---|
-/// | runs on the CPU, subgroups of 8 lanes or more (lavapipe) | `Spread` | every load is done lane by lane, also where all lanes load the same; so each loads an eighth of the weights, and they spread by subgroup operations |
+/// | runs on the CPU, subgroups of 8 lanes or more, integers of 64 bits (lavapipe) | `Spread` | every load is done lane by lane and number by number, also where all lanes load the same; so each loads an eighth of the weights, which spread by subgroup operations, and two numbers as one of 64 bits |
 /// | any other | `Plain` | loads that all lanes share cost one; no subgroup operations are needed, whose size SwiftShader, for one, has as 4 |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
@@ -28,7 +28,7 @@ impl Family {
     /// What its shaders need of the device.
     pub fn features(self) -> wgpu::Features {
         match self {
-            Self::Spread => wgpu::Features::SUBGROUP,
+            Self::Spread => wgpu::Features::SUBGROUP.union(wgpu::Features::SHADER_INT64),
             Self::Plain => wgpu::Features::empty(),
         }
     }

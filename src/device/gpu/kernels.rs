@@ -253,14 +253,27 @@ fn convolution(family: Family, step: &Step, conv: &Conv2d, weight: &[f32], bias:
             false => (Shader::ConvGrouped, 2, pointwise_workgroups(out)),
         };
         let choice = Choice::new(shader, runs.concat(), workgroups);
-        let constants = if conv.is_pointwise() { Vec::new() } else { kernel(conv) };
+        let constants = match shader {
+            Shader::Pointwise => Vec::new(),
+            Shader::Pointwise4x32 => vec![("PAIRS", out.pixels().is_multiple_of(2).into())],
+            _ => kernel(conv),
+        };
         let weights = Some([read.matrix(weight, taps, tile), pack::bias(bias, tile)]);
         Choice { inputs: read.len(), runs: runs.len(), weights, constants, ..choice }
     } else if conv.is_depthwise() && bare && source.lanes == LANES {
         let (table, grouped) = planes(source);
         let weights = Some([pack::by_group(weight, taps), pack::bias(bias, 1)]);
         let stride = conv.window.stride[0];
-        if square(3, stride) {
+        // Two columns lie where one load finds them.
+        let pairs = grouped && [source.width, out.width].iter().all(|width| width.is_multiple_of(2));
+        if family == Family::Spread && square(3, stride) && stride <= 2 && pairs {
+            let rows = rows(family, out);
+            let workgroups = per_strip(family, Shape { width: out.width / 2, ..out }, rows);
+            let choice = Choice::new(Shader::DepthwisePairs, table, workgroups)
+                .constant("STRIDE", stride)
+                .constant("ODD", conv.window.padding.left % 2);
+            Choice { rows, weights, ..choice }
+        } else if square(3, stride) {
             let rows = rows(family, out);
             let choice = Choice::new(Shader::Depthwise, table, per_strip(family, out, rows))
                 .constant("STRIDE", stride)
@@ -306,14 +319,11 @@ fn pointwise_workgroups(out: Shape) -> [usize; 2] {
 
 /// The shader of a 1x1 convolution, the groups of outputs in its tile, and its workgroups.
 fn pointwise_tile(family: Family, out: Shape) -> (Shader, usize, [usize; 2]) {
-    let groups = out.channels.div_ceil(LANES);
-    let (pixels, groups_of) = (out.pixels(), |tile: usize| groups.div_ceil(tile));
     match family {
         Family::Plain => (Shader::Pointwise, 2, pointwise_workgroups(out)),
-        // The one that computes less in vain.
-        Family::Spread if pixels.div_ceil(56) * groups_of(4) * 7 < pixels.div_ceil(32) * groups_of(8) * 8 => {
-            (Shader::Pointwise7x16, 4, [pixels.div_ceil(56), groups_of(4)])
+        Family::Spread => {
+            let tiles = [out.pixels().div_ceil(32), out.channels.div_ceil(LANES).div_ceil(8)];
+            (Shader::Pointwise4x32, 8, tiles)
         }
-        Family::Spread => (Shader::Pointwise4x32, 8, [pixels.div_ceil(32), groups_of(8)]),
     }
 }

@@ -115,15 +115,15 @@ pub(super) fn by_input(weight: &[f32], inputs: usize) -> Vec<f32> {
     packed
 }
 
-/// A matrix `[out][in]` as `[out / 8][in / 4][8 out][4 in]`, its inputs padded by zeros to a multiple of 32.
+/// A matrix `[out][in]` as `[out / 8][in / 8][8 out][8 in]`, its inputs padded by zeros to a multiple of 32.
 pub(super) fn by_eights(weight: &[f32], inputs: usize) -> Vec<f32> {
-    const OUTPUTS: usize = 8;
-    let blocks = inputs.div_ceil(OUTPUTS * LANES) * OUTPUTS;
-    let mut packed = vec![0.0; (weight.len() / inputs).div_ceil(OUTPUTS) * blocks * OUTPUTS * LANES];
+    const EIGHT: usize = 8;
+    let blocks = inputs.next_multiple_of(EIGHT * LANES) / EIGHT;
+    let mut packed = vec![0.0; (weight.len() / inputs).div_ceil(EIGHT) * blocks * EIGHT * EIGHT];
     for (o, row) in weight.chunks(inputs).enumerate() {
         for (k, &w) in row.iter().enumerate() {
-            let block = o / OUTPUTS * blocks + k / LANES;
-            packed[(block * OUTPUTS + o % OUTPUTS) * LANES + k % LANES] = w;
+            let block = o / EIGHT * blocks + k / EIGHT;
+            packed[(block * EIGHT + o % EIGHT) * EIGHT + k % EIGHT] = w;
         }
     }
     packed

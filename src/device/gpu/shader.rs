@@ -28,9 +28,9 @@ macro_rules! shaders {
 shaders! {
     Pointwise "pointwise",
     Pointwise4x32 "pointwise_4x32",
-    Pointwise7x16 "pointwise_7x16",
     Depthwise "depthwise",
     DepthwiseAny "depthwise_any",
+    DepthwisePairs "depthwise_pairs",
     Conv "conv",
     ConvGrouped "conv_grouped",
     Stem "stem",
@@ -51,8 +51,8 @@ impl Shader {
 
     /// Whether it reads a second operand, at binding 6.
     pub fn paired(self) -> bool {
-        use Shader::{Conv, ConvGrouped, Elementwise, Pointwise, Pointwise4x32, Pointwise7x16};
-        matches!(self, Pointwise | Pointwise4x32 | Pointwise7x16 | Conv | ConvGrouped | Elementwise)
+        use Shader::{Conv, ConvGrouped, Elementwise, Pointwise, Pointwise4x32};
+        matches!(self, Pointwise | Pointwise4x32 | Conv | ConvGrouped | Elementwise)
     }
 
     /// Which of [`layouts`] it has.
@@ -70,7 +70,8 @@ pub(super) struct Halves {
     pub other: bool,
 }
 
-/// What shaders have where numbers take 32 bits, and what stands there where they take 16.
+/// What shaders have where numbers take 32 bits, and what stands there where they take 16. Of pairs, one load brings two
+/// pixels or inputs.
 const X: [&str; 2] = [
     "alias X = vec4<f32>;\nfn from_x(v: X) -> vec4<f32> {\n    return v;\n}",
     "alias X = vec2<u32>;\nfn from_x(v: X) -> vec4<f32> {\n    return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y));\n}",
@@ -87,6 +88,18 @@ const WEIGHTS: [&str; 2] = [
     "alias W = vec4<f32>;\nfn from_w(v: W) -> vec4<f32> {\n    return v;\n}",
     "alias W = vec2<u32>;\nfn from_w(v: W) -> vec4<f32> {\n    return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y));\n}",
 ];
+const X_PAIRS: [&str; 2] = [
+    "alias X = vec4<u64>;\nfn first_x(v: X) -> vec4<f32> {\n    return bitcast<vec4<f32>>(vec4<u32>(u32(v.x), u32(v.x >> 32u), u32(v.y), u32(v.y >> 32u)));\n}\nfn second_x(v: X) -> vec4<f32> {\n    return bitcast<vec4<f32>>(vec4<u32>(u32(v.z), u32(v.z >> 32u), u32(v.w), u32(v.w >> 32u)));\n}",
+    "alias X = vec4<u32>;\nfn first_x(v: X) -> vec4<f32> {\n    return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y));\n}\nfn second_x(v: X) -> vec4<f32> {\n    return vec4<f32>(unpack2x16float(v.z), unpack2x16float(v.w));\n}",
+];
+const Y_PAIRS: [&str; 2] = [
+    "alias Y = vec4<u64>;\nalias HalfY = vec2<u64>;\nfn to_y(v: vec4<f32>) -> HalfY {\n    let bits = vec4<u64>(bitcast<vec4<u32>>(v));\n    return HalfY(bits.x | bits.y << 32u, bits.z | bits.w << 32u);\n}",
+    "alias Y = vec4<u32>;\nalias HalfY = vec2<u32>;\nfn to_y(v: vec4<f32>) -> HalfY {\n    return HalfY(pack2x16float(v.xy), pack2x16float(v.zw));\n}",
+];
+const WEIGHT_PAIRS: [&str; 2] = [
+    "alias W = vec4<u64>;\nfn first_w(v: W) -> vec4<f32> {\n    return bitcast<vec4<f32>>(vec4<u32>(u32(v.x), u32(v.x >> 32u), u32(v.y), u32(v.y >> 32u)));\n}\nfn second_w(v: W) -> vec4<f32> {\n    return bitcast<vec4<f32>>(vec4<u32>(u32(v.z), u32(v.z >> 32u), u32(v.w), u32(v.w >> 32u)));\n}",
+    "alias W = vec4<u32>;\nfn first_w(v: W) -> vec4<f32> {\n    return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y));\n}\nfn second_w(v: W) -> vec4<f32> {\n    return vec4<f32>(unpack2x16float(v.z), unpack2x16float(v.w));\n}",
+];
 const OTHER: [&str; 2] = [
     "alias Other = vec4<f32>;\nfn from_other(v: Other) -> vec4<f32> {\n    return v;\n}",
     "alias Other = vec2<u32>;\nfn from_other(v: Other) -> vec4<f32> {\n    return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y));\n}",
@@ -96,7 +109,16 @@ impl Halves {
     /// The text of `shader` with these arrays.
     pub fn source(self, shader: Shader) -> String {
         let Self { x, y, weights, other } = self;
-        let replaced = [(x, X), (x, ELEMENTS), (y, Y), (weights, WEIGHTS), (other, OTHER)];
+        let replaced = [
+            (x, X),
+            (x, ELEMENTS),
+            (x, X_PAIRS),
+            (y, Y),
+            (y, Y_PAIRS),
+            (weights, WEIGHTS),
+            (weights, WEIGHT_PAIRS),
+            (other, OTHER),
+        ];
         let wanted = replaced.into_iter().filter(|(wanted, _)| *wanted);
         wanted.fold(shader.source().to_owned(), |text, (_, [full, half])| text.replace(full, half))
     }
@@ -148,7 +170,7 @@ pub(super) fn layouts(device: &wgpu::Device) -> [wgpu::BindGroupLayout; 4] {
         0 => size_of::<Params>(),
         // Matrices, which constants are filled up to.
         2 | 4 | 5 => 64,
-        _ => 16,
+        _ => 32,
     };
     let (weights, other) = ([(4, storage(true)), (5, storage(true))], [(6, storage(true))]);
     [0, 1, 2, 3].map(|layout| {
@@ -172,7 +194,7 @@ pub(super) fn layouts(device: &wgpu::Device) -> [wgpu::BindGroupLayout; 4] {
 
 #[cfg(test)]
 mod tests {
-    use super::{ELEMENTS, Halves, OTHER, Shader, WEIGHTS, X, Y};
+    use super::{ELEMENTS, Halves, OTHER, Shader, WEIGHT_PAIRS, WEIGHTS, X, X_PAIRS, Y, Y_PAIRS};
     use naga::valid::{Capabilities, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
 
     /// Every array that may hold halves is declared by the text that is replaced, and what stands there then is valid.
@@ -180,20 +202,23 @@ mod tests {
     fn every_shader_can_have_halves() {
         for &shader in Shader::ALL {
             let (name, full) = (shader.name(), shader.source());
-            for block in [X, ELEMENTS, Y, WEIGHTS, OTHER] {
-                let declared = block[0].split('=').next().unwrap();
-                let others = [X, ELEMENTS].iter().filter(|other| other[0].starts_with(declared) && **other != block);
-                let either = full.contains(block[0]) || others.into_iter().any(|other| full.contains(other[0]));
-                assert_eq!(full.contains(declared), either, "{name}");
+            let alternatives: [&[[&str; 2]]; 4] =
+                [&[X, ELEMENTS, X_PAIRS], &[Y, Y_PAIRS], &[WEIGHTS, WEIGHT_PAIRS], &[OTHER]];
+            for blocks in alternatives {
+                let declared = blocks[0][0].split('=').next().unwrap();
+                let held = blocks.iter().filter(|block| full.contains(block[0])).count();
+                assert_eq!(held, full.matches(declared).count(), "{name}");
             }
-            assert_eq!(full.contains(WEIGHTS[0]), shader.weighted(), "{name}");
+            let weights = [WEIGHTS, WEIGHT_PAIRS].iter().any(|block| full.contains(block[0]));
+            assert_eq!(weights, shader.weighted(), "{name}");
             assert_eq!(full.contains(OTHER[0]), shader.paired(), "{name}");
             for bits in 0..16u8 {
                 let [x, y, weights, other] = [0, 1, 2, 3].map(|bit| bits & 1 << bit != 0);
                 let text = Halves { x, y, weights, other }.source(shader);
                 let module =
                     naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&text)));
-                let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+                let capabilities =
+                    Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32 | Capabilities::SHADER_INT64;
                 let mut validator = Validator::new(ValidationFlags::all(), capabilities);
                 validator.subgroup_stages(ShaderStages::COMPUTE).subgroup_operations(SubgroupOperationSet::all());
                 validator.validate(&module).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&text)));
