@@ -147,7 +147,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         u32(clamp(left + 2, 0, last)),
         left >= 0 && left <= last,
         left + 1 >= 0 && left + 1 <= last,
-        left + 2 <= last,
+        left + 2 >= 0 && left + 2 <= last,
     );
     let at = planes[group] + workgroup.z * params.x_image;
     let w0 = from_w(weight[group * 9u]);

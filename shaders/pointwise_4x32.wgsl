@@ -218,9 +218,8 @@ fn main(
 ) {
     let pixels = params.y_group / 4u;
     let pixel = workgroup.x * 32u + local * 2u;
-    // Pixels past the last are computed as the last, or the last pair, and not stored.
-    let last = select(vec4<u32>(pixels - 1u), pixels - vec4<u32>(2u, 1u, 2u, 1u), PAIRS);
-    let at = workgroup.z * params.x_image / 4u + min(pixel + vec4<u32>(0u, 1u, 16u, 17u), last);
+    // Pixels past the last are computed as the last, and not stored.
+    let at = workgroup.z * params.x_image / 4u + min(pixel + vec4<u32>(0u, 1u, 16u, 17u), vec4<u32>(pixels - 1u));
 
     let group = workgroup.y * 8u;
     var acc0 = same(bias[group]);

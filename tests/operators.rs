@@ -185,6 +185,7 @@ fn the_cpu_has_its_own_instructions_before_the_portable_ones() {
 fn pointwise_convolution() {
     let by_hand = [
         (Conv2d::new(58, 58, 1), (7, 7), (true, RELU), (3, 1)),
+        (Conv2d::new(58, 58, 1), (14, 5), (true, RELU), (3, 4)),
         (Conv2d::new(3, 9, 1), (1, 1), (false, RELU), (2, 2)),
         (Conv2d::new(1, 1, 1), (1, 2), (true, None), (1, 3)),
     ];
@@ -197,12 +198,24 @@ fn depthwise_convolution() {
     let by_hand = [
         (Conv2d::depthwise(13, 3).stride(2).padding(1), (7, 9), (true, None), (3, 1)),
         (Conv2d::depthwise(1, 5).padding(2), (3, 1), (false, RELU), (2, 2)),
+        (Conv2d::depthwise(2, 3).padding(3), (3, 3), (false, None), (1, 0)),
     ];
     let square = (1usize..20, 1usize..6, 1usize..4, 0usize..3)
         .prop_map(|(c, k, stride, padding)| Conv2d::depthwise(c, k).stride(stride).padding(padding));
     let any = (1usize..20, window(3)).prop_map(|(c, window)| Conv2d::depthwise(c, 1).window(window));
     let conv = prop_oneof![square, any];
     check(96, by_hand, (conv, sides(), tail(), batch()), conv_problem);
+
+    // Where rows are of an even number of pixels, two may be loaded at once.
+    let by_hand = [
+        (Conv2d::depthwise(13, 3).padding(1), (9, 4), (true, RELU), (2, 1)),
+        (Conv2d::depthwise(6, 3).stride(2).padding(1), (8, 12), (true, None), (3, 2)),
+    ];
+    let three = (1usize..20, 1usize..3, window(3)).prop_map(|(c, stride, Window { padding, .. })| {
+        Conv2d::depthwise(c, 1).window(Window { padding, stride: [stride; 2], ..Window::square(3) })
+    });
+    let even = (1usize..20, 1usize..12).prop_map(|(height, half)| (height, 2 * half));
+    check(64, by_hand, (three, even, tail(), batch()), conv_problem);
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl Session {
             // What comes and goes is f32, whatever else lies there at other times.
             let outer = [plan.input.buffer, plan.output.buffer].contains(&index);
             let bytes = if outer { Precision::F32.bytes() } else { precision.bytes() };
-            // A binding may not end within a vector.
+            // A binding may not end within two vectors that one load brings.
             let size = (elements * max_batch * bytes).next_multiple_of(32) as u64;
             let label = Some("activations");
             device.create_buffer(&wgpu::BufferDescriptor { label, size, usage: activations, mapped_at_creation: false })

@@ -170,6 +170,7 @@ pub(super) fn layouts(device: &wgpu::Device) -> [wgpu::BindGroupLayout; 4] {
         0 => size_of::<Params>(),
         // Matrices, which constants are filled up to.
         2 | 4 | 5 => 64,
+        // Two vectors.
         _ => 32,
     };
     let (weights, other) = ([(4, storage(true)), (5, storage(true))], [(6, storage(true))]);
