@@ -164,18 +164,20 @@ fn finish(added: u32, pixel: u32, value: vec4<f32>) -> HalfY {
 
 // Two pixels that follow each other, as far as there are so many.
 fn store_two(at: u32, added: u32, pixel: u32, first: vec4<f32>, second: vec4<f32>) {
-    let pixels = params.y_group / 4u;
+    let left = params.y_group / 4u - min(pixel, params.y_group / 4u);
+    let a = finish(added, pixel, first);
+    let b = finish(added, pixel + 1u, second);
     if PAIRS {
-        if pixel < pixels {
-            y[(at + pixel) / 2u] = Y(finish(added, pixel, first), finish(added, pixel + 1u, second));
+        if left > 0u {
+            y[(at + pixel) / 2u] = Y(a, b);
         }
         return;
     }
-    if pixel < pixels {
-        store_one(at + pixel, finish(added, pixel, first));
+    if left > 0u {
+        store_one(at + pixel, a);
     }
-    if pixel + 1u < pixels {
-        store_one(at + pixel + 1u, finish(added, pixel + 1u, second));
+    if left > 1u {
+        store_one(at + pixel + 1u, b);
     }
 }
 
