@@ -181,7 +181,7 @@ fn store_two(at: u32, added: u32, pixel: u32, first: vec4<f32>, second: vec4<f32
     }
 }
 
-// One pixel of any.
+// A pixel that may be the first of two or the second.
 fn store_one(i: u32, value: HalfY) {
     y[i / 2u][i % 2u * 2u] = value.x;
     y[i / 2u][i % 2u * 2u + 1u] = value.y;
@@ -196,7 +196,7 @@ fn store(image: u32, group: u32, pixel: u32, acc: Pixels) {
     }
 }
 
-// One pixel of any.
+// A pixel that may be the first of two or the second.
 fn one(i: u32) -> vec4<f32> {
     let pair = x[i / 2u];
     return select(first_x(pair), second_x(pair), i % 2u == 1u);
