@@ -1,6 +1,7 @@
 //! The compiled form of a network: a flat list of steps over a few buffers.
 
 use crate::graph::{Activation, AvgPool2d, Conv2d, Linear, MaxPool2d, Shape};
+use std::ops::Range;
 
 /// What a device runs, image by image: write the input, run the steps in order, read the output.
 ///
@@ -44,6 +45,17 @@ pub struct Step {
     pub other: Option<Source>,
     /// What is written.
     pub target: Target,
+}
+
+impl Step {
+    /// Whether a `later` step must wait for this one: it reads what is written here, or writes what is used here.
+    pub fn orders(&self, later: &Self) -> bool {
+        let written = self.target.region();
+        let read = |step: &Self| [&step.source].into_iter().chain(&step.other).map(Source::region).collect::<Vec<_>>();
+        let overwritten = later.target.region();
+        read(later).iter().chain([&overwritten]).any(|region| region.overlaps(&written))
+            || read(self).iter().any(|region| region.overlaps(&overwritten))
+    }
 }
 
 /// The largest results of each window, after the activation.
@@ -125,7 +137,40 @@ pub struct Target {
     pub shape: Shape,
 }
 
+impl Source {
+    /// From the first group to the end of the last.
+    fn region(&self) -> Region {
+        let shape = Shape::new(self.lanes, self.height, self.width);
+        let group = |plane: &usize| plane / self.lanes * self.lanes;
+        let start = self.planes.iter().map(group).min().unwrap_or(0);
+        let end = self.planes.iter().map(group).max().unwrap_or(0) + group_stride(shape, self.lanes);
+        Region { buffer: self.buffer, image_stride: self.image_stride, elements: start..end }
+    }
+}
+
+/// A part of every image in a buffer.
+struct Region {
+    buffer: usize,
+    image_stride: usize,
+    elements: Range<usize>,
+}
+
+impl Region {
+    /// Whether they share an element in a batch of any size.
+    fn overlaps(&self, other: &Self) -> bool {
+        let apart = self.elements.end <= other.elements.start || other.elements.end <= self.elements.start;
+        // Where strides differ, one image's part lies elsewhere than the next one's.
+        self.buffer == other.buffer && !(apart && self.image_stride == other.image_stride)
+    }
+}
+
 impl Target {
+    fn region(&self) -> Region {
+        let groups = self.shape.channels.div_ceil(self.lanes);
+        let elements = self.offset..self.offset + groups * self.group_stride();
+        Region { buffer: self.buffer, image_stride: self.image_stride, elements }
+    }
+
     /// Elements from one group of channels to the next.
     pub fn group_stride(&self) -> usize {
         group_stride(self.shape, self.lanes)

@@ -65,7 +65,7 @@ impl Future for Ticket {
         Poll::Ready(match std::mem::replace(state, State::Taken) {
             State::Done(results) => Ok(results),
             #[cfg(feature = "gpu")]
-            State::Gpu(ticket) => ticket.results(),
+            State::Gpu(ticket) => ticket.wait(),
             State::Taken => Err(taken()),
         })
     }

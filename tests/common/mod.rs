@@ -42,6 +42,11 @@ pub fn gpus() -> Vec<Device> {
     names.into_iter().map(|name| Device::open(&DeviceChoice::Named(name)).unwrap()).collect()
 }
 
+/// Whether wgpu encodes each run's commands on Vulkan too.
+pub fn encoded() -> bool {
+    std::env::var("PRETRAINED_COMMANDS").is_ok_and(|how| how == "encoded")
+}
+
 /// The CPU with each instruction set that this machine has.
 pub fn cpus() -> Vec<Device> {
     let with = |set| Device::cpu_with(CpuOptions { instruction_set: Some(set), ..CpuOptions::default() }).unwrap();

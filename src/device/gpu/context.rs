@@ -1,16 +1,13 @@
-//! An open adapter: its device and queue, its pipelines, and what went wrong with it.
+//! An open adapter: its device and queue, the backend that runs steps on it, and what went wrong with it.
 
-use super::cache::{self, Cache};
+use super::backend::Backend;
+use super::encoding::{self, Encoding};
 use super::family::Family;
-use super::shader::{self, Halves, Pipeline, Shader};
+use super::recording::Recording;
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::error::{Error, Result};
-use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-
-/// What it takes to time the steps of a pass.
-const TIMESTAMPS: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY.union(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES);
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 /// An adapter that could be opened.
 pub(in crate::device) struct Adapter {
@@ -45,6 +42,12 @@ fn describe(info: &wgpu::AdapterInfo) -> DeviceInfo {
     }
 }
 
+/// The variable of the environment that, set to `encoded`, has wgpu encode each run's commands on Vulkan too.
+const COMMANDS: &str = "PRETRAINED_COMMANDS";
+
+/// Why a session cannot be built, or a batch not run.
+pub(super) const NO_MEMORY: &str = "there is not enough memory left; drop other sessions, or take a smaller batch";
+
 /// An adapter that is open, shared by the sessions that run on it.
 #[derive(Debug)]
 pub struct Context {
@@ -52,14 +55,11 @@ pub struct Context {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) family: Family,
-    /// By [`Shader::layout`].
-    pub(super) layouts: [wgpu::BindGroupLayout; 4],
-    /// The same, as pipelines take them. Between pipelines that share one, bindings stay.
-    pipeline_layouts: [wgpu::PipelineLayout; 4],
-    modules: Mutex<HashMap<(Shader, Halves), wgpu::ShaderModule>>,
-    pipelines: Mutex<HashMap<Pipeline, wgpu::ComputePipeline>>,
-    /// Where pipelines are kept, if they are.
-    cache: OnceLock<Option<Cache>>,
+    pub(super) backend: Box<dyn Backend>,
+    /// Whoever submits holds it, since Vulkan wants one at a time, and wgpu knows of its own submissions only.
+    submitting: Mutex<()>,
+    /// Held by whoever touches the memory of buffers, which goes when the device is closed.
+    open: RwLock<()>,
     /// What went wrong since somebody last asked.
     failure: Arc<Mutex<Option<String>>>,
     /// Why the device is no more, which it stays.
@@ -77,7 +77,7 @@ impl Context {
             ..wgpu::Limits::default()
         };
         let family = Family::of(&adapter.adapter.get_info(), adapter.adapter.features());
-        let required_features = family.features() | adapter.adapter.features() & (TIMESTAMPS | cache::FEATURE);
+        let required_features = family.features() | adapter.adapter.features() & encoding::TIMESTAMPS;
         let label = Some("pretrained");
         let descriptor = wgpu::DeviceDescriptor { label, required_features, required_limits, ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.adapter.request_device(&descriptor))
@@ -92,30 +92,19 @@ impl Context {
         device.set_device_lost_callback(move |reason, message| {
             report.get_or_init(|| format!("the device was lost ({reason:?}): {message}; open it again"));
         });
-        let layouts = shader::layouts(&device);
-        let pipeline_layouts = [0, 1, 2, 3].map(|layout| {
-            device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                label,
-                bind_group_layouts: &[Some(&layouts[layout])],
-                ..Default::default()
-            })
-        });
-        let (modules, pipelines, cache) = Default::default();
-        Ok(Self { name, device, queue, family, layouts, pipeline_layouts, modules, pipelines, cache, failure, loss })
+        let encoded = std::env::var(COMMANDS).is_ok_and(|how| how == "encoded");
+        let recording = if encoded { None } else { Recording::new(&device, &queue) };
+        let backend =
+            recording.map_or_else(|| Box::new(Encoding::new(&device)) as _, |recording| Box::new(recording) as _);
+        let (submitting, open) = Default::default();
+        Ok(Self { name, device, queue, family, backend, submitting, open, failure, loss })
     }
 
     /// See [`crate::Device::keep_kernels`].
     pub(in crate::device) fn keep_pipelines(&self, folder: &Path) {
-        self.cache.get_or_init(|| Cache::open(&self.device, &self.device.adapter_info(), folder));
-    }
-
-    fn cache(&self) -> Option<&Cache> {
-        self.cache.get()?.as_ref()
-    }
-
-    /// Writes down what was compiled.
-    pub(super) fn save_pipelines(&self) {
-        self.cache().into_iter().for_each(Cache::save);
+        if let Some(key) = wgpu::util::pipeline_cache_key(&self.device.adapter_info()) {
+            self.backend.keep_pipelines(folder, &key);
+        }
     }
 
     /// What the adapter calls itself, and its backend.
@@ -130,9 +119,34 @@ impl Context {
 
     /// Gives the device back to the driver, whatever still runs on it.
     pub(in crate::device) fn close(&self) {
+        let _touched = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let _submitting = self.alone();
+        self.backend.finish();
         self.device.destroy();
         // Brings the callback about that says so.
         let _ = self.device.poll(wgpu::PollType::Poll);
+    }
+
+    /// Keeps the device open, if it is, for as long as buffers are touched.
+    pub(super) fn hold(&self) -> Result<RwLockReadGuard<'_, ()>> {
+        let held = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        self.check()?;
+        Ok(held)
+    }
+
+    /// Keeps others from submitting.
+    pub(super) fn alone(&self) -> MutexGuard<'_, ()> {
+        lock(&self.submitting)
+    }
+
+    pub(super) fn submit(&self, commands: wgpu::CommandBuffer) -> wgpu::SubmissionIndex {
+        let _alone = self.alone();
+        self.queue.submit([commands])
+    }
+
+    /// Says that the device is no more.
+    pub(super) fn lose(&self, reason: impl std::fmt::Display) {
+        self.loss.get_or_init(|| format!("the device was lost: {reason}; open it again"));
     }
 
     /// The device's loss, or what else the driver reported since the last check, if anything.
@@ -150,11 +164,6 @@ impl Context {
         waited.map(|_| ()).map_err(|error| self.error(error))
     }
 
-    /// Whether steps can be timed by the device's own clock.
-    pub(super) fn has_timestamps(&self) -> bool {
-        self.device.features().contains(TIMESTAMPS)
-    }
-
     /// Runs `make`, and turns an invalid call or a lack of memory in it into an error.
     pub(super) fn guarded<T>(&self, make: impl FnOnce() -> Result<T>) -> Result<T> {
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
@@ -163,57 +172,10 @@ impl Context {
         let invalid = pollster::block_on(validity.pop());
         // What could not be had is invalid too, wherever it is used.
         match pollster::block_on(memory.pop()).or(invalid) {
-            Some(wgpu::Error::OutOfMemory { .. }) => {
-                Err(self.error("there is not enough memory left; drop other sessions, or take a smaller batch"))
-            }
+            Some(wgpu::Error::OutOfMemory { .. }) => Err(self.error(NO_MEMORY)),
             Some(error) => Err(self.error(error)),
             None => made,
         }
-    }
-
-    /// Builds those pipelines that are not there yet, all at once.
-    pub(super) fn build_pipelines<'p>(&self, keys: impl Iterator<Item = &'p Pipeline>) -> Result<()> {
-        let missing: HashSet<&Pipeline> = {
-            let built = lock(&self.pipelines);
-            keys.filter(|key| !built.contains_key(*key)).collect()
-        };
-        std::thread::scope(|scope| {
-            for key in missing {
-                scope.spawn(|| self.pipeline(key));
-            }
-        });
-        // No scope sees what goes wrong on another thread.
-        self.check()
-    }
-
-    /// The pipeline for a shader and its constants, built at its first use.
-    pub(super) fn pipeline(&self, key: &Pipeline) -> wgpu::ComputePipeline {
-        if let Some(pipeline) = lock(&self.pipelines).get(key) {
-            return pipeline.clone();
-        }
-        let module = lock(&self.modules)
-            .entry((key.shader, key.halves))
-            .or_insert_with(|| {
-                let source = wgpu::ShaderSource::Wgsl(key.halves.source(key.shader).into());
-                let label = Some(key.shader.name());
-                self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source })
-            })
-            .clone();
-        let constants: Vec<(&str, f64)> =
-            key.constants.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(key.shader.name()),
-            layout: Some(&self.pipeline_layouts[key.shader.layout()]),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &constants,
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: self.cache().map(|cache| &cache.pipelines),
-        });
-        lock(&self.pipelines).insert(key.clone(), pipeline.clone());
-        pipeline
     }
 }
 

@@ -1,12 +1,15 @@
 //! The GPU device: runs a plan through wgpu, on Vulkan, Metal or DX12.
 
-mod cache;
+mod backend;
 mod constants;
 mod context;
+mod encoding;
 mod family;
 mod kernels;
 mod pack;
+mod pipelines;
 mod presence;
+mod recording;
 mod session;
 mod shader;
 mod ticket;

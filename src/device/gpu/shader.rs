@@ -55,7 +55,7 @@ impl Shader {
         matches!(self, Pointwise | Pointwise4x32 | Conv | ConvGrouped | Elementwise)
     }
 
-    /// Which of [`layouts`] it has.
+    /// Which of the [`bindings`] it has.
     pub fn layout(self) -> usize {
         usize::from(self.weighted()) + 2 * usize::from(self.paired())
     }
@@ -161,36 +161,20 @@ pub(super) struct Params {
     pub unused: [u32; 2],
 }
 
-/// The layouts that shaders share: those without and with weights, each without and with a second operand.
-pub(super) fn layouts(device: &wgpu::Device) -> [wgpu::BindGroupLayout; 4] {
+/// The bindings of one of the layouts that shaders share, those without and with weights, each without and with a second
+/// operand: number, kind, and the fewest bytes that may be bound.
+pub(super) fn bindings(layout: usize) -> impl Iterator<Item = (u32, wgpu::BufferBindingType, u64)> {
     let storage = |read_only| wgpu::BufferBindingType::Storage { read_only };
-    let always = [(0, wgpu::BufferBindingType::Uniform), (1, storage(true)), (2, storage(true)), (3, storage(false))];
-    // Without these wgpu compares sizes at every dispatch.
-    let least = |binding| match binding {
-        0 => size_of::<Params>(),
-        // Matrices, which constants are filled up to.
-        2 | 4 | 5 => 64,
-        // Two vectors.
-        _ => 32,
-    };
-    let (weights, other) = ([(4, storage(true)), (5, storage(true))], [(6, storage(true))]);
-    [0, 1, 2, 3].map(|layout| {
-        let weights = weights.iter().filter(|_| layout & 1 != 0);
-        let bindings = always.iter().chain(weights).chain(other.iter().filter(|_| layout & 2 != 0));
-        let entries: Vec<wgpu::BindGroupLayoutEntry> = bindings
-            .map(|&(binding, ty)| wgpu::BindGroupLayoutEntry {
-                binding,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer {
-                    ty,
-                    has_dynamic_offset: false,
-                    min_binding_size: wgpu::BufferSize::new(least(binding) as u64),
-                },
-                count: None,
-            })
-            .collect();
-        device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
-    })
+    // The table, weights and biases are matrices, which constants are filled up to; elsewhere a load may bring two vectors.
+    let always = [
+        (0, wgpu::BufferBindingType::Uniform, size_of::<Params>() as u64),
+        (1, storage(true), 32),
+        (2, storage(true), 64),
+        (3, storage(false), 32),
+    ];
+    let weights = [(4, storage(true), 64), (5, storage(true), 64)].into_iter().filter(move |_| layout & 1 != 0);
+    let other = [(6, storage(true), 32)].into_iter().filter(move |_| layout & 2 != 0);
+    always.into_iter().chain(weights).chain(other)
 }
 
 #[cfg(test)]

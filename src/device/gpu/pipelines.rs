@@ -1,0 +1,44 @@
+//! Compiled pipelines, each built at its first use, and those that a session needs all at once.
+
+use super::context::lock;
+use super::shader::Pipeline;
+use crate::error::Result;
+use std::collections::{HashMap, HashSet};
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+
+/// By what they are made of.
+#[derive(Debug)]
+pub(super) struct Pipelines<T>(Mutex<HashMap<Pipeline, T>>);
+
+impl<T> Default for Pipelines<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone + Send> Pipelines<T> {
+    /// One for each key; those that are not there yet are made on a thread each.
+    pub fn get<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k Pipeline> + Clone,
+        make: impl Fn(&Pipeline) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        let missing: HashSet<&Pipeline> = {
+            let made = lock(&self.0);
+            keys.clone().filter(|key| !made.contains_key(*key)).collect()
+        };
+        let made: Vec<Result<(Pipeline, T)>> = std::thread::scope(|scope| {
+            let make = &make;
+            let started: Vec<_> =
+                missing.into_iter().map(|key| scope.spawn(move || Ok((key.clone(), make(key)?)))).collect();
+            started.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        });
+        let mut all = lock(&self.0);
+        for made in made {
+            let (key, pipeline) = made?;
+            all.entry(key).or_insert(pipeline);
+        }
+        Ok(keys.map(|key| all[key].clone()).collect())
+    }
+}
