@@ -9,9 +9,12 @@ use naga::valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+/// A shader before its constants have values.
+type Parsed = Arc<(naga::Module, ModuleInfo)>;
+
 /// Shaders that were parsed, and how they are written.
 pub(super) struct Modules {
-    parsed: Mutex<HashMap<(Shader, Halves), Arc<(naga::Module, ModuleInfo)>>>,
+    parsed: Mutex<HashMap<(Shader, Halves), Parsed>>,
     options: spv::Options<'static>,
 }
 
@@ -45,7 +48,7 @@ impl Modules {
             .map_err(|error| format!("{}: {error}", key.shader.name()))
     }
 
-    fn parsed(&self, key: &Pipeline) -> Result<Arc<(naga::Module, ModuleInfo)>, String> {
+    fn parsed(&self, key: &Pipeline) -> Result<Parsed, String> {
         let mut parsed = lock(&self.parsed);
         if let Some(module) = parsed.get(&(key.shader, key.halves)) {
             return Ok(module.clone());
