@@ -40,7 +40,7 @@ pub use checkpoint::{
     CheckpointConfig, Checkpoints, Format, Limits, Rename, Renaming, SaveFormat, SaveOptions, StateDict,
 };
 pub use device::cpu::{CpuOptions, InstructionSet};
-pub use device::{Device, DeviceChoice, DeviceInfo, DeviceKind, Precision, Session, StepTime, Ticket};
+pub use device::{Device, DeviceChoice, DeviceInfo, DeviceKind, Precision, Session, Staged, StepTime, Ticket};
 pub use error::{Error, Result};
 pub use export::{ExportFormat, ExportOptions};
 pub use initialiser::{Draw, Fan, Initialiser};

@@ -1,9 +1,10 @@
 //! The plan: how many steps a network takes, that none copies, and that no step reads what it writes.
 
-use pretrained::compile::{Kernel, Layout, Plan, compile};
+use pretrained::compile::{Kernel, Layout, Plan, Step, Target, compile};
 use pretrained::graph::{Builder, Conv2d, Graph, MaxPool2d, Shape, Value};
-use pretrained::zoo::ShuffleNetV2;
+use pretrained::zoo::{MobileNetV3, ShuffleNetV2, SqueezeNet};
 use pretrained::{Model, Weights};
+use std::collections::HashSet;
 
 /// Channels side by side, as devices ask for them: planes, and vectors of several widths.
 const LANES: [usize; 4] = [1, 4, 8, 16];
@@ -27,6 +28,42 @@ fn a_shufflenet_takes_59_steps_and_no_copy() {
             assert!(plan.steps.iter().all(|step| !matches!(step.kernel, Kernel::Copy)), "{name}");
             assert!(plan.buffers.len() <= 5, "{name} takes {} buffers", plan.buffers.len());
         }
+    }
+}
+
+/// Elements of one image that a step reads, and those that it writes, each with its buffer.
+fn touched(step: &Step) -> [HashSet<(usize, usize)>; 2] {
+    let read = [&step.source].into_iter().chain(&step.other).flat_map(|source| {
+        let pixels = source.height * source.width;
+        let of_plane = move |plane: &usize| (0..pixels).map(|p| plane + p * source.lanes).collect::<Vec<_>>();
+        source.planes.iter().flat_map(of_plane).map(|element| (source.buffer, element))
+    });
+    let Target { buffer, shape, lanes, .. } = step.target;
+    let of_channel = |c| (0..shape.pixels()).map(move |p| step.target.plane(c) + p * lanes);
+    [read.collect(), (0..shape.channels).flat_map(of_channel).map(|element| (buffer, element)).collect()]
+}
+
+#[test]
+fn steps_wait_for_those_whose_elements_they_share_and_branches_run_side_by_side() {
+    let networks = [
+        (ShuffleNetV2::by_name("shufflenetv2_x0_5", 10).unwrap().network(), 4),
+        (SqueezeNet::by_name("squeezenet1_1", 10).unwrap().network(), 9),
+        (MobileNetV3::by_name("mobilenet_v3_small", 10).unwrap().network(), 1),
+    ];
+    for ((network, side_by_side), lanes) in networks.iter().flat_map(|network| LANES.map(|lanes| (network, lanes))) {
+        let plan = plan(&network.graph, Shape::new(3, 32, 32), lanes);
+        let waits = plan.waits();
+        let touched: Vec<_> = plan.steps.iter().map(touched).collect();
+        for (later, [read, written]) in touched.iter().enumerate() {
+            let began = (0..=later).rev().find(|step| waits[*step]).unwrap_or(0);
+            for (earlier, [before, overwritten]) in touched[began..later].iter().enumerate() {
+                let apart = read.is_disjoint(overwritten) && written.is_disjoint(before);
+                assert!(apart && written.is_disjoint(overwritten), "{later} does not wait for {}", began + earlier);
+            }
+        }
+        // The first step, and one in each unit of two branches: where ShuffleNetV2 halves the image, and where SqueezeNet
+        // expands.
+        assert_eq!(waits.iter().filter(|waits| !**waits).count(), *side_by_side, "{} {lanes}", network.name);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Lets storages whose lives do not overlap share a buffer.
 //!
 //! Greedy by first use: a storage takes the free buffer that fits it best, or a new one. Buffers stay apart, rather
-//! than being ranges of one, because wgpu orders dispatches by whole buffer.
+//! than being ranges of one, because wgpu orders dispatches by whole buffer. None is free that the step before still uses,
+//! where two steps could run side by side.
 
 use super::channels::{Placed, PlacedStep, Plane, View};
 use super::plan::{Plan, Source, Step, Target, group_stride, plane};
@@ -12,6 +13,8 @@ struct Storage {
     elements: usize,
     first: usize,
     last: usize,
+    /// Whoever was done before this moment is done when `first` begins.
+    after: usize,
     buffer: usize,
 }
 
@@ -20,7 +23,13 @@ pub(super) fn assign(placed: Placed, lanes: usize) -> Plan {
     let producers = placed.storages.len();
     let output = producers - 1;
     // Producer `p` writes at moment `p`: the input at 0, step `i` at `i + 1`. Only a set's first producer has a storage.
-    let unused = |producer| Storage { elements: 0, first: producer, last: producer, buffer: 0 };
+    let unused = |producer: usize| {
+        let (first, last, buffer) = (producer, producer, 0);
+        // A step that does not read what the step before it wrote need not wait for it.
+        let reads = |before| placed.steps[producer - 1].views().flat_map(|view| &view.planes).any(|p| p.producer == before);
+        let after = if producer < 2 || reads(producer - 1) { producer } else { producer - 1 };
+        Storage { elements: 0, first, last, after, buffer }
+    };
     let mut storages: Vec<Storage> = (0..producers).map(unused).collect();
     // The input lies in planes, as callers have it.
     let lanes_of = |producer| if producer == 0 { 1 } else { lanes };
@@ -81,7 +90,7 @@ pub(super) fn assign(placed: Placed, lanes: usize) -> Plan {
 fn share<'s>(storages: impl Iterator<Item = &'s mut Storage>) -> Vec<usize> {
     let mut buffers: Vec<(usize, usize)> = Vec::new(); // size, and the last moment at which it is taken
     for storage in storages {
-        let free = buffers.iter().enumerate().filter(|(_, (_, last))| *last < storage.first);
+        let free = buffers.iter().enumerate().filter(|(_, (_, last))| *last < storage.after);
         // The smallest that holds it; failing that, the largest, which then grows.
         let best = free.min_by_key(|(_, (size, _))| (*size < storage.elements, size.abs_diff(storage.elements)));
         match best.map(|(i, _)| i) {

@@ -25,6 +25,20 @@ impl Plan {
     pub fn activation_bytes(&self, batch: usize) -> usize {
         self.buffers.iter().sum::<usize>() * batch * size_of::<f32>()
     }
+
+    /// For each step whether it must wait for all before it, where steps that need not may run side by side.
+    pub fn waits(&self) -> Vec<bool> {
+        let mut running: Vec<&Step> = Vec::new();
+        let waits = |step| {
+            let waits = running.iter().any(|earlier| earlier.orders(step));
+            if waits {
+                running.clear();
+            }
+            running.push(step);
+            waits
+        };
+        self.steps.iter().map(waits).collect()
+    }
 }
 
 /// One kernel applied once.
@@ -49,12 +63,13 @@ pub struct Step {
 
 impl Step {
     /// Whether a `later` step must wait for this one: it reads what is written here, or writes what is used here.
-    pub fn orders(&self, later: &Self) -> bool {
-        let written = self.target.region();
-        let read = |step: &Self| [&step.source].into_iter().chain(&step.other).map(Source::region).collect::<Vec<_>>();
-        let overwritten = later.target.region();
-        read(later).iter().chain([&overwritten]).any(|region| region.overlaps(&written))
-            || read(self).iter().any(|region| region.overlaps(&overwritten))
+    fn orders(&self, later: &Self) -> bool {
+        let reads = |step: &Self, region: &Region| {
+            let mut sources = [&step.source].into_iter().chain(&step.other);
+            sources.any(|source| source.region().overlaps(region))
+        };
+        let (written, overwritten) = (self.target.region(), later.target.region());
+        reads(later, &written) || reads(self, &overwritten) || written.overlaps(&overwritten)
     }
 }
 

@@ -15,7 +15,7 @@ mod ticket;
 pub use choice::{DeviceChoice, DeviceInfo, DeviceKind};
 pub use precision::Precision;
 pub use profile::StepTime;
-pub use ticket::Ticket;
+pub use ticket::{Staged, Ticket};
 
 use crate::error::{Error, Result};
 use crate::graph::Shape;
@@ -210,11 +210,20 @@ impl Session {
     /// # Errors
     /// As [`run`](Self::run); what goes wrong later, the ticket tells.
     pub fn submit(&mut self, batch: &[f32]) -> Result<Ticket> {
+        self.stage(batch)?.submit()
+    }
+
+    /// Copies a batch to where the device reads it, while others may run, and does not run it yet. To submit it is then a
+    /// matter of microseconds.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn stage<'s>(&'s mut self, batch: &'s [f32]) -> Result<Staged<'s>> {
         let count = self.images(batch)?;
         match &mut self.runner {
-            Runner::Cpu(session) => session.run(batch, count).map(Ticket::done),
+            Runner::Cpu(session) => Ok(Staged::cpu(session, batch, count)),
             #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => session.submit(batch, count).map(Ticket::gpu),
+            Runner::Gpu(session) => session.stage(batch, count).map(Staged::gpu),
         }
     }
 

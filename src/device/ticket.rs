@@ -1,9 +1,46 @@
-//! A batch on its way through a device: wait for it, or await it.
+//! A batch on its way through a device: written there, submitted, then waited for or awaited.
 
+use super::cpu;
 use crate::error::{Error, Result};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+
+/// A batch that lies where the device reads it. One that is dropped is not run.
+#[must_use = "the batch runs when it is submitted"]
+#[derive(Debug)]
+pub struct Staged<'s>(Stage<'s>);
+
+#[derive(Debug)]
+enum Stage<'s> {
+    /// The CPU reads a batch where the caller has it.
+    Cpu { session: &'s mut cpu::Session, batch: &'s [f32], count: usize },
+    #[cfg(feature = "gpu")]
+    Gpu(Box<super::gpu::Staged>),
+}
+
+impl<'s> Staged<'s> {
+    pub(super) fn cpu(session: &'s mut cpu::Session, batch: &'s [f32], count: usize) -> Self {
+        Self(Stage::Cpu { session, batch, count })
+    }
+
+    #[cfg(feature = "gpu")]
+    pub(super) fn gpu(staged: super::gpu::Staged) -> Self {
+        Self(Stage::Gpu(Box::new(staged)))
+    }
+
+    /// Begins to run the batch, and does not wait for its results.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::Error::Device) where the device fails.
+    pub fn submit(self) -> Result<Ticket> {
+        match self.0 {
+            Stage::Cpu { session, batch, count } => session.run(batch, count).map(Ticket::done),
+            #[cfg(feature = "gpu")]
+            Stage::Gpu(staged) => staged.submit().map(Ticket::gpu),
+        }
+    }
+}
 
 /// A batch that was submitted to a [`Session`](crate::Session). A ticket that is dropped lets go of the results.
 #[must_use = "the results come by wait or await"]
@@ -21,12 +58,12 @@ enum State {
 }
 
 impl Ticket {
-    pub(super) fn done(results: Vec<f32>) -> Self {
+    fn done(results: Vec<f32>) -> Self {
         Self(State::Done(results))
     }
 
     #[cfg(feature = "gpu")]
-    pub(super) fn gpu(ticket: super::gpu::Ticket) -> Self {
+    fn gpu(ticket: super::gpu::Ticket) -> Self {
         Self(State::Gpu(Box::new(ticket)))
     }
 

@@ -69,9 +69,9 @@ pub struct Bench {
 const IN_FLIGHT: usize = 3;
 
 /// What was measured, in milliseconds. The parts are medians: decoding and preprocessing of one image; for the batch,
-/// `upload` until it is submitted, `gpu` by the device's own clock, and `readback`, which is the rest. `submit_cpu` is what
-/// a submit costs the thread that calls: copying the batch, encoding a run and submitting one. The cpu device leaves the
-/// last out, and every other one its threads.
+/// `upload` until it lies where the device reads it, `gpu` by the device's own clock, and `readback`, which is the rest.
+/// `submit_cpu` is what encoding and submitting a run costs the thread that calls. The cpu device leaves these out, and
+/// every other one its threads.
 #[derive(Debug, Serialize)]
 struct Figures {
     model: String,
@@ -162,9 +162,11 @@ impl Bench {
         let images = noise(session.input().elements() * batch);
         let (mut uploads, mut submits) = (Vec::new(), Vec::new());
         let mut time = || -> Result<Duration> {
-            let (began, before) = (Instant::now(), cpu_time());
-            let ticket = session.submit(&images)?;
+            let began = Instant::now();
+            let staged = session.stage(&images)?;
             uploads.push(began.elapsed());
+            let before = cpu_time();
+            let ticket = staged.submit()?;
             submits.extend(cpu_time().zip(before).map(|(now, before)| now.saturating_sub(before)));
             ticket.wait()?;
             Ok(began.elapsed())

@@ -1,4 +1,4 @@
-//! The GPU device: runs a plan through wgpu, on Vulkan, Metal or DX12.
+//! The GPU device: runs a plan on what wgpu reaches, by Vulkan, Metal or DX12.
 
 mod backend;
 mod constants;
@@ -19,4 +19,4 @@ pub(super) use context::{Adapter, adapters};
 pub(super) use kernels::LAYOUT;
 pub(super) use presence::possible;
 pub use session::Session;
-pub(super) use ticket::Ticket;
+pub(super) use ticket::{Staged, Ticket};

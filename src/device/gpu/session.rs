@@ -4,8 +4,8 @@ use super::backend::{Binding, Port, Program, Slot, Step, Work};
 use super::constants::{Constants, Range};
 use super::context::{Context, lock};
 use super::kernels::{self, Dispatch};
-use super::ticket::{Pool, Ticket};
-use crate::compile::{self, Plan, Target};
+use super::ticket::{Pool, Staged, Ticket};
+use crate::compile::{Plan, Target};
 use crate::device::precision::Precision;
 use crate::device::profile::StepTime;
 use crate::error::Result;
@@ -54,7 +54,7 @@ impl Session {
         }
         let mut session = context.guarded(|| Self::build(context.clone(), plan, dispatches, max_batch, precision))?;
         // Drivers finish compiling at the first dispatch, which had better not be the first answer's.
-        session.submit(&vec![0.0; plan.input.shape.elements()], 1)?.wait()?;
+        session.stage(&vec![0.0; plan.input.shape.elements()], 1)?.submit()?.wait()?;
         session.context.backend.save_pipelines();
         Ok(session)
     }
@@ -87,11 +87,10 @@ impl Session {
         context.submit(encoder.finish());
         context.wait()?;
 
-        let waits = waits(plan);
         let profiles = plan.steps.iter().zip(&dispatches);
         let profiles = profiles.map(|(step, dispatch)| StepTime::of(step, dispatch.pipeline.shader.name(), precision));
         let profiles = profiles.collect();
-        let steps = plan.steps.iter().zip(dispatches).zip(ranges).zip(waits);
+        let steps = plan.steps.iter().zip(dispatches).zip(ranges).zip(plan.waits());
         let steps = steps.map(|(((step, dispatch), ranges), waits)| {
             let part = |binding, range: &Range| Binding {
                 binding,
@@ -128,14 +127,13 @@ impl Session {
         Ok(Self { context, program, profiles, slots: Pool::default(), input, output })
     }
 
-    /// Writes a batch of `count` images, and lets all steps run; see [`crate::Session::submit`].
-    pub(in crate::device) fn submit(&mut self, batch: &[f32], count: usize) -> Result<Ticket> {
+    /// Writes a batch of `count` images where a run finds it.
+    pub(in crate::device) fn stage(&mut self, batch: &[f32], count: usize) -> Result<Staged> {
         let _open = self.context.hold()?;
-        let mut slot = self.slot()?;
+        let slot = self.slot()?;
         self.write(&*slot, batch)?;
-        slot.submit(count)?;
         let (context, pool, output) = (self.context.clone(), self.slots.clone(), self.output.clone());
-        Ok(Ticket { context, slot: Some(slot), pool, output, count })
+        Ok(Staged(Ticket { context, slot: Some(slot), pool, output, count }))
     }
 
     /// Runs `count` images step by step, and says how long each step took; see [`crate::Session::profile`].
@@ -175,18 +173,4 @@ impl Session {
         }
         Ok(())
     }
-}
-
-/// For each step, whether it must wait for those since the last that waits.
-fn waits(plan: &Plan) -> Vec<bool> {
-    let mut running: Vec<&compile::Step> = Vec::new();
-    let waits = |step| {
-        let waits = running.iter().any(|earlier| earlier.orders(step));
-        if waits {
-            running.clear();
-        }
-        running.push(step);
-        waits
-    };
-    plan.steps.iter().map(waits).collect()
 }

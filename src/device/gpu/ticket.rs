@@ -1,4 +1,4 @@
-//! A batch that was submitted, and the way to its results.
+//! A batch on its way: written, submitted, and its results taken.
 
 use super::backend::Slot;
 use super::context::{Context, lock};
@@ -9,6 +9,23 @@ use std::task::Waker;
 
 /// Slots that no ticket has. Of some a batch may be under way still, whose results nobody wants.
 pub(super) type Pool = Arc<Mutex<Vec<Box<dyn Slot>>>>;
+
+/// A batch that lies in a slot, of which no run is under way.
+#[derive(Debug)]
+pub(in crate::device) struct Staged(pub(super) Ticket);
+
+impl Staged {
+    /// Lets all steps run; see [`crate::Staged::submit`].
+    pub fn submit(mut self) -> Result<Ticket> {
+        let Ticket { context, slot, count, .. } = &mut self.0;
+        let _open = context.hold()?;
+        if let Some(slot) = slot {
+            slot.submit(*count)?;
+        }
+        drop(_open);
+        Ok(self.0)
+    }
+}
 
 /// A batch on its way through the device.
 #[derive(Debug)]
