@@ -13,8 +13,6 @@ struct Storage {
     elements: usize,
     first: usize,
     last: usize,
-    /// Whoever was done before this moment is done when `first` begins.
-    after: usize,
     buffer: usize,
 }
 
@@ -24,11 +22,10 @@ pub(super) fn assign(placed: Placed, lanes: usize) -> Plan {
     let output = producers - 1;
     // Producer `p` writes at moment `p`: the input at 0, step `i` at `i + 1`. Only a set's first producer has a storage.
     let unused = |producer: usize| {
-        let (first, last, buffer) = (producer, producer, 0);
-        // A step that does not read what the step before it wrote need not wait for it.
-        let reads = |before| placed.steps[producer - 1].views().flat_map(|view| &view.planes).any(|p| p.producer == before);
-        let after = if producer < 2 || reads(producer - 1) { producer } else { producer - 1 };
-        Storage { elements: 0, first, last, after, buffer }
+        // A step that does not read what the step before it wrote may run side by side with that.
+        let reads = |plane: &Plane| plane.producer == producer - 1;
+        let waits = producer < 2 || placed.steps[producer - 1].views().flat_map(|view| &view.planes).any(reads);
+        Storage { elements: 0, first: if waits { producer } else { producer - 1 }, last: producer, buffer: 0 }
     };
     let mut storages: Vec<Storage> = (0..producers).map(unused).collect();
     // The input lies in planes, as callers have it.
@@ -90,7 +87,7 @@ pub(super) fn assign(placed: Placed, lanes: usize) -> Plan {
 fn share<'s>(storages: impl Iterator<Item = &'s mut Storage>) -> Vec<usize> {
     let mut buffers: Vec<(usize, usize)> = Vec::new(); // size, and the last moment at which it is taken
     for storage in storages {
-        let free = buffers.iter().enumerate().filter(|(_, (_, last))| *last < storage.after);
+        let free = buffers.iter().enumerate().filter(|(_, (_, last))| *last < storage.first);
         // The smallest that holds it; failing that, the largest, which then grows.
         let best = free.min_by_key(|(_, (size, _))| (*size < storage.elements, size.abs_diff(storage.elements)));
         match best.map(|(i, _)| i) {
