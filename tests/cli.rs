@@ -340,13 +340,14 @@ fn bench_prints_one_json_object_a_batch_size() {
     let (objects, _) = bench(&["--device", "cpu", "--batch", "3,1,256"]);
     assert_eq!(objects.len(), 3);
     for (object, batch) in objects.iter().zip([3, 1, 256]) {
-        assert_eq!(object.as_object().unwrap().len(), 15, "{object}");
+        assert_eq!(object.as_object().unwrap().len(), 17, "{object}");
         assert_eq!(object["precision"], "f32");
         let positive = ["min_ms", "median_ms", "p95_ms", "p99_ms", "load_ms", "first_run_ms", "images_per_second"];
-        for key in positive.into_iter().chain(["decode_ms", "preprocess_ms"]) {
+        for key in positive.into_iter().chain(["mean_ms", "activation_bytes", "decode_ms", "preprocess_ms"]) {
             assert!(object[key].as_f64().unwrap() > 0.0, "{key}");
         }
         assert!(object["min_ms"].as_f64() <= object["median_ms"].as_f64());
+        assert!((object["min_ms"].as_f64()..=object["p99_ms"].as_f64()).contains(&object["mean_ms"].as_f64()));
         assert_eq!(
             (&object["batch"], &object["runs"], &object["model"]),
             (&batch.into(), &5.into(), &"mnist_mlp".into())

@@ -9,6 +9,7 @@ use pretrained::{CpuOptions, Device, DeviceChoice, Error, Model, Session, Ticket
 use rayon::prelude::*;
 use std::future::Future;
 use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -219,6 +220,52 @@ fn batches_in_flight_come_back_each_with_its_own_results() {
         assert_eq!(block_on(tickets.remove(0)).unwrap(), expected[0], "{}", device.name());
         drop(session);
         assert_eq!(tickets.remove(0).wait().unwrap(), expected[1], "{}", device.name());
+    }
+}
+
+#[test]
+fn a_batch_that_is_staged_runs_when_it_is_submitted() {
+    let model = model();
+    for device in devices() {
+        let mut session = Session::new(&device, &model, SHAPE, 2).unwrap();
+        let all = images(SHAPE, 4);
+        let (first, others) = all.split_at(2 * SHAPE.elements());
+        let (second, given_up) = others.split_at(SHAPE.elements());
+        let expected = [first, second].map(|batch| session.run(batch).unwrap());
+        let under_way = session.submit(first).unwrap();
+        let staged = session.stage(second).unwrap();
+        assert_eq!(under_way.wait().unwrap(), expected[0], "{}", device.name());
+        assert_eq!(staged.submit().unwrap().wait().unwrap(), expected[1], "{}", device.name());
+        drop(session.stage(given_up).unwrap());
+        assert!(matches!(session.stage(&all), Err(Error::Usage(_))), "{}", device.name());
+        // More tickets than one waits for, each dropped at once, or polled first.
+        for count in 0..20 {
+            let mut ticket = session.submit(given_up).unwrap();
+            if count % 2 == 0 {
+                let _ = Pin::new(&mut ticket).poll(&mut Context::from_waker(Waker::noop()));
+            }
+        }
+        assert_eq!(block_on(session.submit(first).unwrap()).unwrap(), expected[0], "{}", device.name());
+    }
+}
+
+#[test]
+fn the_peak_of_memory_is_told() {
+    // The input and three values of 8x6x6, of which at most two live at once; a device may read the input in place.
+    let mut g = Builder::new();
+    let x = g.conv2d("first", Value::INPUT, Conv2d::new(8, 8, 3).padding(1));
+    let x = g.conv2d("second", x, Conv2d::new(8, 8, 3).padding(1));
+    let x = g.conv2d("third", x, Conv2d::new(8, 8, 3).padding(1));
+    let x = g.mean(x);
+    let graph = g.finish(x);
+    let values = graph.parameters().iter().map(|p| vec![0.1; p.shape.iter().product()]).collect();
+    let network = Network { graph, ..model().network().clone() };
+    let (model, shape) = (Model::from_weights(network, values).unwrap(), Shape::new(8, 6, 6));
+    let value = 4 * shape.elements() as u64;
+    for device in devices() {
+        let bytes = [1, 2, 5].map(|batch| Session::new(&device, &model, shape, batch).unwrap().activation_bytes());
+        assert!(bytes[0] >= 2 * value && bytes[0] <= 4 * value, "{}: {bytes:?}", device.name());
+        assert_eq!([bytes[1], bytes[2]], [2 * bytes[0], 5 * bytes[0]], "{}", device.name());
     }
 }
 

@@ -139,6 +139,7 @@ pub struct Session {
     input: Shape,
     outputs: usize,
     max_batch: usize,
+    activation_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -175,7 +176,7 @@ impl Session {
         let graph = &model.network().graph;
         let shapes = graph.shapes(input)?;
         let outputs = shapes[graph.output().0].elements();
-        let runner = match &device.0 {
+        let (runner, activation_bytes) = match &device.0 {
             Kind::Cpu(_) if precision != Precision::F32 => {
                 return Err(Error::Device(format!(
                     "cpu: it stores numbers as f32 only, not as {precision}; a GPU can"
@@ -183,15 +184,18 @@ impl Session {
             }
             Kind::Cpu(context) => {
                 let plan = crate::compile::compile(graph, model.weights(), input, context.layout())?;
-                Runner::Cpu(Box::new(cpu::Session::new(context.clone(), &plan, max_batch)?))
+                let session = cpu::Session::new(context.clone(), &plan, max_batch)?;
+                (Runner::Cpu(Box::new(session)), plan.activation_bytes(max_batch) as u64)
             }
             #[cfg(feature = "gpu")]
             Kind::Gpu(context) => {
                 let plan = crate::compile::compile(graph, model.weights(), input, gpu::LAYOUT)?;
-                Runner::Gpu(Box::new(gpu::Session::new(context.clone(), &plan, max_batch, precision)?))
+                let session = gpu::Session::new(context.clone(), &plan, max_batch, precision)?;
+                let bytes = session.activation_bytes();
+                (Runner::Gpu(Box::new(session)), bytes)
             }
         };
-        Ok(Self { runner, input, outputs, max_batch })
+        Ok(Self { runner, input, outputs, max_batch, activation_bytes })
     }
 
     /// Runs a batch: images one after the other, channels first, each of [`Session::input`]'s shape.
@@ -268,5 +272,11 @@ impl Session {
     /// The largest batch.
     pub fn max_batch(&self) -> usize {
         self.max_batch
+    }
+
+    /// Bytes of the buffers in which values lie between steps, for the largest batch. Values whose lives do not overlap
+    /// share a buffer, so this is their peak; weights, and the way in and out, come on top.
+    pub fn activation_bytes(&self) -> u64 {
+        self.activation_bytes
     }
 }

@@ -82,6 +82,7 @@ struct Figures {
     threads: Option<usize>,
     runs: usize,
     min_ms: f64,
+    mean_ms: f64,
     median_ms: f64,
     p95_ms: f64,
     p99_ms: f64,
@@ -96,6 +97,7 @@ struct Figures {
     gpu_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     readback_ms: Option<f64>,
+    activation_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     submit_cpu_min_us: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,17 +121,20 @@ impl Bench {
         let Figures { model, device, batch, precision, runs, .. } = figures;
         let mut text = format!(
             "{model} on {device}, batch {batch}, {precision}, {runs} runs\n\
-             min {:.3} ms, median {:.3} ms, p95 {:.3} ms, p99 {:.3} ms\n\
+             min {:.3} ms, mean {:.3} ms, median {:.3} ms, p95 {:.3} ms, p99 {:.3} ms\n\
              {:.1} images a second with {IN_FLIGHT} batches in flight\n\
              load {:.3} ms, first run {:.3} ms\n\
+             values between steps take {:.1} MB at most\n\
              an image: decode {:.3} ms, preprocess {:.3} ms\n",
             figures.min_ms,
+            figures.mean_ms,
             figures.median_ms,
             figures.p95_ms,
             figures.p99_ms,
             figures.images_per_second,
             figures.load_ms,
             figures.first_run_ms,
+            figures.activation_bytes as f64 * 1e-6,
             figures.decode_ms,
             figures.preprocess_ms
         );
@@ -196,6 +201,7 @@ impl Bench {
             threads: device.is_cpu().then_some(threads),
             runs: self.runs,
             min_ms: ms(times[0]),
+            mean_ms: ms(times.iter().sum::<Duration>()) / times.len() as f64,
             median_ms: median,
             p95_ms: percentile(&times, 95),
             p99_ms: percentile(&times, 99),
@@ -207,6 +213,7 @@ impl Bench {
             upload_ms: gpu.map(|_| upload),
             gpu_ms: gpu,
             readback_ms: gpu.map(|gpu| (median - upload - gpu).max(0.0)),
+            activation_bytes: session.activation_bytes(),
             submit_cpu_min_us: submits.map(|(min, _)| min),
             submit_cpu_median_us: submits.map(|(_, median)| median),
         })

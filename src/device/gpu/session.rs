@@ -21,6 +21,7 @@ pub struct Session {
     slots: Pool,
     input: Target,
     output: Target,
+    activation_bytes: u64,
 }
 
 impl Session {
@@ -78,6 +79,7 @@ impl Session {
             device.create_buffer(&wgpu::BufferDescriptor { label, size, usage: activations, mapped_at_creation: false })
         };
         let buffers: Vec<wgpu::Buffer> = plan.buffers.iter().enumerate().map(buffer).collect();
+        let activation_bytes = buffers.iter().map(wgpu::Buffer::size).sum();
         let mut constants = Constants::new(&device.limits());
         let ranges: Vec<Vec<Range>> = dispatches.iter().map(|dispatch| constants.add(dispatch)).collect();
         let constants = constants.upload(&context)?;
@@ -124,7 +126,7 @@ impl Session {
         let work = Work { steps, input: port(&plan.input), output: port(&plan.output), max_batch };
         let program = context.backend.program(&context, work)?;
         let (input, output) = (plan.input.clone(), plan.output.clone());
-        Ok(Self { context, program, profiles, slots: Pool::default(), input, output })
+        Ok(Self { context, program, profiles, slots: Pool::default(), input, output, activation_bytes })
     }
 
     /// Writes a batch of `count` images where a run finds it.
@@ -134,6 +136,11 @@ impl Session {
         self.write(&*slot, batch)?;
         let (context, pool, output) = (self.context.clone(), self.slots.clone(), self.output.clone());
         Ok(Staged(Ticket { context, slot: Some(slot), pool, output, count }))
+    }
+
+    /// See [`crate::Session::activation_bytes`].
+    pub(in crate::device) fn activation_bytes(&self) -> u64 {
+        self.activation_bytes
     }
 
     /// Runs `count` images step by step, and says how long each step took; see [`crate::Session::profile`].
