@@ -331,6 +331,36 @@ fn a_device_that_is_lost_is_an_error_and_can_be_opened_again() {
 }
 
 #[test]
+fn a_device_may_be_closed_while_threads_run_and_build_sessions() {
+    let (model, image) = (model(), images(SHAPE, 1));
+    for name in gpus().iter().map(Device::name) {
+        let device = Device::open(&DeviceChoice::Named(name.clone())).unwrap();
+        let expected = Session::new(&device, &model, SHAPE, 1).unwrap().run(&image).unwrap();
+        let until_it_fails = |build: bool| -> pretrained::Result<()> {
+            let mut session = Session::new(&device, &model, SHAPE, 1)?;
+            loop {
+                if build {
+                    session = Session::new(&device, &model, SHAPE, 1)?;
+                }
+                let tickets = [session.submit(&image)?, session.submit(&image)?];
+                for ticket in tickets {
+                    assert_eq!(ticket.wait()?, expected);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let threads = [false, false, true].map(|build| scope.spawn(move || until_it_fails(build)));
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            device.close();
+            for thread in threads {
+                let error = thread.join().unwrap().unwrap_err();
+                assert!(matches!(error, Error::Device(_)), "{error}");
+            }
+        });
+    }
+}
+
+#[test]
 fn what_was_compiled_is_kept_and_a_file_that_is_no_good_is_replaced() {
     let (model, image) = (model(), images(SHAPE, 1));
     for name in gpus().iter().map(Device::name) {

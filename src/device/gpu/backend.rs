@@ -1,6 +1,7 @@
 //! What runs the steps of sessions on a device: wgpu, which encodes them for every run, or Vulkan, which records them once.
 
 use super::context::Context;
+use super::encoding::Encoding;
 use super::shader::Pipeline;
 use crate::error::Result;
 use std::fmt::Debug;
@@ -8,6 +9,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
+
+/// The variable of the environment that, set to `encoded`, has wgpu encode each run's commands on Vulkan too.
+const COMMANDS: &str = "PRETRAINED_COMMANDS";
+
+/// The one that suits a device: commands are recorded where that can be.
+pub(super) fn of(device: &wgpu::Device, queue: &wgpu::Queue) -> Box<dyn Backend> {
+    let encoded = std::env::var(COMMANDS).is_ok_and(|how| how == "encoded");
+    let recording = (!encoded).then(|| recording(device, queue)).flatten();
+    recording.unwrap_or_else(|| Box::new(Encoding::new(device)))
+}
+
+#[cfg(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn recording(device: &wgpu::Device, queue: &wgpu::Queue) -> Option<Box<dyn Backend>> {
+    super::recording::Recording::new(device, queue).map(|recording| Box::new(recording) as Box<dyn Backend>)
+}
+
+#[cfg(not(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd")))]
+fn recording(_: &wgpu::Device, _: &wgpu::Queue) -> Option<Box<dyn Backend>> {
+    None
+}
 
 /// A way to run steps, with the pipelines that it has compiled.
 pub(super) trait Backend: Debug + Send + Sync {
@@ -84,6 +105,7 @@ pub(super) struct Step {
     /// In x and y; z is the batch.
     pub workgroups: [u32; 2],
     /// Whether it uses what a step wrote, or writes what one used, since the last that waits.
+    #[allow(dead_code, reason = "wgpu's encoder orders dispatches by itself")]
     pub waits: bool,
 }
 

@@ -1,9 +1,8 @@
 //! An open adapter: its device and queue, the backend that runs steps on it, and what went wrong with it.
 
-use super::backend::Backend;
-use super::encoding::{self, Encoding};
+use super::backend::{self, Backend};
+use super::encoding;
 use super::family::Family;
-use super::recording::Recording;
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -42,9 +41,6 @@ fn describe(info: &wgpu::AdapterInfo) -> DeviceInfo {
     }
 }
 
-/// The variable of the environment that, set to `encoded`, has wgpu encode each run's commands on Vulkan too.
-const COMMANDS: &str = "PRETRAINED_COMMANDS";
-
 /// Why a session cannot be built, or a batch not run.
 pub(super) const NO_MEMORY: &str = "there is not enough memory left; drop other sessions, or take a smaller batch";
 
@@ -63,7 +59,7 @@ pub struct Context {
     /// What went wrong since somebody last asked.
     failure: Arc<Mutex<Option<String>>>,
     /// Why the device is no more, which it stays.
-    loss: Arc<OnceLock<String>>,
+    pub(super) loss: Arc<OnceLock<String>>,
 }
 
 impl Context {
@@ -92,10 +88,7 @@ impl Context {
         device.set_device_lost_callback(move |reason, message| {
             report.get_or_init(|| format!("the device was lost ({reason:?}): {message}; open it again"));
         });
-        let encoded = std::env::var(COMMANDS).is_ok_and(|how| how == "encoded");
-        let recording = if encoded { None } else { Recording::new(&device, &queue) };
-        let backend =
-            recording.map_or_else(|| Box::new(Encoding::new(&device)) as _, |recording| Box::new(recording) as _);
+        let backend = backend::of(&device, &queue);
         let (submitting, open) = Default::default();
         Ok(Self { name, device, queue, family, backend, submitting, open, failure, loss })
     }
@@ -142,11 +135,6 @@ impl Context {
     pub(super) fn submit(&self, commands: wgpu::CommandBuffer) -> wgpu::SubmissionIndex {
         let _alone = self.alone();
         self.queue.submit([commands])
-    }
-
-    /// Says that the device is no more.
-    pub(super) fn lose(&self, reason: impl std::fmt::Display) {
-        self.loss.get_or_init(|| format!("the device was lost: {reason}; open it again"));
     }
 
     /// The device's loss, or what else the driver reported since the last check, if anything.

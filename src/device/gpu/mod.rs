@@ -9,6 +9,8 @@ mod kernels;
 mod pack;
 mod pipelines;
 mod presence;
+/// Where wgpu has Vulkan.
+#[cfg(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd"))]
 mod recording;
 mod session;
 mod shader;

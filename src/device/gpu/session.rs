@@ -53,7 +53,9 @@ impl Session {
         if let Some(workgroups) = dispatches.iter().flat_map(|d| d.workgroups).chain([max_batch]).find(|n| *n > most) {
             return Err(context.error(format!("a step takes {workgroups} workgroups, and {most} is its limit")));
         }
+        let open = context.hold()?;
         let mut session = context.guarded(|| Self::build(context.clone(), plan, dispatches, max_batch, precision))?;
+        drop(open);
         // Drivers finish compiling at the first dispatch, which had better not be the first answer's.
         session.stage(&vec![0.0; plan.input.shape.elements()], 1)?.submit()?.wait()?;
         session.context.backend.save_pipelines();

@@ -18,11 +18,9 @@ impl Staged {
     /// Lets all steps run; see [`crate::Staged::submit`].
     pub fn submit(mut self) -> Result<Ticket> {
         let Ticket { context, slot, count, .. } = &mut self.0;
-        let _open = context.hold()?;
-        if let Some(slot) = slot {
-            slot.submit(*count)?;
-        }
-        drop(_open);
+        let open = context.hold()?;
+        slot.iter_mut().try_for_each(|slot| slot.submit(*count))?;
+        drop(open);
         Ok(self.0)
     }
 }

@@ -1,6 +1,6 @@
 //! The steps of a session, each with its pipeline and a descriptor set, and the commands that run them.
 
-use super::super::backend::{Program, Slot, Work};
+use super::super::backend::{Program, Slot, Step, Work};
 use super::super::context::Context;
 use super::slot::RecordedSlot;
 use super::vulkan::{self, Owned, Vulkan};
@@ -90,12 +90,7 @@ fn descriptor_sets(
 }
 
 /// Binds a step's buffers.
-fn write_set(
-    context: &Context,
-    vulkan: &Vulkan,
-    step: &super::super::backend::Step,
-    set: vk::DescriptorSet,
-) -> Result<()> {
+fn write_set(context: &Context, vulkan: &Vulkan, step: &Step, set: vk::DescriptorSet) -> Result<()> {
     let mut buffers = Vec::with_capacity(step.bindings.len());
     for binding in &step.bindings {
         let buffer = raw(context, &binding.buffer)?;
@@ -129,7 +124,7 @@ impl Program for Arc<RecordedProgram> {
     }
 }
 
-/// Who is done before whom may go on.
+/// What is done, and whose writes are seen, before what may begin.
 struct Barrier {
     before: (vk::PipelineStageFlags, vk::AccessFlags),
     after: (vk::PipelineStageFlags, vk::AccessFlags),
@@ -137,38 +132,23 @@ struct Barrier {
 
 const SHADER: vk::PipelineStageFlags = vk::PipelineStageFlags::COMPUTE_SHADER;
 const COPY: vk::PipelineStageFlags = vk::PipelineStageFlags::TRANSFER;
+const SHADER_AND_COPY: vk::PipelineStageFlags = vk::PipelineStageFlags::from_raw(SHADER.as_raw() | COPY.as_raw());
+const SHADER_WRITE: vk::AccessFlags = vk::AccessFlags::SHADER_WRITE;
+const COPY_WRITE: vk::AccessFlags = vk::AccessFlags::TRANSFER_WRITE;
+const SHADER_ACCESS: vk::AccessFlags =
+    vk::AccessFlags::from_raw(vk::AccessFlags::SHADER_READ.as_raw() | SHADER_WRITE.as_raw());
 
-/// What an earlier batch does with the session's buffers, before this one overwrites them.
+/// An earlier batch has done with the session's buffers before this one overwrites them.
 const BATCHES: Barrier = Barrier {
-    before: (
-        vk::PipelineStageFlags::from_raw(SHADER.as_raw() | COPY.as_raw()),
-        vk::AccessFlags::from_raw(vk::AccessFlags::SHADER_WRITE.as_raw() | vk::AccessFlags::TRANSFER_WRITE.as_raw()),
-    ),
-    after: (
-        vk::PipelineStageFlags::from_raw(SHADER.as_raw() | COPY.as_raw()),
-        vk::AccessFlags::from_raw(
-            vk::AccessFlags::SHADER_READ.as_raw()
-                | vk::AccessFlags::SHADER_WRITE.as_raw()
-                | vk::AccessFlags::TRANSFER_READ.as_raw()
-                | vk::AccessFlags::TRANSFER_WRITE.as_raw(),
-        ),
-    ),
+    before: (SHADER_AND_COPY, vk::AccessFlags::from_raw(SHADER_WRITE.as_raw() | COPY_WRITE.as_raw())),
+    after: (SHADER_AND_COPY, vk::AccessFlags::from_raw(SHADER_ACCESS.as_raw() | COPY_WRITE.as_raw())),
 };
-const COPIED_IN: Barrier =
-    Barrier { before: (COPY, vk::AccessFlags::TRANSFER_WRITE), after: (SHADER, vk::AccessFlags::SHADER_READ) };
-const STEPS: Barrier = Barrier {
-    before: (SHADER, vk::AccessFlags::SHADER_WRITE),
-    after: (
-        SHADER,
-        vk::AccessFlags::from_raw(vk::AccessFlags::SHADER_READ.as_raw() | vk::AccessFlags::SHADER_WRITE.as_raw()),
-    ),
-};
-const COMPUTED: Barrier =
-    Barrier { before: (SHADER, vk::AccessFlags::SHADER_WRITE), after: (COPY, vk::AccessFlags::TRANSFER_READ) };
-const COPIED_OUT: Barrier = Barrier {
-    before: (COPY, vk::AccessFlags::TRANSFER_WRITE),
-    after: (vk::PipelineStageFlags::HOST, vk::AccessFlags::HOST_READ),
-};
+/// Steps read what was copied in, and may write there later.
+const COPIED_IN: Barrier = Barrier { before: (COPY, COPY_WRITE), after: (SHADER, SHADER_ACCESS) };
+const STEPS: Barrier = Barrier { before: (SHADER, SHADER_WRITE), after: (SHADER, SHADER_ACCESS) };
+const COMPUTED: Barrier = Barrier { before: (SHADER, SHADER_WRITE), after: (COPY, vk::AccessFlags::TRANSFER_READ) };
+const COPIED_OUT: Barrier =
+    Barrier { before: (COPY, COPY_WRITE), after: (vk::PipelineStageFlags::HOST, vk::AccessFlags::HOST_READ) };
 
 /// Commands that are being recorded.
 pub(super) struct Recorder<'p> {
@@ -213,7 +193,7 @@ impl<'p> Recorder<'p> {
 
     fn copy(&self, from: vk::Buffer, to: vk::Buffer, size: u64) {
         let regions = [vk::BufferCopy { src_offset: 0, dst_offset: 0, size }];
-        // SAFETY: the commands are being recorded, and the buffers are alive and as large. So it is below.
+        // SAFETY: the commands are being recorded, and the buffers are alive and large enough.
         unsafe { self.program.vulkan.raw.cmd_copy_buffer(self.commands, from, to, &regions) }
     }
 

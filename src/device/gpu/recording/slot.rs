@@ -33,7 +33,7 @@ impl RecordedSlot {
     pub fn new(program: Arc<RecordedProgram>) -> Result<Self> {
         let (context, vulkan) = (&program.context, &program.vulkan);
         let [upload, readback] = program.work.ports(&context.device);
-        // wgpu maps memory for good, and does not know of runs, so that it may keep this mapping too.
+        // wgpu does not know of runs, and leaves mapped what it was asked to map. What it gives for mapping is coherent.
         readback.map_async(wgpu::MapMode::Read, .., |_| {});
         context.wait()?;
         let made = || {

@@ -205,7 +205,7 @@ pub(super) fn error(context: &Context, result: vk::Result) -> Error {
     match result {
         vk::Result::ERROR_OUT_OF_HOST_MEMORY | vk::Result::ERROR_OUT_OF_DEVICE_MEMORY => context.error(NO_MEMORY),
         vk::Result::ERROR_DEVICE_LOST => {
-            context.lose("the driver says so");
+            context.loss.get_or_init(|| "the device was lost; open it again".to_owned());
             context.check().err().unwrap_or_else(|| context.error(result))
         }
         _ => context.error(result),
