@@ -1,9 +1,12 @@
 //! The plan: how many steps a network takes, that none copies, and that no step reads what it writes.
 
-use pretrained::compile::{Kernel, Layout, Plan, Step, Target, compile};
+use pretrained::compile::{Kernel, Layout, Plan, Source, Step, Target, compile};
 use pretrained::graph::{Builder, Conv2d, Graph, MaxPool2d, Shape, Value};
 use pretrained::zoo::{MobileNetV3, ShuffleNetV2, SqueezeNet};
 use pretrained::{Model, Weights};
+use proptest::collection::vec;
+use proptest::strategy::Strategy;
+use proptest::{option, proptest};
 use std::collections::HashSet;
 
 /// Channels side by side, as devices ask for them: planes, and vectors of several widths.
@@ -31,39 +34,83 @@ fn a_shufflenet_takes_59_steps_and_no_copy() {
     }
 }
 
-/// Elements of one image that a step reads, and those that it writes, each with its buffer.
+/// Elements that a step reads for a batch of two, and those that it writes, each with its buffer.
 fn touched(step: &Step) -> [HashSet<(usize, usize)>; 2] {
+    let of_batch = |buffer, image_stride: usize, element: usize| [(buffer, element), (buffer, element + image_stride)];
     let read = [&step.source].into_iter().chain(&step.other).flat_map(|source| {
         let pixels = source.height * source.width;
-        let of_plane = move |plane: &usize| (0..pixels).map(|p| plane + p * source.lanes).collect::<Vec<_>>();
-        source.planes.iter().flat_map(of_plane).map(|element| (source.buffer, element))
+        let elements = source.planes.iter().flat_map(move |plane| (0..pixels).map(move |p| plane + p * source.lanes));
+        elements.flat_map(move |element| of_batch(source.buffer, source.image_stride, element))
     });
-    let Target { buffer, shape, lanes, .. } = step.target;
-    let of_channel = |c| (0..shape.pixels()).map(move |p| step.target.plane(c) + p * lanes);
-    [read.collect(), (0..shape.channels).flat_map(of_channel).map(|element| (buffer, element)).collect()]
+    let Target { buffer, image_stride, shape, lanes, .. } = step.target;
+    let written = (0..shape.channels).flat_map(|c| (0..shape.pixels()).map(move |p| step.target.plane(c) + p * lanes));
+    [read.collect(), written.flat_map(|element| of_batch(buffer, image_stride, element)).collect()]
+}
+
+/// Which steps wait, of which it makes sure that those that run side by side share no element that one of them writes.
+fn waits(plan: &Plan) -> Vec<bool> {
+    let waits = plan.waits();
+    let touched: Vec<_> = plan.steps.iter().map(touched).collect();
+    for (later, [read, written]) in touched.iter().enumerate() {
+        let began = (0..=later).rev().find(|step| waits[*step]).unwrap_or(0);
+        for (earlier, [before, overwritten]) in touched[began..later].iter().enumerate() {
+            let apart = read.is_disjoint(overwritten) && written.is_disjoint(before);
+            assert!(apart && written.is_disjoint(overwritten), "{later} does not wait for {}", began + earlier);
+        }
+    }
+    waits
 }
 
 #[test]
-fn steps_wait_for_those_whose_elements_they_share_and_branches_run_side_by_side() {
+fn the_branches_of_a_unit_run_side_by_side() {
     let networks = [
         (ShuffleNetV2::by_name("shufflenetv2_x0_5", 10).unwrap().network(), 4),
         (SqueezeNet::by_name("squeezenet1_1", 10).unwrap().network(), 9),
         (MobileNetV3::by_name("mobilenet_v3_small", 10).unwrap().network(), 1),
     ];
     for ((network, side_by_side), lanes) in networks.iter().flat_map(|network| LANES.map(|lanes| (network, lanes))) {
-        let plan = plan(&network.graph, Shape::new(3, 32, 32), lanes);
-        let waits = plan.waits();
-        let touched: Vec<_> = plan.steps.iter().map(touched).collect();
-        for (later, [read, written]) in touched.iter().enumerate() {
-            let began = (0..=later).rev().find(|step| waits[*step]).unwrap_or(0);
-            for (earlier, [before, overwritten]) in touched[began..later].iter().enumerate() {
-                let apart = read.is_disjoint(overwritten) && written.is_disjoint(before);
-                assert!(apart && written.is_disjoint(overwritten), "{later} does not wait for {}", began + earlier);
-            }
-        }
+        let waits = waits(&plan(&network.graph, Shape::new(3, 32, 32), lanes));
         // The first step, and one in each unit of two branches: where ShuffleNetV2 halves the image, and where SqueezeNet
         // expands.
         assert_eq!(waits.iter().filter(|waits| !**waits).count(), *side_by_side, "{} {lanes}", network.name);
+    }
+}
+
+/// A buffer, which stride it has, and a group in it.
+fn place() -> impl Strategy<Value = (usize, usize, usize)> {
+    (0..3usize, 0..2usize, 0..3usize)
+}
+
+proptest! {
+    /// Steps that read and write anywhere in three buffers, whose images lie 24 or 32 elements apart.
+    #[test]
+    fn steps_wait_for_those_whose_elements_they_share(
+        steps in vec((place(), option::of(place()), place()), 2..6),
+    ) {
+        let stride = |wide| [24, 32][wide];
+        let shape = Shape::new(4, 1, 2);
+        let source = |(buffer, wide, group): (usize, usize, usize)| Source {
+            buffer,
+            image_stride: stride(wide),
+            planes: (0..4).map(|c| group * 8 + c).collect(),
+            lanes: 4,
+            height: 1,
+            width: 2,
+        };
+        let target = |(buffer, wide, group): (usize, usize, usize)| {
+            Target { buffer, image_stride: stride(wide), offset: group * 8, lanes: 4, shape }
+        };
+        let steps = steps.into_iter().map(|(read, other, written)| Step {
+            name: String::new(),
+            kernel: Kernel::Copy,
+            activation: None,
+            pool: None,
+            source: source(read),
+            other: other.map(source),
+            target: target(written),
+        });
+        let end = target((0, 0, 0));
+        waits(&Plan { input: end.clone(), steps: steps.collect(), output: end, buffers: vec![64; 3] });
     }
 }
 
