@@ -38,13 +38,18 @@ impl Vulkan {
         // SAFETY: as above.
         let families = unsafe { instance.raw_instance().get_physical_device_queue_family_properties(adapter) };
         let bits = families.get(family as usize)?.timestamp_valid_bits;
+        let mut robustness = vk::PhysicalDeviceRobustness2FeaturesEXT::default();
+        let mut features = vk::PhysicalDeviceFeatures2::default().push_next(&mut robustness);
+        // SAFETY: as above, and Vulkan 1.1 has the call.
+        unsafe { instance.raw_instance().get_physical_device_features2(adapter, &mut features) };
         Some(Self {
             raw: hal.raw_device().clone(),
             queue: hal_queue.as_raw(),
             family,
             tick: (bits > 0).then_some((properties.limits.timestamp_period, bits)),
-            // wgpu enables the feature wherever it enables the extension.
-            robust: hal.enabled_device_extensions().contains(&ext::robustness2::NAME),
+            // wgpu enables the feature where it is, unless it distrusts the extension.
+            robust: hal.enabled_device_extensions().contains(&ext::robustness2::NAME)
+                && robustness.robust_buffer_access2 == vk::TRUE,
             _device: device.clone(),
         })
     }
