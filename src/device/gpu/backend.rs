@@ -35,9 +35,6 @@ pub(super) trait Backend: Debug + Send + Sync {
     /// Makes all that `work` needs. Pipelines that are not there yet are built all at once.
     fn program(&self, context: &Arc<Context>, work: Work) -> Result<Box<dyn Program>>;
 
-    /// Whether it tells how long steps take by the device's own clock.
-    fn has_timestamps(&self) -> bool;
-
     /// See [`crate::Device::keep_kernels`]. `key` names the adapter.
     fn keep_pipelines(&self, _folder: &Path, _key: &str) {}
 

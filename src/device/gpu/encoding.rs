@@ -105,10 +105,6 @@ impl Backend for Encoding {
         let steps = steps.collect();
         Ok(Box::new(Arc::new(EncodedProgram { context: context.clone(), steps, work })))
     }
-
-    fn has_timestamps(&self) -> bool {
-        self.device.features().contains(TIMESTAMPS)
-    }
 }
 
 /// A step as wgpu takes it.
@@ -322,7 +318,7 @@ impl Slot for EncodedSlot {
         let mut encoder = context.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&self.upload, 0, &work.input.buffer, 0, work.input.bytes(count));
         context.submit(encoder.finish());
-        if context.backend.has_timestamps() { self.stamped(count) } else { self.clocked(count) }
+        if context.device.features().contains(TIMESTAMPS) { self.stamped(count) } else { self.clocked(count) }
     }
 }
 

@@ -91,10 +91,6 @@ impl Backend for Recording {
         program::program(self, context, work, pipelines)
     }
 
-    fn has_timestamps(&self) -> bool {
-        self.vulkan.tick.is_some()
-    }
-
     fn keep_pipelines(&self, folder: &Path, key: &str) {
         self.cache.get_or_init(|| Cache::open(&self.vulkan, folder, key));
     }
