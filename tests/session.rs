@@ -3,7 +3,7 @@
 mod common;
 
 use common::{devices, gpus, relative_error};
-use pretrained::graph::{Builder, Conv2d, MaxPool2d, Shape, Value};
+use pretrained::graph::{Builder, Conv2d, Linear, MaxPool2d, Shape, Value};
 use pretrained::zoo::{Network, ShuffleNetV2};
 use pretrained::{CpuOptions, Device, DeviceChoice, Error, Model, Session, Ticket};
 use rayon::prelude::*;
@@ -69,6 +69,23 @@ fn what_no_device_can_hold_is_refused_before_memory_is_taken() {
         for batch in [1 << 24, usize::MAX] {
             let error = Session::new(&device, &model, SHAPE, batch).unwrap_err().to_string();
             assert!(error.contains("is its limit"), "{error}");
+        }
+    }
+    // 136 MB of weights: more than lavapipe binds, and than Vulkan demands of anybody.
+    let mut g = Builder::new();
+    let x = g.mean(Value::INPUT);
+    let x = g.linear("head", x, Linear::new(34_000, 1000));
+    let graph = g.finish(x);
+    let values = graph.parameters().iter().map(|p| vec![1e-4; p.shape.iter().product()]).collect();
+    let network = Network { graph, ..model.network().clone() };
+    let (model, shape) = (Model::from_weights(network, values).unwrap(), Shape::new(34_000, 1, 1));
+    for device in gpus() {
+        match Session::new(&device, &model, shape, 1) {
+            Ok(mut session) => {
+                assert!(!device.name().contains("llvmpipe"), "it binds 128 MiB");
+                assert!((session.run(&vec![1.0; 34_000]).unwrap()[999] - 3.4).abs() < 0.01, "{}", device.name());
+            }
+            Err(error) => assert!(error.to_string().contains("the weights of head take 136"), "{error}"),
         }
     }
 }

@@ -30,6 +30,14 @@ pub(super) struct Dispatch {
     pub workgroups: [usize; 2],
 }
 
+impl Dispatch {
+    /// Bytes of the packed weight.
+    pub fn weight_bytes(&self) -> u64 {
+        let bytes = if self.pipeline.halves.weights { Precision::F16 } else { Precision::F32 }.bytes();
+        self.weights.as_ref().map_or(0, |[weight, _]| (weight.len() * bytes) as u64)
+    }
+}
+
 /// What differs between the shaders of one step.
 struct Choice {
     shader: Shader,

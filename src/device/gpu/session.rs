@@ -53,6 +53,13 @@ impl Session {
         if let Some(workgroups) = dispatches.iter().flat_map(|d| d.workgroups).chain([max_batch]).find(|n| *n > most) {
             return Err(context.error(format!("a step takes {workgroups} workgroups, and {most} is its limit")));
         }
+        for (step, dispatch) in plan.steps.iter().zip(&dispatches) {
+            let bytes = dispatch.weight_bytes();
+            if bytes > binding {
+                let reason = format!("the weights of {} take {bytes} bytes, and {binding} is its limit", step.name);
+                return Err(context.error(reason));
+            }
+        }
         let open = context.hold()?;
         let mut session = context.guarded(|| Self::build(context.clone(), plan, dispatches, max_batch, precision))?;
         drop(open);
