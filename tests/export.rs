@@ -46,7 +46,7 @@ fn model(name: &str, g: Builder, output: Value, input: Shape) -> Model {
         numbers.into_iter().map(|v| if variance { v.abs() + 0.1 } else { v / fan_in.sqrt() }).collect()
     });
     let values = values.collect();
-    Model::from_weights(Network { name: name.into(), graph, input, preset: None }, values).unwrap()
+    Model::from_weights(Network::new(name, graph, input), values).unwrap()
 }
 
 struct Case {
@@ -506,7 +506,7 @@ fn what_is_there_is_kept_and_what_does_not_fit_is_refused() {
         let mut g = Builder::new();
         let x = g.linear("fc", Value::INPUT, Linear { bias: false, ..Linear::new(1, 1) });
         let x = g.linear("fc", x, Linear { bias: false, ..Linear::new(1, 1) });
-        let network = Network { name: "twice".into(), graph: g.finish(x), input: Shape::vector(1), preset: None };
+        let network = Network::new("twice", g.finish(x), Shape::vector(1));
         let model = Model::from_weights(network, numbers.map(|number| vec![number]).into()).unwrap();
         model.export(folder.path().join("twice.onnx"), &ExportOptions::default())
     };

@@ -51,7 +51,7 @@ impl Problem {
         });
         let values = values.collect();
         let model =
-            Model::from_weights(Network { name: "problem".into(), graph, input, preset: None }, values).unwrap();
+            Model::from_weights(Network::new("problem", graph, input), values).unwrap();
         let images: Vec<Vec<f32>> = (0..batch).map(|_| noise.take(input.elements())).collect();
         let run = |image: &Vec<f32>| reference::run(&model.network().graph, model.weights(), input, image).unwrap();
         let expected: Vec<f32> = images.iter().flat_map(run).collect();

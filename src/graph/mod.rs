@@ -2,12 +2,14 @@
 
 mod activation;
 mod builder;
+mod head;
 mod op;
 mod shape;
 mod window;
 
 pub use activation::Activation;
 pub use builder::{Builder, Sequential};
+pub use head::Head;
 pub use op::{AvgPool2d, BatchNorm2d, Conv2d, Linear, MaxPool2d, Op};
 pub use shape::Shape;
 pub use window::{Padding, Window};

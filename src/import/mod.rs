@@ -85,7 +85,7 @@ fn import(graph: &OnnxGraph, state: &StateDict) -> Result<(Network, StateDict), 
     unused(graph, state, &mut parameters);
     let name = state.path().and_then(Path::file_stem).map_or("onnx".into(), |stem| stem.to_string_lossy());
     let name = short(&name);
-    Ok((Network { name, graph: graph_of_network, input: shape, preset: None }, parameters.at_origin_of(state)))
+    Ok((Network::new(name, graph_of_network, shape), parameters.at_origin_of(state)))
 }
 
 /// Hands on the tensors that no node reads, so that loading reports them.

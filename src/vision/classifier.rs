@@ -57,7 +57,7 @@ impl Classifier {
         &self.model
     }
 
-    /// What reading the checkpoint chose to do: [`StateDict::notes`].
+    /// What was chosen or guessed on the way here, a sentence each: [`StateDict::notes`], and the network's.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -363,7 +363,7 @@ impl ClassifierBuilder {
             name: known.map_or_else(|| network.name.clone(), |known| known.name.to_owned()),
             preprocess,
             labels: None,
-            notes: state.notes().to_vec(),
+            notes: [state.notes(), &model.network().notes].concat(),
             limits: Limits::default(),
             max_batch: self.max_batch,
             session: None,

@@ -24,7 +24,7 @@ impl LeNet {
     /// The network. Its pixels lie between 0 and 1.
     pub fn network(&self) -> Network {
         let input = Shape::new(self.in_channels, self.side, self.side);
-        Network { name: "lenet".into(), graph: self.graph(), input, preset: None }
+        Network::new("lenet", self.graph(), input)
     }
 
     fn graph(&self) -> Graph {

@@ -27,7 +27,7 @@ impl LeNet5 {
     pub fn network(&self) -> Network {
         let preset = (!self.bias && self.in_channels == 1 && self.side == 32).then_some("mnist32");
         let input = Shape::new(self.in_channels, self.side, self.side);
-        Network { name: "lenet5".into(), graph: self.graph(), input, preset }
+        Network { preset, ..Network::new("lenet5", self.graph(), input) }
     }
 
     /// `LeNet5.construct`.

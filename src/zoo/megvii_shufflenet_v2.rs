@@ -31,7 +31,7 @@ impl MegviiShuffleNetV2 {
     /// 255, which is the preset `megvii`.
     pub fn network(&self) -> Network {
         let input = Shape::new(3, 224, 224);
-        Network { name: self.name(), graph: self.graph(), input, preset: Some("megvii") }
+        Network { preset: Some("megvii"), ..Network::new(self.name(), self.graph(), input) }
     }
 
     /// `ShuffleNetV2.forward`. Its mean over 7x7 pixels is that over the whole image, as large as 224x224 pixels become.

@@ -37,7 +37,7 @@ impl MindSporeResNet {
     /// The network, with the 224x224 pixels that it was designed for as its usual input. It takes others whose sides
     /// are multiples of 32.
     pub fn network(&self) -> Network {
-        Network { name: self.name(), graph: self.graph(), input: Shape::new(3, 224, 224), preset: None }
+        Network::new(self.name(), self.graph(), Shape::new(3, 224, 224))
     }
 
     /// `ResNet.construct`.

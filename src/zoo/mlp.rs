@@ -26,7 +26,7 @@ impl Mlp {
             x = g.linear(name, x, *linear);
         }
         let features = self.layers.first().map_or(0, |(_, first)| first.in_features);
-        Network { name: self.name(), graph: g.finish(x), input: image_of(features), preset: None }
+        Network::new(self.name(), g.finish(x), image_of(features))
     }
 
     /// `mlp_` and the widths, such as `mlp_784-128-64-10`.

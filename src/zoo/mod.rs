@@ -26,7 +26,7 @@ pub use squeezenet::SqueezeNet;
 
 use crate::checkpoint::{StateDict, remap};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Shape};
+use crate::graph::{Graph, Head, Shape};
 use crate::tensor::Tensor;
 
 /// A network: its graph, what to call it, and the input that it was designed for.
@@ -41,13 +41,17 @@ pub struct Network {
     /// The preprocessing that it was published with, by the name of a [`Preset`](crate::vision::Preset); none where
     /// the input's shape tells it.
     pub preset: Option<&'static str>,
+    /// What its outputs are.
+    pub head: Head,
+    /// Sentences on what was guessed or chosen to arrive at this network, each worth a line to its user.
+    pub notes: Vec<String>,
 }
 
 impl Network {
     /// A network of your own: what to call it, what it computes (by [`graph::Builder`](crate::graph::Builder)), and its
     /// usual input.
     pub fn new(name: impl Into<String>, graph: Graph, input: Shape) -> Self {
-        Self { name: name.into(), graph, input, preset: None }
+        Self { name: name.into(), graph, input, preset: None, head: Head::default(), notes: Vec::new() }
     }
 }
 

@@ -73,7 +73,7 @@ impl ResNet {
 
     /// The network, with the 224x224 pixels that it was designed for as its usual input.
     pub fn network(&self) -> Network {
-        Network { name: self.name(), graph: self.graph(), input: Shape::new(3, 224, 224), preset: None }
+        Network::new(self.name(), self.graph(), Shape::new(3, 224, 224))
     }
 
     /// `ResNet.forward`.

@@ -103,7 +103,7 @@ fn start(args: &Args, images: usize) -> Result<(Classifier, Times)> {
     let classifier = builder.build()?;
     let load = began.elapsed();
 
-    classifier.notes().iter().for_each(|note| remark(&format!("the checkpoint: {note}")));
+    classifier.notes().iter().for_each(|note| remark(note));
     for rule in classifier.unmatched_renames() {
         remark(&format!("--rename {rule} matches no parameter"));
     }
