@@ -50,8 +50,7 @@ impl Problem {
             (0..p.shape.iter().product()).map(|_| value(noise.next())).collect()
         });
         let values = values.collect();
-        let model =
-            Model::from_weights(Network::new("problem", graph, input), values).unwrap();
+        let model = Model::from_weights(Network::new("problem", graph, input), values).unwrap();
         let images: Vec<Vec<f32>> = (0..batch).map(|_| noise.take(input.elements())).collect();
         let run = |image: &Vec<f32>| reference::run(&model.network().graph, model.weights(), input, image).unwrap();
         let expected: Vec<f32> = images.iter().flat_map(run).collect();
@@ -71,6 +70,107 @@ impl Problem {
     }
 }
 
+/// How what an operator reads comes of the graph's input: as it is, or joined of pieces, permuted and cut.
+#[derive(Debug, Clone)]
+struct View {
+    /// Channels of the graph's input; those that are asked for where it is as it is.
+    channels: usize,
+    /// Of what a piece is cut, where it begins, and how many channels it has, but for what there is and is wanted. They
+    /// follow each other, from the first again after the last, until there are as many channels as are wanted.
+    pieces: Vec<(Maker, usize, usize)>,
+    /// Groups in which the joined channels are shuffled, where they make as many.
+    shuffle: usize,
+    /// Channels before and after those that the operator gets.
+    around: [usize; 2],
+}
+
+/// What pieces are cut of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Maker {
+    Input,
+    Activation,
+    Depthwise,
+    Pointwise,
+}
+
+impl View {
+    /// The input itself.
+    fn bare() -> Self {
+        Self { channels: 0, pieces: Vec::new(), shuffle: 1, around: [0; 2] }
+    }
+
+    /// Views whose pieces make no whole vectors, or that are whole vectors out of order.
+    fn by_hand() -> [Self; 4] {
+        use Maker::{Activation, Depthwise, Input, Pointwise};
+        [
+            Self::bare(),
+            Self { channels: 3, pieces: vec![(Input, 0, 3), (Input, 0, 3)], shuffle: 1, around: [0; 2] },
+            Self { channels: 33, pieces: vec![(Activation, 16, 16), (Activation, 0, 16)], shuffle: 1, around: [0; 2] },
+            Self { channels: 5, pieces: vec![(Pointwise, 1, 7), (Depthwise, 3, 2)], shuffle: 2, around: [3, 1] },
+        ]
+    }
+
+    /// A builder, the view of `shape` in it, and the shape of its input.
+    fn of(&self, shape: Shape) -> (Builder, Value, Shape) {
+        let mut g = Builder::new();
+        if self.pieces.is_empty() {
+            return (g, Value::INPUT, shape);
+        }
+        let input = Shape { channels: self.channels, ..shape };
+        let [before, after] = self.around;
+        let all = before + shape.channels + after;
+        let mut made = Vec::new();
+        let (mut parts, mut count) = (Vec::new(), 0);
+        for (maker, start, length) in self.pieces.iter().cycle() {
+            let x = match made.iter().find(|(other, _)| other == maker) {
+                Some((_, x)) => *x,
+                None => maker.make(&mut g, self.channels),
+            };
+            made.push((*maker, x));
+            let start = start % self.channels;
+            let length = (*length).min(self.channels - start).min(all - count);
+            parts.push(if length == self.channels { x } else { g.narrow(x, start, length) });
+            count += length;
+            if count == all {
+                break;
+            }
+        }
+        let mut x = if let [part] = parts[..] { part } else { g.concat(&parts) };
+        if self.shuffle > 1 && all.is_multiple_of(self.shuffle) {
+            x = g.channel_shuffle(x, self.shuffle);
+        }
+        if all > shape.channels {
+            x = g.narrow(x, before, shape.channels);
+        }
+        (g, x, input)
+    }
+}
+
+impl Maker {
+    /// As many channels as the input has.
+    fn make(self, g: &mut Builder, channels: usize) -> Value {
+        match self {
+            Self::Input => Value::INPUT,
+            Self::Activation => g.activation(Value::INPUT, Activation::HardSwish),
+            Self::Depthwise => g.conv2d("view.depthwise", Value::INPUT, Conv2d::depthwise(channels, 3).padding(1)),
+            Self::Pointwise => g.conv2d("view.pointwise", Value::INPUT, Conv2d::new(channels, channels, 1)),
+        }
+    }
+}
+
+fn views() -> impl Strategy<Value = View> {
+    let maker =
+        prop_oneof![Just(Maker::Input), Just(Maker::Activation), Just(Maker::Depthwise), Just(Maker::Pointwise)];
+    let pieces = proptest::collection::vec((maker, 0usize..40, 1usize..40), 1..4);
+    let around = prop_oneof![2 => Just([0; 2]), 1 => prop::array::uniform2(0usize..20)];
+    (1usize..40, pieces, 1usize..5, around).prop_map(|(channels, pieces, shuffle, around)| View {
+        channels,
+        pieces,
+        shuffle,
+        around,
+    })
+}
+
 /// Numbers between -1 and 1 from a linear congruential generator.
 struct Noise(u32);
 
@@ -85,18 +185,23 @@ impl Noise {
     }
 }
 
-/// Checks generated problems, and the ones given by hand first.
+/// Checks generated problems, and the ones given by hand first, of the input as it is and of views of it.
 fn check<S: Strategy>(
     cases: u32,
     by_hand: impl IntoIterator<Item = S::Value>,
     generated: S,
-    build: fn(S::Value) -> Problem,
-) {
+    build: fn(&View, S::Value) -> Problem,
+) where
+    S::Value: Clone,
+{
     for case in by_hand {
-        build(case).check().unwrap();
+        for view in View::by_hand() {
+            build(&view, case.clone()).check().unwrap();
+        }
     }
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    TestRunner::new(config).run(&generated, |case| build(case).check()).unwrap();
+    let view = prop_oneof![1 => Just(View::bare()), 2 => views()];
+    TestRunner::new(config).run(&(view, generated), |(view, case)| build(&view, case).check()).unwrap();
 }
 
 /// Images in a batch, and the seed of all numbers.
@@ -157,10 +262,9 @@ fn fitting(window: &Window, channels: usize, (height, width): (usize, usize)) ->
 
 type ConvCase = (Conv2d, (usize, usize), (bool, Option<Activation>), (usize, u32));
 
-fn conv_problem((conv, sides, tail, batch): ConvCase) -> Problem {
-    let input = fitting(&conv.window, conv.in_channels, sides);
-    let mut g = Builder::new();
-    let x = g.conv2d("conv", Value::INPUT, conv);
+fn conv_problem(view: &View, (conv, sides, tail, batch): ConvCase) -> Problem {
+    let (mut g, x, input) = view.of(fitting(&conv.window, conv.in_channels, sides));
+    let x = g.conv2d("conv", x, conv);
     let x = add_tail(&mut g, x, conv.out_channels, tail);
     Problem::new(g, x, input, batch)
 }
@@ -236,12 +340,12 @@ fn dense_and_grouped_convolution() {
 #[test]
 fn linear() {
     type Case = ((usize, usize, usize), usize, bool, Option<Activation>, (usize, u32));
-    let build = |((c, h, w), out, bias, activation, batch): Case| {
-        let mut g = Builder::new();
-        let x = g.flatten(Value::INPUT);
+    let build = |view: &View, ((c, h, w), out, bias, activation, batch): Case| {
+        let (mut g, x, input) = view.of(Shape::new(c, h, w));
+        let x = g.flatten(x);
         let x = g.linear("fc", x, Linear { bias, ..Linear::new(c * h * w, out) });
         let x = add_activation(&mut g, x, activation);
-        Problem::new(g, x, Shape::new(c, h, w), batch)
+        Problem::new(g, x, input, batch)
     };
     let by_hand = [((1, 28, 28), 10, true, RELU, (3, 1)), ((5, 1, 1), 1, false, None, (1, 2))];
     let image = (1usize..9, 1usize..9, 1usize..9);
@@ -250,46 +354,51 @@ fn linear() {
 
 type PoolCase = (usize, (usize, usize), (Window, bool, bool), Option<Activation>, (usize, u32));
 
-/// Pools whose windows all have a pixel: kernels in one piece, padded by less than their size.
+/// Pools whose windows all have a pixel: kernels in one piece, padded by less than their size, or in several without
+/// padding.
 fn pools() -> impl Strategy<Value = (Window, bool, bool)> {
     (window(4), any::<bool>(), any::<bool>()).prop_map(|(mut window, ceil, count)| {
-        window.dilation = [1; 2];
         let Padding { top, left, bottom, right } = &mut window.padding;
         for (padding, axis) in [(top, 0), (left, 1), (bottom, 0), (right, 1)] {
-            *padding = (*padding).min(window.kernel[axis] - 1);
+            // Half of all pools.
+            if count {
+                window.dilation[axis] = 1;
+            }
+            *padding = if window.dilation[axis] == 1 { (*padding).min(window.kernel[axis] - 1) } else { 0 };
         }
         (window, ceil, count)
     })
 }
 
-fn pool_problem((channels, sides, pool, activation, batch): PoolCase, average: bool) -> Problem {
+fn pool_problem(view: &View, (channels, sides, pool, activation, batch): PoolCase, average: bool) -> Problem {
     let (window, ceil_mode, count_include_pad) = pool;
-    let mut g = Builder::new();
+    let (mut g, x, input) = view.of(fitting(&window, channels, sides));
     let x = match average {
-        true => g.avg_pool2d(Value::INPUT, AvgPool2d { window, ceil_mode, count_include_pad }),
-        false => g.max_pool2d(Value::INPUT, MaxPool2d { window, ceil_mode }),
+        true => g.avg_pool2d(x, AvgPool2d { window, ceil_mode, count_include_pad }),
+        false => g.max_pool2d(x, MaxPool2d { window, ceil_mode }),
     };
     let x = add_activation(&mut g, x, activation);
-    Problem::new(g, x, fitting(&window, channels, sides), batch)
+    Problem::new(g, x, input, batch)
 }
 
 #[test]
 fn max_pool() {
     let by_hand = MaxPool2d::new(3).stride(2).padding(1);
     let by_hand = [(5, (17, 23), (by_hand.window, false, false), None, (3, 1))];
-    check(64, by_hand, (1usize..9, sides(), pools(), activation(), batch()), |case| pool_problem(case, false));
+    let generated = (1usize..40, sides(), pools(), activation(), batch());
+    check(96, by_hand, generated, |view, case| pool_problem(view, case, false));
 }
 
 /// A pool right behind a dense convolution, which a device may compute together with it.
 #[test]
 fn convolution_and_max_pool() {
     type Case = (Conv2d, (usize, usize), (Window, bool, bool), (bool, Option<Activation>), (usize, u32));
-    let build = |(conv, sides, (window, ceil_mode, _), tail, batch): Case| {
-        let mut input = fitting(&conv.window, conv.in_channels, sides);
-        input.height += (window.kernel[0] - 1) * conv.window.stride[0];
-        input.width += (window.kernel[1] - 1) * conv.window.stride[1];
-        let mut g = Builder::new();
-        let x = g.conv2d("conv", Value::INPUT, conv);
+    let build = |view: &View, (conv, sides, (window, ceil_mode, _), tail, batch): Case| {
+        let mut shape = fitting(&conv.window, conv.in_channels, sides);
+        shape.height += (window.extent()[0] - 1) * conv.window.stride[0];
+        shape.width += (window.extent()[1] - 1) * conv.window.stride[1];
+        let (mut g, x, input) = view.of(shape);
+        let x = g.conv2d("conv", x, conv);
         let x = add_tail(&mut g, x, conv.out_channels, tail);
         let x = g.max_pool2d(x, MaxPool2d { window, ceil_mode });
         let x = g.activation(x, Activation::HardSwish);
@@ -309,7 +418,8 @@ fn convolution_and_max_pool() {
 fn average_pool() {
     let by_hand = AvgPool2d::new(3).stride(2).padding(1);
     let by_hand = [(21, (8, 5), (by_hand.window, true, true), None, (3, 1))];
-    check(96, by_hand, (1usize..40, sides(), pools(), activation(), batch()), |case| pool_problem(case, true));
+    let generated = (1usize..40, sides(), pools(), activation(), batch());
+    check(128, by_hand, generated, |view, case| pool_problem(view, case, true));
 }
 
 /// A convolution to which something is added, as in a residual unit: its input, what another convolution makes of it, or
@@ -317,17 +427,17 @@ fn average_pool() {
 #[test]
 fn sums_and_products() {
     type Case = ((usize, bool, usize), (usize, usize), (usize, bool, bool), Option<Activation>, (usize, u32));
-    let build = |((channels, depthwise, kernel), (height, width), what, activation, batch): Case| {
+    let build = |view: &View, ((channels, depthwise, kernel), (height, width), what, activation, batch): Case| {
         let (operand, swapped, product) = what;
-        let mut g = Builder::new();
+        let (mut g, viewed, input) = view.of(Shape::new(channels, height, width));
         let conv =
             if depthwise { Conv2d::depthwise(channels, kernel) } else { Conv2d::new(channels, channels, kernel) };
         let conv = conv.padding(kernel / 2);
-        let x = g.activation(Value::INPUT, Activation::HardSwish);
+        let x = g.activation(viewed, Activation::HardSwish);
         let y = g.conv2d("conv", x, conv);
         let other = match operand {
             0 => x,
-            1 => Value::INPUT,
+            1 => viewed,
             2 => g.conv2d("other", x, Conv2d::new(channels, channels, 1)),
             3 => {
                 let mean = g.mean(x);
@@ -346,7 +456,7 @@ fn sums_and_products() {
         let sum = add_activation(&mut g, sum, activation);
         // What the sum is made of is read once more, after it.
         let all = g.concat(&[sum, x]);
-        Problem::new(g, all, Shape::new(channels, height, width), batch)
+        Problem::new(g, all, input, batch)
     };
     let by_hand = [
         ((24, false, 1), (4, 4), (0, false, false), RELU, (3, 1)),
@@ -363,12 +473,11 @@ fn sums_and_products() {
 #[test]
 fn softmax() {
     type Case = (usize, (usize, usize), bool, (usize, u32));
-    let build = |(channels, (height, width), linear, batch): Case| {
-        let mut g = Builder::new();
-        let x =
-            if linear { g.conv2d("fc", Value::INPUT, Conv2d::new(channels, 2 * channels, 1)) } else { Value::INPUT };
+    let build = |view: &View, (channels, (height, width), linear, batch): Case| {
+        let (mut g, x, input) = view.of(Shape::new(channels, height, width));
+        let x = if linear { g.conv2d("fc", x, Conv2d::new(channels, 2 * channels, 1)) } else { x };
         let x = g.softmax(x);
-        Problem::new(g, x, Shape::new(channels, height, width), batch)
+        Problem::new(g, x, input, batch)
     };
     let by_hand = [(1000, (1, 1), false, (3, 1)), (10, (1, 1), true, (2, 2))];
     check(32, by_hand, (1usize..50, (1usize..4, 1usize..4), any::<bool>(), batch()), build);
@@ -377,10 +486,10 @@ fn softmax() {
 #[test]
 fn mean() {
     type Case = (usize, (usize, usize), (usize, u32));
-    let build = |(channels, (height, width), batch): Case| {
-        let mut g = Builder::new();
-        let x = g.mean(Value::INPUT);
-        Problem::new(g, x, Shape::new(channels, height, width), batch)
+    let build = |view: &View, (channels, (height, width), batch): Case| {
+        let (mut g, x, input) = view.of(Shape::new(channels, height, width));
+        let x = g.mean(x);
+        Problem::new(g, x, input, batch)
     };
     check(48, [(70, (7, 7), (3, 1))], (1usize..80, sides(), batch()), build);
 }
@@ -388,10 +497,10 @@ fn mean() {
 #[test]
 fn batch_norm_and_activation_by_themselves() {
     type Case = (usize, (usize, usize), (bool, Option<Activation>), (usize, u32));
-    let build = |(channels, (height, width), tail, batch): Case| {
-        let mut g = Builder::new();
-        let x = add_tail(&mut g, Value::INPUT, channels, tail);
-        Problem::new(g, x, Shape::new(channels, height, width), batch)
+    let build = |view: &View, (channels, (height, width), tail, batch): Case| {
+        let (mut g, x, input) = view.of(Shape::new(channels, height, width));
+        let x = add_tail(&mut g, x, channels, tail);
+        Problem::new(g, x, input, batch)
     };
     check(48, [(3, (3, 3), (false, None), (2, 1))], (1usize..20, sides(), tail(), batch()), build);
 }
@@ -401,10 +510,9 @@ fn batch_norm_and_activation_by_themselves() {
 #[test]
 fn chunk_concat_and_shuffle() {
     type Case = (usize, (usize, usize), Vec<u8>, (usize, u32));
-    let build = |(half, (height, width), moves, batch): Case| {
+    let build = |view: &View, (half, (height, width), moves, batch): Case| {
         let channels = 2 * half;
-        let mut g = Builder::new();
-        let mut x = Value::INPUT;
+        let (mut g, mut x, input) = view.of(Shape::new(channels, height, width));
         for (i, step) in moves.iter().enumerate() {
             let (a, b) = g.chunk2(x);
             x = match step {
@@ -430,7 +538,7 @@ fn chunk_concat_and_shuffle() {
                 }
             };
         }
-        Problem::new(g, x, Shape::new(channels, height, width), batch)
+        Problem::new(g, x, input, batch)
     };
     let by_hand = [(5, (3, 3), vec![1, 5, 5, 1, 3], (2, 1)), (1, (1, 1), vec![], (1, 2))];
     let moves = proptest::collection::vec(0u8..7, 0..8);
@@ -440,7 +548,7 @@ fn chunk_concat_and_shuffle() {
 #[test]
 fn shufflenets_of_odd_sizes() {
     type Case = ([usize; 3], (usize, [usize; 3], usize), usize, (usize, usize), (usize, u32));
-    let build = |(stages_repeats, (c1, [a, b, c], c5), num_classes, (height, width), batch): Case| {
+    let build = |_: &View, (stages_repeats, (c1, [a, b, c], c5), num_classes, (height, width), batch): Case| {
         let stages_out_channels = [c1, 2 * a, 2 * b, 2 * c, c5];
         let network = ShuffleNetV2 { stages_repeats, stages_out_channels, num_classes }.network();
         Problem { graph: network.graph, input: Shape::new(3, height, width), batch: batch.0, seed: batch.1 }

@@ -141,9 +141,14 @@ unsafe fn line<V: Vector>(
     let ([kernel_height, kernel_width], [down, across]) = (geometry.kernel, geometry.stride);
     let start = (row - first) * down;
     let rows = within(start, kernel_height, geometry.dilation[0], top, height);
-    // Outputs whose window lies within the image, from left to right.
-    let inner_end = ((width + left + across).saturating_sub(geometry.extent()[1]) / across).min(window.width);
-    let inner = left.div_ceil(across)..inner_end;
+    // Outputs whose windows lie within the image, and so are alike, from left to right. A row that was laid out with its
+    // padding has no border, but an average is still divided by what lies within the image.
+    let (edge, side) = match window.op {
+        WindowOp::Average { .. } => (window.region.left, window.region.width),
+        WindowOp::Sum { .. } | WindowOp::Max => (left, width),
+    };
+    let inner_end = ((side + edge + across).saturating_sub(geometry.extent()[1]) / across).min(window.width);
+    let inner = edge.div_ceil(across)..inner_end;
     let corner = |output: usize| {
         let pixel = (start * width + output * across) as isize - (top * width + left) as isize;
         x.wrapping_offset(pixel * V::LANES as isize)
