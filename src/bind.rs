@@ -5,6 +5,7 @@ use crate::checkpoint::{Limits, StateDict};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ParameterId};
 use crate::initialiser::{self, Initialiser};
+use crate::printable::{line, shape};
 use crate::tensor::{DType, Tensor};
 use std::collections::HashSet;
 use std::fmt;
@@ -55,7 +56,8 @@ pub struct Initialised {
 
 impl fmt::Display for Initialised {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?} is not in the checkpoint; initialised by {}", self.name, self.shape, self.initialiser)
+        let Self { name, shape, initialiser } = self;
+        write!(f, "{} {shape:?} is not in the checkpoint; initialised by {initialiser}", line(name))
     }
 }
 
@@ -110,22 +112,22 @@ impl fmt::Display for LoadReport {
             self.ignored.len()
         )?;
         for Missing { name, shape, nearest } in &self.missing {
-            write!(f, "\n  missing {name} {shape:?}")?;
+            write!(f, "\n  missing {} {shape:?}", line(name))?;
             if !nearest.is_empty() {
-                write!(f, " (the nearest names found: {})", nearest.join(", "))?;
+                write!(f, " (the nearest names found: {})", line(&nearest.join(", ")))?;
             }
         }
         for initialised in &self.initialised {
             write!(f, "\n  {initialised}")?;
         }
         for Mismatched { name, file_name, expected, found } in &self.mismatched {
-            write!(f, "\n  {name}: expected {expected:?}, found {found:?}")?;
+            write!(f, "\n  {}: expected {expected:?}, found {}", line(name), shape(found))?;
             if file_name != name {
-                write!(f, " (in the file: {file_name})")?;
+                write!(f, " (in the file: {})", line(file_name))?;
             }
         }
         for name in &self.unexpected {
-            write!(f, "\n  unexpected {name}")?;
+            write!(f, "\n  unexpected {}", line(name))?;
         }
         for rule in &self.renamed {
             write!(f, "\n  names were matched by a rule: {rule}")?;

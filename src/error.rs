@@ -1,6 +1,7 @@
 //! One error for the whole crate, sorted by whose fault it is.
 
 use crate::bind::LoadReport;
+use crate::printable::{self, lines};
 use std::path::{Path, PathBuf};
 
 /// The result of everything here that can fail.
@@ -8,12 +9,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, and with which file.
 ///
-/// Every message names what was expected, what was found and, where there is one, the way out.
+/// Every message names what was expected, what was found and, where there is one, the way out. Names and other text of a
+/// file are escaped in it (see [`printable`]); in the fields they are as the file has them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A checkpoint is damaged, hostile, or of a kind that is not read.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {}", printable::path(.path), lines(.reason))]
     Checkpoint {
         /// The checkpoint's file or folder.
         path: PathBuf,
@@ -21,7 +23,7 @@ pub enum Error {
         reason: String,
     },
     /// An image is damaged, or of a kind that is not read.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {}", printable::path(.path), lines(.reason))]
     Image {
         /// The image's file, or `-` for standard input.
         path: PathBuf,
@@ -29,7 +31,7 @@ pub enum Error {
         reason: String,
     },
     /// The checkpoint's parameters do not fit the network; the report lists every one.
-    #[error("{}: the parameters do not fit the network: {report}", path.display())]
+    #[error("{}: the parameters do not fit the network: {report}", printable::path(.path))]
     Mismatch {
         /// The checkpoint's file or folder.
         path: PathBuf,
@@ -37,10 +39,10 @@ pub enum Error {
         report: Box<LoadReport>,
     },
     /// No device, not the device that was asked for, or a device that failed.
-    #[error("{0}")]
+    #[error("{}", lines(.0))]
     Device(String),
     /// Weights could not be downloaded, or are not what was published.
-    #[error("{url}: {reason}")]
+    #[error("{}: {}", printable::line(.url), lines(.reason))]
     Download {
         /// Where the weights were to come from.
         url: String,
@@ -48,7 +50,7 @@ pub enum Error {
         reason: String,
     },
     /// Something is larger than the limit that guards memory.
-    #[error("{}: {what} is {found}, over the limit of {limit}", path.display())]
+    #[error("{}: {} is {found}, over the limit of {limit}", printable::path(.path), lines(.what))]
     Limit {
         /// The file that asks for too much.
         path: PathBuf,
@@ -60,7 +62,7 @@ pub enum Error {
         limit: u64,
     },
     /// The operating system refused to read or write a file.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", printable::path(.path), lines(&.source.to_string()))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -68,7 +70,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The caller asked for something that does not exist or does not fit.
-    #[error("{0}")]
+    #[error("{}", lines(.0))]
     Usage(String),
 }
 

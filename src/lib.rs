@@ -30,6 +30,7 @@ pub mod hub;
 pub mod import;
 mod initialiser;
 mod model;
+pub mod printable;
 pub mod reference;
 mod tensor;
 pub mod vision;

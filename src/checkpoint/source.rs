@@ -3,6 +3,7 @@
 use super::beside::Beside;
 use super::{Limits, mapping};
 use crate::error::{Error, Result};
+use crate::printable;
 use bytes::Bytes;
 use std::cell::Cell;
 use std::fs::File;
@@ -126,11 +127,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// `text` cut to a length that fits into a message.
+/// Text of the file as a message may quote it.
 pub(super) fn short(text: &str) -> String {
-    const CHARS: usize = 120;
-    match text.char_indices().nth(CHARS) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}...", &text[..end]),
-    }
+    printable::cut(text, 120).into_owned()
 }

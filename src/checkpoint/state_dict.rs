@@ -3,6 +3,7 @@
 use super::onnx_graph::OnnxGraph;
 use super::{Format, Limits, ModuleTree, Rename, Renaming};
 use crate::error::Result;
+use crate::printable;
 use crate::tensor::Tensor;
 use bytes::Bytes;
 use indexmap::IndexMap;
@@ -205,7 +206,7 @@ impl StateDict {
     }
 
     pub(super) fn note(&mut self, note: impl Into<String>) {
-        self.notes.push(note.into());
+        self.notes.push(printable::line(&note.into()).into_owned());
     }
 
     /// Takes `prefix` off every name, where every name has it and something remains.

@@ -8,6 +8,7 @@ use super::operators;
 use super::steps::{Kind, Source, Steps};
 use crate::checkpoint::{OnnxGraph, OnnxNode, StateDict, ValueId};
 use crate::graph::{Op, Shape};
+use crate::printable::cut;
 
 /// What stands behind a value of the file.
 #[derive(Debug, Clone)]
@@ -117,7 +118,7 @@ impl Refusals {
 
 /// Text of the file as a message may quote it.
 pub fn short(text: &str) -> String {
-    text.chars().take(120).collect()
+    cut(text, 120).into_owned()
 }
 
 /// Traces every node that `output` depends on, with the graph's input as `input`, and returns what `output` is.

@@ -27,6 +27,7 @@ pub use squeezenet::SqueezeNet;
 use crate::checkpoint::{StateDict, remap};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Head, Shape};
+use crate::printable;
 use crate::tensor::Tensor;
 
 /// A network: its graph, what to call it, and the input that it was designed for.
@@ -134,13 +135,10 @@ pub fn detect(state: &StateDict) -> Result<Network> {
         }
     };
     let unclear = unclear.map_or_else(String::new, |reason| format!("; nor do its modules tell it, since {reason}"));
-    let names: Vec<&str> = state.names().take(4).collect();
+    let names: Vec<_> = state.names().take(4).map(|name| printable::cut(name, 60)).collect();
     Err(Error::checkpoint(
         state.origin(),
-        format!(
-            "no known network has these parameters ({}...): {reason}{unclear}; `pretrained inspect` lists them",
-            names.join(", ")
-        ),
+        format!("no known network has these parameters ({}...): {reason}{unclear}", names.join(", ")),
     ))
 }
 
