@@ -317,7 +317,7 @@ impl Hub {
         for note in self.look(weights).err().into_iter().flatten() {
             text += &format!("; {note}");
         }
-        text += &format!("; pass `--weights FILE`, or put the file into {cache}");
+        text += &format!("; give another file as the weights, or put the file into {cache}");
         Error::download(weights.url, text)
     }
 }

@@ -230,7 +230,7 @@ fn a_file_that_is_not_there_is_an_error() {
     let cache = TempDir::new().unwrap();
     let server = Server::new([answer("404 Not Found", "Content-Length: 4\r\n", "none")]);
     let error = text(fetch(&Hub::new(cache.path()), &server.weights()));
-    assert!(error.contains("404 Not Found") && error.contains("--weights FILE"), "{error}");
+    assert!(error.contains("404 Not Found") && error.contains("give another file as the weights"), "{error}");
     assert!(!cache.path().join(FILE).exists());
 }
 
@@ -286,7 +286,7 @@ fn a_corrupted_file_in_the_cache_is_replaced() {
 fn assert_helps(error: &str, server: &Server, torch: &Path, cache: &Path) {
     let wrong = format!("{}: not the published file", cache.join(FILE).display());
     let into = format!("put the file into {}", cache.display());
-    for part in [&server.url, torch.to_str().unwrap(), &wrong, "--weights FILE", &into] {
+    for part in [&server.url, torch.to_str().unwrap(), &wrong, "give another file as the weights", &into] {
         assert!(error.contains(part), "no `{part}` in: {error}");
     }
 }
@@ -341,7 +341,7 @@ fn a_server_that_falls_silent_is_given_up() {
     let error = text(fetch(&hub, &server.weights()));
     assert!(error.contains("stopped after 10 of 35 bytes: timeout"), "{error}");
     let error = text(fetch(&hub, &server.weights()));
-    assert!(error.contains("timeout") && error.contains("--weights FILE"), "{error}");
+    assert!(error.contains("timeout") && error.contains("give another file as the weights"), "{error}");
     assert_eq!(fs::read_to_string(part(cache.path())).unwrap(), BODY[..10]);
 }
 

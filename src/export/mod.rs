@@ -113,7 +113,7 @@ fn within_protobuf(path: &Path, format: ExportFormat, bytes: u64) -> Result<()> 
     if bytes <= MOST_BYTES {
         return Ok(());
     }
-    let what = format!("the size in bytes of the {format} file (a protobuf; `convert` to safetensors has no limit)");
+    let what = format!("the size in bytes of the {format} file (it is a protobuf; safetensors has no such limit)");
     Err(Error::Limit { path: path.to_owned(), what, found: bytes, limit: MOST_BYTES })
 }
 
@@ -126,6 +126,9 @@ mod tests {
         let path = Path::new("large.onnx");
         assert!(within_protobuf(path, ExportFormat::Onnx, 0x7fff_ffff).is_ok());
         let error = within_protobuf(path, ExportFormat::Onnx, 0x8000_0000).unwrap_err().to_string();
-        assert!(error.contains("large.onnx") && error.contains("2147483648") && error.contains("convert"), "{error}");
+        assert!(
+            error.contains("large.onnx") && error.contains("2147483648") && error.contains("safetensors"),
+            "{error}"
+        );
     }
 }
