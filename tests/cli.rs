@@ -77,10 +77,11 @@ fn results_come_in_the_order_of_the_images_whatever_the_batch() {
 #[test]
 fn results_are_the_same_on_any_number_of_threads() {
     let all = |threads| digits(&["--format", "csv", "--top-k", "10", "--threads", threads, DIGITS, "missing.png"]);
-    let (out, _, code) = all("1");
+    let (out, err, code) = all("1");
     assert_eq!((out.lines().count(), code), (1 + 10 * 10 + 1, 1), "{out}");
+    assert_eq!(err, "predict: missing.png: No such file or directory (os error 2)\npredict: 1 of 11 failed\n");
     for threads in ["2", "3", "16"] {
-        assert_eq!(all(threads), (out.clone(), String::new(), 1), "{threads} threads");
+        assert_eq!(all(threads), (out.clone(), err.clone(), 1), "{threads} threads");
     }
 }
 
@@ -153,6 +154,24 @@ fn text_carries_the_lines_of_oneflows_page() {
 }
 
 #[test]
+fn text_is_results_and_nothing_else() {
+    let (out, err, code) = digits(&[&digit(7), "missing.png", &digit(1)]);
+    let expected = format!(
+        "{}\npredict prob: _, class name: 7\nmissing.png\nerror: No such file or directory (os error 2)\n\
+         {}\npredict prob: _, class name: 1\n",
+        digit(7),
+        digit(1)
+    );
+    let probability = regex::Regex::new(r"0\.\d{6}").unwrap();
+    assert_eq!((probability.replace_all(&out, "_").as_ref(), code), (&*expected, 1), "{err}");
+    let (same, err, _) = digits(&["--verbose", &digit(7), "missing.png", &digit(1)]);
+    assert_eq!(same, out);
+    for part in ["mlp_784-128-64-10 runs on cpu, for images of 1x28x28", "6 parameters loaded", "load "] {
+        assert!(err.contains(part), "{part} is not in {err}");
+    }
+}
+
+#[test]
 fn json_is_one_array_and_csv_has_a_header() {
     let (out, _, _) = digits(&["--format", "json", "--top-k", "3", &digit(1), &digit(2)]);
     let array: serde_json::Value = serde_json::from_str(&out).unwrap();
@@ -200,7 +219,7 @@ fn what_cannot_start_says_why_and_exits_with_2() {
         (&["--device", "no such device", "x.png"], "cpu [CPU]"),
         (&["--preset", "imagenet", "x.png"], "torchvision"),
         (&["--batch-size", "0", "x.png"], "at least 1"),
-        (&["--threads", "0", "x.png"], "--threads"),
+        (&["--threads", "0", "x.png"], "at least 1"),
         (&["--labels", MNIST, "x.png"], "mnist_mlp.safetensors"),
         (&["--mean", "123,117,104", "x.png"], "0..1"),
     ];
@@ -213,10 +232,167 @@ fn what_cannot_start_says_why_and_exits_with_2() {
 
 #[test]
 fn a_model_that_cannot_be_had_says_where_it_was_looked_for() {
-    let (_, err, code) = run(env!("CARGO_BIN_EXE_predict"), &["--model", "shufflenetv2_x1.0", "x.png"]);
+    let (_, err, code) = run(env!("CARGO_BIN_EXE_predict"), &["--model", "shufflenetv2_x1.0", &digit(1), "x.png"]);
     let parts =
         ["https://download.pytorch.org/models/shufflenetv2_x1-5666bf0f80.pth", "--weights", "pretrained-tests-nowhere"];
     assert!(code == 2 && parts.iter().all(|part| err.contains(part)), "{err}");
+}
+
+#[test]
+fn no_weights_are_downloaded_where_no_picture_is_there() {
+    for arguments in [&["typo.jpg"][..], &["typo.jpg", "*.nothing"]] {
+        let (out, err, code) = run(env!("CARGO_BIN_EXE_predict"), &[&["--model", "resnet18"], arguments].concat());
+        assert_eq!(
+            (out.as_str(), err.as_str(), code),
+            ("", "predict: typo.jpg: No such file or directory (os error 2)\n", 2)
+        );
+    }
+    let (_, err, _) = run(env!("CARGO_BIN_EXE_predict"), &["--model", "resnte18", "typo.jpg"]);
+    assert!(err.contains("did you mean resnet18?"), "{err}");
+}
+
+#[test]
+fn a_checkpoint_that_is_given_as_an_image_leads_to_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let [torch, oneflow] = ["model.pth", "snapshot"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    for (file, format) in [(&torch, "torch"), (&oneflow, "oneflow")] {
+        assert_eq!(run(env!("CARGO_BIN_EXE_pretrained"), &["convert", MNIST, file, "--to", format]).2, 0);
+    }
+    for (file, kind) in [(MNIST, "safetensors"), (&torch, "PyTorch zip"), (&oneflow, "OneFlow")] {
+        // The shipped model has no say about a picture beside it.
+        let (out, err, code) = run(env!("CARGO_BIN_EXE_predict"), &["--device", "cpu", file, &digit(1)]);
+        assert_eq!((out.as_str(), code), ("", 2), "{err}");
+        let expected = format!("predict: {file}: is a checkpoint ({kind}");
+        assert!(err.contains(&expected) && err.contains(&format!("--weights {file}")), "{err}");
+        // Where there is a model, it is one image that fails.
+        let (out, err, code) = digits(&["--format", "jsonl", file, &digit(1)]);
+        assert_eq!((lines(&out).len(), code), (2, 1), "{err}");
+        assert!(lines(&out)[0]["error"].as_str().unwrap().contains("is a checkpoint"), "{out}");
+    }
+    // The other way round.
+    let (_, err, code) = run(env!("CARGO_BIN_EXE_predict"), &["--weights", &digit(1), &digit(2)]);
+    assert!(code == 2 && err.contains(&format!("pictures go without a flag: predict {}", digit(1))), "{err}");
+}
+
+#[test]
+fn errors_lead_on_in_the_words_of_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("odd.safetensors");
+    let odd: StateDict = [("odd", pretrained::Tensor::from_f32(&[1], &[0.5]).unwrap())].into_iter().collect();
+    odd.save(&file, &SaveOptions::default()).unwrap();
+    let file = file.to_str().unwrap();
+    let (_, err, code) = run(env!("CARGO_BIN_EXE_predict"), &["--weights", file, &digit(1)]);
+    assert!(
+        code == 2 && err.ends_with(&format!("predict: `pretrained inspect {file}` lists what it holds\n")),
+        "{err}"
+    );
+    // Not where that could not be read either.
+    std::fs::write(file, "neither").unwrap();
+    let (_, err, code) = run(env!("CARGO_BIN_EXE_predict"), &["--weights", file, &digit(1)]);
+    assert!(code == 2 && !err.contains("inspect"), "{err}");
+}
+
+#[test]
+fn commands_of_the_other_program_lead_there() {
+    for command in ["inspect", "convert", "diff", "verify", "bench", "export", "devices"] {
+        let (out, err, code) = run(env!("CARGO_BIN_EXE_predict"), &[command, "model.pth"]);
+        assert_eq!((out.as_str(), code), ("", 2));
+        assert!(err.contains(&format!("pretrained {command}")), "{err}");
+    }
+    let (out, err, code) = run(env!("CARGO_BIN_EXE_pretrained"), &["predict", "--weights", "m.pth", "cat.jpg"]);
+    assert_eq!((out.as_str(), code), ("", 2));
+    assert!(err.contains("predict --weights m.pth cat.jpg"), "{err}");
+    let (out, _, code) = run(env!("CARGO_BIN_EXE_predict"), &["help"]);
+    assert!(code == 0 && out.contains("Usage: predict"), "{out}");
+}
+
+#[test]
+fn help_has_examples_and_exit_codes() {
+    for flag in ["--help", "-h", "help"] {
+        let (out, _, code) = run(env!("CARGO_BIN_EXE_predict"), &[flag]);
+        assert!(
+            out.contains("Examples:\n  predict photos/") && out.contains("Exit codes: 0 all images") && code == 0,
+            "{out}"
+        );
+    }
+    for command in [&[][..], &["inspect"], &["convert"], &["export"], &["diff"], &["verify"], &["bench"]] {
+        let (out, _, code) = run(env!("CARGO_BIN_EXE_pretrained"), &[command, &["--help"]].concat());
+        assert!(out.contains("Exit codes: 0 ") && out.contains("Example") && code == 0, "{out}");
+    }
+}
+
+#[test]
+fn flags_have_short_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("results.csv");
+    std::fs::write(&file, "what was there before, which is longer than what is written now, or so it should be")
+        .unwrap();
+    let arguments = ["-d", "cpu", "-k", "2", "-f", "csv", "-b", "3", "-o", file.to_str().unwrap(), "-q"];
+    let (out, err, code) =
+        run(env!("CARGO_BIN_EXE_predict"), &[&arguments[..], &["--model", "mnist_mlp", DIGITS]].concat());
+    assert_eq!((out.as_str(), err.as_str(), code), ("", "", 0));
+    let long = ["--top-k", "2", "--format", "csv", "--batch-size", "3", DIGITS];
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), digits(&long).0);
+    let (_, err, code) = run(env!("CARGO_BIN_EXE_predict"), &["-v", "-d", "cpu", &digit(1)]);
+    assert!(code == 0 && err.contains("runs on cpu"), "{err}");
+    let (_, err, code) = run(
+        env!("CARGO_BIN_EXE_pretrained"),
+        &["bench", "-d", "cpu", "-b", "1", "-q", "--runs", "1", "--model", "mnist_mlp"],
+    );
+    assert_eq!((err.as_str(), code), ("", 0));
+}
+
+#[test]
+fn results_replace_no_picture_and_are_written_where_they_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("a.png");
+    std::fs::copy(digit(1), &picture).unwrap();
+    let picture = picture.to_str().unwrap();
+    let (_, err, code) = digits(&["-o", picture, picture]);
+    assert!(code == 2 && err.contains("is one of the images"), "{err}");
+    assert_eq!(std::fs::read(picture).unwrap(), std::fs::read(digit(1)).unwrap());
+    let (_, err, code) = digits(&["-o", "/no/such/folder/x.json", picture]);
+    assert!(code == 2 && err.contains("/no/such/folder/x.json: No such file"), "{err}");
+}
+
+/// The second image is a pipe into which nothing is written until the first result is there.
+#[cfg(unix)]
+#[test]
+fn the_first_result_does_not_wait_for_other_images() {
+    use std::io::{BufRead, BufReader};
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("slow.png");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for threads in ["1", "4"] {
+        let (first, pipe) = (digit(3), pipe.to_str().unwrap());
+        let all = [
+            "--device",
+            "cpu",
+            "--model",
+            "mnist_mlp",
+            "--format",
+            "jsonl",
+            "--threads",
+            threads,
+            &first,
+            pipe,
+            &first,
+        ];
+        let mut child = command(env!("CARGO_BIN_EXE_predict"), &all).stdout(Stdio::piped()).spawn().unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let reader = std::thread::spawn(move || out.lines().for_each(|line| drop(sender.send(line.unwrap()))));
+        let line = receiver.recv_timeout(std::time::Duration::from_secs(60));
+        if line.is_err() {
+            child.kill().unwrap();
+        }
+        assert!(line.unwrap().contains("\"class\": 3"));
+        std::fs::write(pipe, std::fs::read(digit(8)).unwrap()).unwrap();
+        reader.join().unwrap();
+        let rest: Vec<String> = receiver.iter().collect();
+        assert!(rest.len() == 2 && rest[0].contains("\"class\": 8"), "{rest:?}");
+        assert!(child.wait().unwrap().success());
+    }
 }
 
 #[test]

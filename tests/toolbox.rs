@@ -108,6 +108,29 @@ fn export_writes_what_describes_itself() {
     }
 }
 
+/// Everywhere `--size` is a side, or a width and a height; `--input` is a shape.
+#[test]
+fn sizes_are_given_the_same_way_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_shufflenet_v2_x0_5.safetensors");
+    for (n, flags, shape) in [
+        (0, &["--size", "64x32"][..], "3x32x64"),
+        (1, &["--size", "48"], "3x48x48"),
+        (2, &["--input", "64x32"], "3x64x32"),
+    ] {
+        let target = path(&folder, &format!("{n}.onnx"));
+        let (out, err, code) = run(&[&["export", model, &target], flags].concat());
+        assert!(code == 0 && out.contains(&format!("images of {shape}\n")), "{flags:?}: {out}{err}");
+    }
+    assert_eq!(run(&["export", model, &path(&folder, "x.onnx"), "--size", "32", "--input", "32x32"]).2, 2);
+    // A network of 784 numbers says what it was given.
+    let (_, err, code) = run(&["bench", "--model", "mnist_mlp", "--device", "cpu", "--size", "56x28"]);
+    assert!(code == 2 && err.contains("1x28x56"), "{err}");
+    for command in ["bench", "export"] {
+        assert!(run(&[command, "--help"]).0.contains("--size <N|WxH>"));
+    }
+}
+
 #[test]
 fn export_refuses_what_it_cannot_write_and_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();

@@ -6,11 +6,22 @@ use pretrained::{DeviceChoice, Initialiser, Precision, Rename, Result, Strictnes
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+const AFTER: &str = "\
+Examples:
+  predict photos/                                        the shipped model, for every picture below photos/
+  predict --model resnet18 cat.jpg                       torchvision's weights, downloaded once
+  predict --weights model.pth --labels labels.txt *.jpg  a checkpoint of yours
+  predict -k 5 -f jsonl -o results.jsonl photos/         five classes for each picture, as JSON Lines
+
+Exit codes: 0 all images were predicted; 1 some were not; 2 nothing could start, or results could not be written. A reader
+of the results that leaves early, such as head, changes none of it.";
+
 /// Classifies images with a pretrained network, on any GPU or the CPU.
 #[derive(Debug, Parser)]
-#[command(name = "predict", version, max_term_width = 100)]
+#[command(name = "predict", version, max_term_width = 100, after_help = AFTER)]
 pub struct Args {
-    /// Image files, folders, globs, or - for standard input
+    /// Image files, folders, globs, or - for standard input. Of a folder and those below it, hidden ones and those behind
+    /// links too, the files with an extension of pictures are taken
     pub images: Vec<PathBuf>,
 
     /// A checkpoint of PyTorch, safetensors, OneFlow or MindSpore, or a folder of MindSpore's, of which the newest is
@@ -33,7 +44,7 @@ pub struct Args {
 
     /// auto, gpu, cpu, fastest (measures once, and remembers), the number of a device, or part of its name (see
     /// --list-devices)
-    #[arg(long, default_value = "auto")]
+    #[arg(short, long, default_value = "auto")]
     pub device: DeviceChoice,
 
     /// Keep neither times nor compiled kernels for the next run; weights that are downloaded are kept all the same
@@ -41,18 +52,18 @@ pub struct Args {
     pub no_cache: bool,
 
     /// Threads that prepare images, and threads of the cpu device; by default the cores that there are
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub threads: Option<NonZeroUsize>,
 
     /// How images are prepared: torchvision, oneflow, megvii, mnist, mnist32 or cifar10; by default, as the model was trained
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
 
-    /// Resize to N (the shorter side, or a square where the preset has one) or WxH pixels
+    /// Resize to N (the shorter side, or a square where the preset has one) or WxH pixels, the width first
     #[arg(long, value_name = "N|WxH")]
     size: Option<Size>,
 
-    /// Cut the middle N or WxH pixels out; none for no crop
+    /// Cut the middle N or WxH pixels out, the width first; none for no crop
     #[arg(long, value_name = "N|WxH|none")]
     crop: Option<Crop>,
 
@@ -81,16 +92,28 @@ pub struct Args {
     pub labels: Option<PathBuf>,
 
     /// How many classes to show for each image
-    #[arg(long, value_name = "K", default_value_t = 1)]
+    #[arg(short = 'k', long, value_name = "K", default_value_t = 1)]
     pub top_k: usize,
 
     /// How results are written
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 
-    /// Images that run at once
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = at_least_one)]
-    pub batch_size: usize,
+    /// Write results to FILE, which is replaced if it exists, instead of standard output
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub results: Option<PathBuf>,
+
+    /// Say nothing on standard error but what went wrong, and show no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Say which network and device it is, how images are prepared, and what became of the checkpoint's parameters
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+
+    /// Images that run at once; the first one runs by itself, so that its result does not wait
+    #[arg(short, long, value_name = "N", default_value = "8", value_parser = at_least_one)]
+    pub batch_size: NonZeroUsize,
 
     /// How wide numbers are in a GPU's memory: f32, or f16 for half the traffic and results off by a thousandth
     #[arg(long, value_name = "P", default_value_t = Precision::F32)]
@@ -130,7 +153,7 @@ pub struct Args {
 /// How results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Lines as OneFlow's infer.py prints them
+    /// A line with the image's name, and one a class; with --image_path the lines that OneFlow's infer.py prints
     Text,
     /// One array of objects
     Json,
@@ -172,6 +195,6 @@ pub fn read_labels(name: &Path) -> Result<Labels> {
     }
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "a whole number of at least 1 is expected".to_owned())
+fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "a whole number of at least 1 is expected".to_owned())
 }

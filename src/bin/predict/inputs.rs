@@ -1,8 +1,9 @@
 //! Which images the command line means: files, folders, globs, and standard input.
 
+use crate::console::remark;
+use crate::folder::Contents;
 use pretrained::vision::{self, Limits, RgbImage};
-use pretrained::{Error, Result};
-use std::fs;
+use pretrained::{Error, Result, StateDict, printable};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -11,23 +12,26 @@ use std::path::{Path, PathBuf};
 pub enum Input {
     File(PathBuf),
     Stdin,
-    /// An argument that stands for no image, and the reason.
+    /// What stands for no image, and the reason.
     Nothing(PathBuf, String),
 }
 
 impl Input {
     /// What results call it.
-    pub fn name(&self) -> String {
+    pub fn name(&self) -> &Path {
         match self {
-            Self::File(path) | Self::Nothing(path, _) => path.display().to_string(),
-            Self::Stdin => "-".to_owned(),
+            Self::File(path) | Self::Nothing(path, _) => path,
+            Self::Stdin => Path::new("-"),
         }
     }
 
     /// Reads and decodes it.
     pub fn decode(&self, limits: &Limits) -> Result<RgbImage> {
         match self {
-            Self::File(path) => vision::decode_file(path, limits),
+            Self::File(path) => vision::decode_file(path, limits).map_err(|error| match checkpoint(path) {
+                Some(what) => Error::image(path, format!("is a checkpoint ({what}), not an image")),
+                None => error,
+            }),
             Self::Stdin => {
                 let mut bytes = Vec::new();
                 let bound = limits.file_bytes.saturating_add(1);
@@ -37,52 +41,74 @@ impl Input {
             Self::Nothing(path, reason) => Err(Error::image(path, reason.clone())),
         }
     }
+
+    /// Why it cannot be read, as far as that shows without reading it.
+    pub fn absent(&self) -> Option<Error> {
+        match self {
+            Self::File(path) => path.metadata().err().map(|error| Error::io(path, error)),
+            Self::Stdin => None,
+            Self::Nothing(path, reason) => Some(Error::image(path, reason.clone())),
+        }
+    }
 }
 
-/// The images that the arguments stand for, in order.
+/// The images that the arguments stand for, in order. What a folder holds besides is said on standard error.
 pub fn expand<'a>(arguments: impl Iterator<Item = &'a PathBuf>) -> Vec<Input> {
     arguments.flat_map(|argument| expand_one(argument)).collect()
 }
 
 fn expand_one(argument: &Path) -> Vec<Input> {
-    let nothing = |reason: &str| vec![Input::Nothing(argument.to_owned(), reason.to_owned())];
     if argument == Path::new("-") {
         return vec![Input::Stdin];
     }
-    if argument.is_dir() {
-        return match images_in(argument) {
-            Ok(files) if files.is_empty() => nothing("the folder holds no image file"),
-            Ok(files) => files.into_iter().map(Input::File).collect(),
-            Err(error) => nothing(&error.to_string()),
-        };
-    }
     let pattern = argument.to_str().filter(|text| text.contains(['*', '?', '[']) && !argument.exists());
-    match pattern.map(glob::glob) {
-        None => vec![Input::File(argument.to_owned())],
-        Some(Err(error)) => nothing(&format!("is no valid glob: {error}")),
-        Some(Ok(paths)) => {
-            let files: Vec<Input> = paths.flatten().filter(|path| path.is_file()).map(Input::File).collect();
-            if files.is_empty() { nothing("no file matches") } else { files }
+    let Some(pattern) = pattern else { return file_or_folder(argument.to_owned()) };
+    let nothing = |reason: String| vec![Input::Nothing(argument.to_owned(), reason)];
+    match glob::glob(pattern) {
+        Err(error) => nothing(format!("is not a valid glob: {error}")),
+        Ok(paths) => {
+            let matched: Vec<Input> = paths
+                .flat_map(|path| match path {
+                    Ok(path) => file_or_folder(path),
+                    Err(error) => vec![Input::Nothing(error.path().to_owned(), error.error().to_string())],
+                })
+                .collect();
+            if matched.is_empty() { nothing("no file matches".into()) } else { matched }
         }
     }
 }
 
-/// The image files in a folder and the folders in it, sorted by path; what they are is told by their extensions.
-/// Links to folders are not followed.
-fn images_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            let path = entry.path();
-            if entry.file_type()?.is_dir() {
-                folders.push(path);
-            } else if image::ImageFormat::from_path(&path).is_ok() && path.is_file() {
-                found.push(path);
-            }
-        }
+/// A file, or what a folder holds.
+fn file_or_folder(path: PathBuf) -> Vec<Input> {
+    if !path.is_dir() {
+        return vec![Input::File(path)];
     }
-    found.sort();
-    Ok(found)
+    let contents = Contents::of(&path);
+    if let Some(passed_over) = contents.passed_over() {
+        remark(format_args!("{}: {passed_over}", printable::path(&path)));
+    }
+    if contents.found.is_empty() {
+        let reason = match checkpoint(&path) {
+            Some(what) => format!("is a checkpoint ({what}), not a folder of images"),
+            None => "the folder holds no image file".to_owned(),
+        };
+        return vec![Input::Nothing(path, reason)];
+    }
+    let inputs = contents.found.into_iter();
+    inputs
+        .map(|(path, reason)| match reason {
+            Some(reason) => Input::Nothing(path, reason),
+            None => Input::File(path),
+        })
+        .collect()
+}
+
+/// What kind of checkpoint lies at `path`, if it is one that opens.
+pub fn checkpoint(path: &Path) -> Option<String> {
+    // A pipe can be read only once, by whoever takes it for an image.
+    if !path.is_file() && !path.is_dir() {
+        return None;
+    }
+    let state = StateDict::open(path).ok().filter(|state| !state.is_empty())?;
+    Some(state.format().map_or_else(|| "of no named format".to_owned(), |format| format.to_string()))
 }

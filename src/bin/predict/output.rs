@@ -1,34 +1,44 @@
-//! Writes results: the page's text lines, JSON, JSON Lines, or CSV.
+//! Writes results: lines of text, JSON, JSON Lines, or CSV.
+//!
+//! A file's name may be no Unicode and may hold anything. Text and CSV have its bytes; text escapes what would not stay on
+//! its line, and on a terminal both escape what could steer it. JSON has it with `U+FFFD` in the place of what is no
+//! Unicode, and then its bytes in a field of their own.
 
 use crate::args::Format;
-use pretrained::{Error, Prediction, Result};
+use crate::console::{Result, Sink};
+use crate::json;
+use pretrained::{Error, Prediction, printable};
 use serde::Serialize;
-use serde_json::ser::Formatter;
-use std::io::{self, StdoutLock, Write};
-use std::process;
+use std::borrow::Cow;
+use std::path::Path;
 use std::time::Duration;
 
 /// What became of one image.
-pub struct Outcome {
-    pub image: String,
-    pub predictions: Result<Vec<Prediction>>,
+pub struct Outcome<'a> {
+    pub image: &'a Path,
+    pub predictions: Result<Vec<Prediction>, Error>,
     /// Its share of the time in which its batch ran.
     pub infer: Duration,
 }
 
-/// Results on their way to standard output.
+/// Results on their way out.
 pub struct Output {
     format: Format,
+    /// Whether text is all that OneFlow's infer.py prints, its times included.
+    page: bool,
     model: String,
     device: String,
-    out: StdoutLock<'static>,
+    sink: Sink,
     written: usize,
 }
 
 /// One image as JSON has it.
 #[derive(Serialize)]
 struct Record<'a> {
-    image: &'a str,
+    image: Cow<'a, str>,
+    /// Only where the name is no Unicode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_bytes: Option<&'a [u8]>,
     model: &'a str,
     device: &'a str,
     predictions: Vec<Class<'a>>,
@@ -52,35 +62,37 @@ impl<'a> From<&'a Prediction> for Class<'a> {
 const CSV_HEADER: [&str; 8] = ["image", "model", "device", "rank", "class", "label", "probability", "error"];
 
 impl Output {
-    pub fn new(format: Format, model: String, device: String) -> Self {
-        Self { format, model, device, out: io::stdout().lock(), written: 0 }
+    pub fn new(sink: Sink, format: Format, page: bool, model: String, device: String) -> Self {
+        Self { format, page, model, device, sink, written: 0 }
     }
 
     /// What comes before the first image. `name` is the model as the user spells it.
     pub fn begin(&mut self, name: &str, init: Duration, load: Duration) -> Result<()> {
-        let text = match self.format {
-            Format::Text => format!(
-                "Predicting using {name} ...\ninit time : {:.6}\nload params time : {:.6}\n",
+        match self.format {
+            Format::Text if self.page => self.put(format!(
+                "Predicting using {} ...\ninit time : {:.6}\nload params time : {:.6}\n",
+                printable::line(name),
                 init.as_secs_f64(),
                 load.as_secs_f64()
-            ),
-            Format::Json => "[".to_owned(),
-            Format::Jsonl => String::new(),
-            Format::Csv => csv_line(&CSV_HEADER.map(str::to_owned)),
-        };
-        self.put(&text)
+            )),
+            Format::Text | Format::Jsonl => Ok(()),
+            Format::Json => self.put("["),
+            Format::Csv => self.put(csv_line(&CSV_HEADER.map(str::as_bytes))),
+        }
     }
 
     /// One image.
     pub fn write(&mut self, outcome: &Outcome) -> Result<()> {
         let text = match self.format {
-            Format::Text => text(outcome),
-            Format::Json => format!("{}\n  {}", if self.written > 0 { "," } else { "" }, self.json(outcome)),
-            Format::Jsonl => self.json(outcome) + "\n",
+            Format::Text => self.text(outcome),
+            Format::Json => {
+                format!("{}\n  {}", if self.written > 0 { "," } else { "" }, self.json(outcome)).into_bytes()
+            }
+            Format::Jsonl => (self.json(outcome) + "\n").into_bytes(),
             Format::Csv => self.csv(outcome),
         };
         self.written += 1;
-        self.put(&text)
+        self.put(text)
     }
 
     /// What comes after the last image.
@@ -88,37 +100,45 @@ impl Output {
         self.put(if self.format == Format::Json { "\n]\n" } else { "" })
     }
 
-    fn put(&mut self, text: &str) -> Result<()> {
-        written(self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()))
+    /// Whether a user sees the results as they come.
+    pub fn is_seen(&self) -> bool {
+        self.sink.is_terminal()
+    }
+
+    fn put(&mut self, text: impl AsRef<[u8]>) -> Result<()> {
+        self.sink.put(text)?;
+        self.sink.flush()
     }
 
     fn json(&self, outcome: &Outcome) -> String {
+        let name = outcome.image.as_os_str();
         let predictions = outcome.predictions.as_deref().unwrap_or_default();
         let record = Record {
-            image: &outcome.image,
+            image: name.to_string_lossy(),
+            image_bytes: name.to_str().is_none().then_some(name.as_encoded_bytes()),
             model: &self.model,
             device: &self.device,
             predictions: predictions.iter().map(Class::from).collect(),
             error: outcome.predictions.as_ref().err().map(Error::to_string),
         };
-        let mut json = Vec::new();
-        let mut serializer = serde_json::Serializer::with_formatter(&mut json, Spaced);
-        match record.serialize(&mut serializer) {
-            Ok(()) => String::from_utf8_lossy(&json).into_owned(),
-            // A record of strings and numbers, written to memory, cannot fail.
-            Err(error) => error.to_string(),
-        }
+        json::text(&record)
     }
 
-    fn csv(&self, outcome: &Outcome) -> String {
+    fn csv(&self, outcome: &Outcome) -> Vec<u8> {
+        let image = match self.is_seen() {
+            true => self.name(outcome.image).into(),
+            false => Cow::Borrowed(outcome.image.as_os_str().as_encoded_bytes()),
+        };
+        let [model, device] = [printable::line(&self.model), printable::line(&self.device)];
         let line = |rank: String, class: String, label: &str, probability: String, error: String| {
-            let start = [outcome.image.clone(), self.model.clone(), self.device.clone()];
-            csv_line(&[&start[..], &[rank, class, label.to_owned(), probability, error]].concat())
+            let label = printable::line(label);
+            let texts = [&*model, &*device, &rank, &class, &label, &probability, &error].map(str::as_bytes);
+            csv_line(&[&[&*image], &texts[..]].concat())
         };
         match &outcome.predictions {
             Ok(predictions) => (1..)
                 .zip(predictions)
-                .map(|(rank, p): (usize, _)| {
+                .flat_map(|(rank, p): (usize, _)| {
                     let label = p.label.as_deref().unwrap_or_default();
                     line(rank.to_string(), p.class.to_string(), label, p.probability.to_string(), String::new())
                 })
@@ -126,57 +146,48 @@ impl Output {
             Err(error) => line(String::new(), String::new(), "", String::new(), error.to_string()),
         }
     }
-}
 
-/// An image's lines as OneFlow's infer.py prints them, under the image's name.
-fn text(outcome: &Outcome) -> String {
-    let mut text = format!("{}\n", outcome.image);
-    match &outcome.predictions {
-        Ok(predictions) => {
-            text += &format!("infer time : {:.6}\n", outcome.infer.as_secs_f64());
-            for Prediction { class, label, probability } in predictions {
-                let name = label.clone().unwrap_or_else(|| format!("class {class}"));
-                text += &format!("predict prob: {probability:.6}, class name: {name}\n");
+    /// An image's lines as OneFlow's infer.py prints them, under the image's name.
+    fn text(&self, outcome: &Outcome) -> Vec<u8> {
+        let mut text = String::from("\n");
+        match &outcome.predictions {
+            Ok(predictions) => {
+                if self.page {
+                    text += &format!("infer time : {:.6}\n", outcome.infer.as_secs_f64());
+                }
+                for Prediction { class, label, probability } in predictions {
+                    let name = label.clone().unwrap_or_else(|| format!("class {class}"));
+                    text += &format!("predict prob: {probability:.6}, class name: {}\n", printable::line(&name));
+                }
+            }
+            Err(error) => text += &format!("error: {}\n", reason(error, outcome.image)),
+        }
+        [self.name(outcome.image), text.into_bytes()].concat()
+    }
+
+    /// A file's name on one line.
+    fn name(&self, path: &Path) -> Vec<u8> {
+        let mut name = Vec::new();
+        for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+            name.extend_from_slice(printable::line(chunk.valid()).as_bytes());
+            match self.is_seen() {
+                true => name.extend_from_slice(chunk.invalid().escape_ascii().to_string().as_bytes()),
+                false => name.extend_from_slice(chunk.invalid()),
             }
         }
-        Err(error) => text += &format!("error: {error}\n"),
+        name
     }
-    text
 }
 
-fn csv_line(fields: &[String]) -> String {
+/// An error without the name of `image`, which stands above it already.
+fn reason(error: &Error, image: &Path) -> String {
+    let text = error.to_string();
+    let name = printable::path(image) + ": ";
+    text.strip_prefix(&name).map_or_else(|| text.clone(), str::to_owned)
+}
+
+fn csv_line(fields: &[&[u8]]) -> Vec<u8> {
     let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
     // Writing to memory cannot fail.
-    let bytes = writer.write_record(fields).ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Writes `text` and a line's end to standard output.
-pub fn print(text: &str) -> Result<()> {
-    written(writeln!(io::stdout(), "{text}"))
-}
-
-/// A reader that has seen enough, such as `head`, is no error.
-fn written(result: io::Result<()>) -> Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
-        other => other.map_err(|error| Error::io("standard output", error)),
-    }
-}
-
-/// JSON with a space after each comma and colon.
-struct Spaced;
-
-impl Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { out.write_all(b", ") }
-    }
-
-    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { out.write_all(b", ") }
-    }
-
-    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        out.write_all(b": ")
-    }
+    writer.write_record(fields).ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default()
 }

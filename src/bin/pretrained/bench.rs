@@ -1,13 +1,17 @@
 //! `pretrained bench`: times a model from input on the host to logits on the host, after a warm-up, and the parts of the
 //! way from an image file to them.
 
+use crate::console::{self, Sink, remark};
+use crate::json;
 use crate::weights;
 use clap::Args;
 use image::codecs::jpeg::JpegEncoder;
 use pretrained::graph::Shape;
 use pretrained::hub::Hub;
 use pretrained::vision::{Limits, Overrides, RgbImage, Size, decode};
-use pretrained::{Classifier, CpuOptions, Device, DeviceChoice, Error, Precision, Result, Session, Ticket, catalog};
+use pretrained::{
+    Classifier, CpuOptions, Device, DeviceChoice, Error, Precision, Result, Session, Ticket, catalog, printable,
+};
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -29,15 +33,15 @@ pub struct Bench {
     weights: Option<PathBuf>,
 
     /// auto, gpu, cpu, fastest, the number of a device, or part of its name
-    #[arg(long, default_value = "auto")]
+    #[arg(short, long, default_value = "auto")]
     device: DeviceChoice,
 
     /// Images in a batch, or several numbers of them, each of which is timed by itself
-    #[arg(long, value_name = "N[,N...]", value_delimiter = ',', default_value = "1")]
+    #[arg(short, long, value_name = "N[,N...]", value_delimiter = ',', default_value = "1")]
     batch: Vec<NonZeroUsize>,
 
-    /// Height, or height and width, of the input in pixels; by default the model's own
-    #[arg(long, value_name = "H[xW]")]
+    /// The input's side, or its width and height, in pixels, as for predict; by default the model's own
+    #[arg(long, value_name = "N|WxH")]
     size: Option<Size>,
 
     /// How wide numbers are in a GPU's memory: f32 or f16
@@ -49,7 +53,7 @@ pub struct Bench {
     no_cache: bool,
 
     /// Threads of the cpu device; by default the cores that there are
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 
     /// The image whose decoding and preprocessing are timed; by default a JPEG of noise, 500 x 375 pixels
@@ -105,20 +109,24 @@ struct Figures {
 }
 
 impl Bench {
-    /// Runs it, and returns what to print.
-    pub fn run(&self) -> Result<String> {
+    /// Writes what was measured of each batch as soon as it is.
+    pub fn run(&self, out: &mut Sink) -> console::Result<()> {
         if self.runs == 0 {
-            return Err(Error::Usage("--runs is at least 1".into()));
+            return Err(Error::Usage("--runs is at least 1".into()).into());
         }
-        self.batch.iter().map(|batch| Ok(self.text(&self.measure(batch.get())?))).collect()
+        for batch in &self.batch {
+            out.put(self.text(&self.measure(batch.get())?))?;
+            out.flush()?;
+        }
+        Ok(())
     }
 
     fn text(&self, figures: &Figures) -> String {
         if self.json {
-            // Strings and numbers always serialise.
-            return serde_json::to_string(figures).unwrap_or_default() + "\n";
+            return json::text(figures) + "\n";
         }
         let Figures { model, device, batch, precision, runs, .. } = figures;
+        let model = printable::line(model);
         let mut text = format!(
             "{model} on {device}, batch {batch}, {precision}, {runs} runs\n\
              min {:.3} ms, mean {:.3} ms, median {:.3} ms, p95 {:.3} ms, p99 {:.3} ms\n\
@@ -149,15 +157,13 @@ impl Bench {
 
     fn measure(&self, batch: usize) -> Result<Figures> {
         let model = self.model.as_deref().or(self.weights.is_none().then_some(catalog::DEFAULT));
-        let builder = weights::choose(Classifier::builder(), model, self.weights.as_deref(), |note| {
-            eprintln!("pretrained: {note}");
-        })?;
+        let builder = weights::choose(Classifier::builder(), model, self.weights.as_deref(), || Ok(()))?;
 
         let began = Instant::now();
         // The classifier is here for its model and the usual size of its input; its own session stays on the CPU.
         let classifier = builder.device(Device::cpu()).max_batch(1).overrides(Overrides::default()).build()?;
         let mut load = began.elapsed();
-        classifier.notes().iter().for_each(|note| eprintln!("pretrained: the checkpoint: {note}"));
+        classifier.notes().iter().for_each(|note| remark(format_args!("the checkpoint: {note}")));
         let device = self.open(&classifier, batch)?;
         let began = Instant::now();
         let (input, precision) = (self.input(&classifier), self.precision);
@@ -231,7 +237,7 @@ impl Bench {
         };
         cache.iter().for_each(|folder| device.keep_kernels(folder));
         if self.threads.is_some() && !device.is_cpu() {
-            eprintln!("pretrained: --threads is for the cpu device; {} has no use for it", device.name());
+            remark(format_args!("--threads is for the cpu device; {} has no use for it", device.name()));
         }
         Ok(device)
     }
@@ -280,8 +286,7 @@ impl Bench {
         let (height, width) = match self.size {
             None => size,
             Some(Size::Side(side)) => (side as usize, side as usize),
-            // On this command line the height comes first.
-            Some(Size::Exact { width, height }) => (width as usize, height as usize),
+            Some(Size::Exact { width, height }) => (height as usize, width as usize),
         };
         Shape::new(usual.channels, height, width)
     }

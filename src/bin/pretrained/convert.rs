@@ -1,9 +1,10 @@
 //! `pretrained convert`: writes a checkpoint again, in another format or precision.
 
 use crate::Outcome;
+use crate::console::remark;
 use crate::rename::Renames;
 use clap::{Args, ValueEnum};
-use pretrained::{DType, Error, Limits, Result, SaveFormat, SaveOptions};
+use pretrained::{DType, Error, Limits, Result, SaveFormat, SaveOptions, printable};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -78,14 +79,14 @@ impl Convert {
         let state = crate::open(&self.input, &Limits { map_from_bytes: u64::MAX, ..Limits::default() })?;
         let state = self.renames.apply(state)?;
         if format != SaveFormat::Safetensors && !state.metadata().is_empty() {
-            eprintln!(
-                "pretrained: {}: the {format} has no place for its metadata, which is left out: {}",
-                self.input.display(),
-                state.metadata().keys().cloned().collect::<Vec<_>>().join(", ")
-            );
+            let (input, keys) = (printable::path(&self.input), state.metadata().keys().cloned().collect::<Vec<_>>());
+            remark(format_args!(
+                "{input}: the {format} has no place for its metadata, which is left out: {}",
+                printable::cut(&keys.join(", "), 1000)
+            ));
         }
         let options = SaveOptions { format, dtype, force_dtype: self.force_dtype, overwrite: self.force };
         state.save(&self.output, &options)?;
-        Ok(Outcome::good(format!("wrote {} tensors as {format} to {}\n", state.len(), self.output.display())))
+        Ok(Outcome::good(format!("wrote {} tensors as {format} to {}\n", state.len(), printable::path(&self.output))))
     }
 }

@@ -4,8 +4,10 @@ use crate::Outcome;
 use crate::numbers::{Number, numbers};
 use crate::rename::Renames;
 use clap::Args;
+use pretrained::printable::{self, shape};
 use pretrained::{Error, Limits, Result, Tensor};
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Diff {
@@ -47,15 +49,15 @@ impl Diff {
         for (name, tensor) in a.iter() {
             let (line, same) = match b.get(name) {
                 Some(other) => self.compare(tensor, other),
-                None => (Some(format!("only in {}: {tensor:?}", self.a.display())), false),
+                None => (Some(only_in(&self.a, tensor)), false),
             };
             if let Some(line) = line {
-                text += &format!("{name}: {line}\n");
+                text += &format!("{}: {line}\n", name_of(name));
             }
             *if same { &mut equal } else { &mut different } += 1;
         }
         for (name, tensor) in b.iter().filter(|(name, _)| !a.contains(name)) {
-            text += &format!("{name}: only in {}: {tensor:?}\n", self.b.display());
+            text += &format!("{}: {}\n", name_of(name), only_in(&self.b, tensor));
             different += 1;
         }
         text += &format!("{equal} tensors are equal, {different} differ\n");
@@ -65,7 +67,7 @@ impl Diff {
     /// What there is to say of two tensors of one name, and whether they count as equal.
     fn compare(&self, a: &Tensor, b: &Tensor) -> (Option<String>, bool) {
         if a.shape() != b.shape() {
-            return (Some(format!("shape {:?} and {:?}", a.shape(), b.shape())), false);
+            return (Some(format!("shape {} and {}", shape(a.shape()), shape(b.shape()))), false);
         }
         if a.dtype() == b.dtype() && a.bytes() == b.bytes() {
             return (None, true);
@@ -88,6 +90,14 @@ impl Diff {
         let same = near && (a.dtype() == b.dtype() || self.tolerance.is_some());
         ((!parts.is_empty()).then(|| parts.join("; ")), same)
     }
+}
+
+fn name_of(tensor: &str) -> Cow<'_, str> {
+    printable::cut(tensor, 200)
+}
+
+fn only_in(checkpoint: &Path, tensor: &Tensor) -> String {
+    format!("only in {}: {} {}", printable::path(checkpoint), tensor.dtype(), shape(tensor.shape()))
 }
 
 fn distance(a: &Tensor, b: &Tensor) -> Distance {

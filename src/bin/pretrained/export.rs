@@ -1,11 +1,12 @@
 //! `pretrained export`: writes a network with its weights as a model for other frameworks.
 
 use crate::Outcome;
+use crate::console::remark;
 use crate::rename::Renames;
 use clap::{Args, ValueEnum};
 use pretrained::graph::Shape;
-use pretrained::vision::description;
-use pretrained::{Error, ExportFormat, ExportOptions, Limits, Model, Result, Strictness};
+use pretrained::vision::{Size, description};
+use pretrained::{Error, ExportFormat, ExportOptions, Limits, Model, Result, Strictness, printable};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -24,7 +25,11 @@ pub struct Export {
     #[arg(long)]
     fold: bool,
 
-    /// The images' height and width in pixels; by default the network's usual ones
+    /// The images' side, or their width and height, in pixels, as for predict; by default the network's usual ones
+    #[arg(long, value_name = "N|WxH", conflicts_with = "sides")]
+    size: Option<Size>,
+
+    /// The same as --size, but as shapes are written, the height first
     #[arg(long = "input", value_name = "HxW", value_parser = sides)]
     sides: Option<[usize; 2]>,
 
@@ -72,17 +77,24 @@ impl Export {
         let model = Model::from_state_dict(&state, Strictness::AllowUnexpected)?;
         let unexpected = &model.report().unexpected;
         if !unexpected.is_empty() {
-            let (input, count) = (self.input.display(), unexpected.len());
-            eprintln!("pretrained: {input}: {count} parameters are of no use: {}", unexpected.join(", "));
+            let (input, count) = (printable::path(&self.input), unexpected.len());
+            let names = printable::cut(&unexpected.join(", "), 2000).into_owned();
+            remark(format_args!("{input}: {count} parameters are of no use: {names}"));
         }
         let network = model.network();
         let mut metadata = state.metadata().clone();
         metadata.extend(description(&state, network)?);
-        let [height, width] = self.sides.unwrap_or([network.input.height, network.input.width]);
+        let sides = match self.size {
+            Some(Size::Side(side)) => Some([side, side]),
+            Some(Size::Exact { width, height }) => Some([height, width]),
+            None => None,
+        };
+        let sides = sides.map(|sides| sides.map(|pixels| pixels as usize)).or(self.sides);
+        let [height, width] = sides.unwrap_or([network.input.height, network.input.width]);
         let input = Shape { height, width, ..network.input };
         let options = ExportOptions { format, fold: self.fold, input: Some(input), metadata, overwrite: self.force };
         model.export(&self.output, &options)?;
-        let name = &network.name;
+        let (name, output) = (printable::line(&network.name), printable::path(&self.output));
         Ok(Outcome::good(format!("wrote {name} as {format} to {output}, for any number of images of {input}\n")))
     }
 }

@@ -1,13 +1,14 @@
 //! `pretrained inspect`: every parameter of a checkpoint, the totals, and the network that it is of.
 
-use crate::Outcome;
+use crate::console::{Result, Sink};
+use crate::json;
 use crate::numbers::{Statistics, statistics};
 use crate::rename::Renames;
 use clap::Args;
-use pretrained::{Result, StateDict, Tensor, import, zoo};
-use serde::Serialize;
+use pretrained::printable::{self, shape};
+use pretrained::{Error, StateDict, Tensor, import, zoo};
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -23,146 +24,163 @@ pub struct Inspect {
     renames: Renames,
 }
 
-/// All that is known of a checkpoint; with `--json`, its keys.
-#[derive(Debug, Serialize)]
-struct Contents {
+/// All that is known of a checkpoint: with `--json`, its keys.
+#[derive(Serialize)]
+struct Contents<'a> {
     file: String,
     format: Option<String>,
-    tensors: Vec<Row>,
+    tensors: Rows<'a>,
     elements: usize,
     bytes: usize,
     /// What the optimizer kept beside the parameters; `elements` and `bytes` do not count it.
-    optimizer: Vec<Row>,
-    metadata: BTreeMap<String, String>,
-    notes: Vec<String>,
+    optimizer: Rows<'a>,
+    metadata: BTreeMap<&'a str, &'a str>,
+    notes: &'a [String],
     /// The network, or null.
     network: Option<Network>,
     /// Why there is none, or null.
     network_error: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct Row {
-    name: String,
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'a str,
     dtype: String,
-    shape: Vec<usize>,
+    shape: &'a [usize],
     /// Null for what is no float.
     statistics: Option<Statistics>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Network {
     name: String,
     input: String,
 }
 
-impl Inspect {
-    pub fn run(&self) -> Result<Outcome> {
-        let contents = self.contents()?;
-        Ok(Outcome::good(match self.json {
-            // Strings and numbers always serialise; numbers that JSON lacks do not come up.
-            true => serde_json::to_string(&contents).unwrap_or_default() + "\n",
-            false => contents.text(),
+/// Tensors, each of which becomes a row when its turn comes.
+struct Rows<'a>(Vec<(&'a str, &'a Tensor)>);
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|(name, tensor)| Row {
+            name,
+            dtype: tensor.dtype().to_string(),
+            shape: tensor.shape(),
+            statistics: statistics(tensor),
         }))
     }
+}
 
-    fn contents(&self) -> Result<Contents> {
+/// Characters of a name that are printed, and those that other columns make room for.
+const NAME: usize = 200;
+const NAME_COLUMN: usize = 100;
+
+/// Characters of a value of the metadata that are printed; JSON has it whole.
+const VALUE: usize = 1000;
+
+impl Inspect {
+    /// Writes row by row, as the tensors are looked at.
+    pub fn run(&self, out: &mut Sink) -> Result<()> {
         let state = self.renames.apply(StateDict::open(&self.file)?)?;
         let network = match import::has_graph(&state) {
             true => import::network(&state).map(|(network, _)| network),
             false => zoo::detect(&state),
         };
+        match self.json {
+            true => self.json(&state, network, out)?,
+            false => text(&state, network, out)?,
+        }
+        out.flush()
+    }
+
+    fn json(&self, state: &StateDict, network: Result<zoo::Network, Error>, out: &mut Sink) -> Result<()> {
         let (network, network_error) = match network {
             Ok(network) => (Some(Network { name: network.name, input: network.input.to_string() }), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        Ok(Contents {
+        let contents = Contents {
             file: self.file.display().to_string(),
             format: state.format().map(|format| format.to_string()),
-            tensors: state.iter().map(|(name, tensor)| Row::of(name, tensor)).collect(),
-            elements: state.iter().map(|(_, tensor)| tensor.element_count()).sum(),
-            bytes: state.iter().map(|(_, tensor)| tensor.bytes().len()).sum(),
-            optimizer: state.optimizer().iter().map(|(name, tensor)| Row::of(name, tensor)).collect(),
-            metadata: state.metadata().iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-            notes: state.notes().to_vec(),
+            tensors: Rows(state.iter().collect()),
+            elements: elements(state),
+            bytes: bytes(state),
+            optimizer: Rows(optimizer(state)),
+            metadata: state.metadata().iter().map(|(key, value)| (&**key, &**value)).collect(),
+            notes: state.notes(),
             network,
             network_error,
-        })
+        };
+        let written = json::write(&mut *out, &contents);
+        out.arrived(written)?;
+        out.put("\n")
     }
 }
 
-impl Contents {
-    fn text(&self) -> String {
-        let mut text = table(&self.tensors);
-        let (tensors, elements, bytes) = (self.tensors.len(), self.elements, self.bytes);
-        line(&mut text, format_args!("\n{tensors} tensors, {elements} numbers, {bytes} bytes"));
-        if !self.optimizer.is_empty() {
-            let tensors = self.optimizer.len();
-            line(&mut text, format_args!("\n{}\n{tensors} optimizer tensors", table(&self.optimizer)));
+fn text(state: &StateDict, network: Result<zoo::Network, Error>, out: &mut Sink) -> Result<()> {
+    table(state.iter().collect(), out)?;
+    out.put(format!("\n{} tensors, {} numbers, {} bytes\n", state.len(), elements(state), bytes(state)))?;
+    let optimizer = optimizer(state);
+    if !optimizer.is_empty() {
+        let tensors = optimizer.len();
+        out.put("\n")?;
+        table(optimizer, out)?;
+        out.put(format!("\n{tensors} optimizer tensors\n"))?;
+    }
+    if let Some(format) = state.format() {
+        out.put(format!("format: {format}\n"))?;
+    }
+    for (key, value) in state.metadata() {
+        out.put(format!("metadata: {} = {}\n", printable::cut(key, NAME), printable::cut(value, VALUE)))?;
+    }
+    for note in state.notes() {
+        out.put(format!("note: {}\n", printable::line(note)))?;
+    }
+    match network {
+        Ok(zoo::Network { name, input, .. }) => {
+            out.put(format!("network: {}, usual input {input}\n", printable::line(&name)))
         }
-        if let Some(format) = &self.format {
-            line(&mut text, format_args!("format: {format}"));
-        }
-        for (key, value) in &self.metadata {
-            line(&mut text, format_args!("metadata: {key} = {value}"));
-        }
-        for note in &self.notes {
-            line(&mut text, format_args!("note: {note}"));
-        }
-        if let Some(Network { name, input }) = &self.network {
-            line(&mut text, format_args!("network: {name}, usual input {input}"));
-        }
-        if let Some(error) = &self.network_error {
-            line(&mut text, format_args!("network: none: {error}"));
-        }
-        text
+        Err(error) => out.put(format!("network: none: {error}\n")),
     }
 }
 
-/// The rows, a line each, in columns.
-fn table(rows: &[Row]) -> String {
-    let rows: Vec<[String; 4]> = rows
-        .iter()
-        .map(|row| [row.name.clone(), row.dtype.clone(), format!("{:?}", row.shape), row.numbers()])
-        .collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let (name_width, dtype_width, shape_width) = (width(0), width(1), width(2));
-    let mut text = String::new();
-    for [name, dtype, shape, numbers] in &rows {
+/// The tensors, a line each, in columns.
+fn table(tensors: Vec<(&str, &Tensor)>, out: &mut Sink) -> Result<()> {
+    let names = tensors.iter().map(|(name, _)| printable::cut(name, NAME).chars().count());
+    let name_width = names.filter(|width| *width <= NAME_COLUMN).max().unwrap_or(0);
+    let dtype_width = tensors.iter().map(|(_, tensor)| tensor.dtype().to_string().len()).max().unwrap_or(0);
+    let shape_width = tensors.iter().map(|(_, tensor)| shape(tensor.shape()).len()).max().unwrap_or(0);
+    for (name, tensor) in tensors {
+        let (name, dtype, shape) = (printable::cut(name, NAME), tensor.dtype(), shape(tensor.shape()));
+        let numbers = statistics(tensor).map(|found| words(&found)).unwrap_or_default();
         let row = format!("{name:name_width$}  {dtype:dtype_width$}  {shape:shape_width$}  {numbers}");
-        line(&mut text, format_args!("{}", row.trim_end()));
+        out.put(format!("{}\n", row.trim_end()))?;
     }
-    text
+    Ok(())
 }
 
-impl Row {
-    fn of(name: &str, tensor: &Tensor) -> Self {
-        Self {
-            name: name.to_owned(),
-            dtype: tensor.dtype().to_string(),
-            shape: tensor.shape().to_vec(),
-            statistics: statistics(tensor),
-        }
+/// A tensor's statistics in words; empty where there is nothing to say.
+fn words(found: &Statistics) -> String {
+    let mut parts = Vec::new();
+    if let (Some(min), Some(max), Some(mean), Some(std)) = (found.min, found.max, found.mean, found.std) {
+        parts.push(format!("min {min:.4e} max {max:.4e} mean {mean:.4e} std {std:.4e}"));
     }
-
-    /// Its statistics in words; empty where there are none.
-    fn numbers(&self) -> String {
-        let Some(found) = &self.statistics else { return String::new() };
-        let mut parts = Vec::new();
-        if let (Some(min), Some(max), Some(mean), Some(std)) = (found.min, found.max, found.mean, found.std) {
-            parts.push(format!("min {min:.4e} max {max:.4e} mean {mean:.4e} std {std:.4e}"));
-        }
-        if found.nan > 0 {
-            parts.push(format!("NaN {}", found.nan));
-        }
-        if found.inf > 0 {
-            parts.push(format!("infinite {}", found.inf));
-        }
-        parts.join(" ")
+    if found.nan > 0 {
+        parts.push(format!("NaN {}", found.nan));
     }
+    if found.inf > 0 {
+        parts.push(format!("infinite {}", found.inf));
+    }
+    parts.join(" ")
 }
 
-fn line(text: &mut String, arguments: std::fmt::Arguments) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "{arguments}");
+fn elements(state: &StateDict) -> usize {
+    state.iter().map(|(_, tensor)| tensor.element_count()).sum()
+}
+
+fn bytes(state: &StateDict) -> usize {
+    state.iter().map(|(_, tensor)| tensor.bytes().len()).sum()
+}
+
+fn optimizer(state: &StateDict) -> Vec<(&str, &Tensor)> {
+    state.optimizer().iter().map(|(name, tensor)| (name.as_str(), tensor)).collect()
 }

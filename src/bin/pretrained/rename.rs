@@ -1,5 +1,6 @@
 //! `--rename`, which `inspect`, `convert` and `diff` share.
 
+use crate::console::remark;
 use clap::Args;
 use pretrained::{Rename, Renaming, Result, StateDict};
 
@@ -16,7 +17,7 @@ impl Renames {
     pub fn apply(&self, state: StateDict) -> Result<StateDict> {
         let Renaming { state, unmatched } = state.rename(&self.rename)?;
         for rule in unmatched {
-            eprintln!("pretrained: --rename {rule} matches no parameter");
+            remark(format_args!("--rename {rule} matches no parameter"));
         }
         Ok(state)
     }

@@ -2,7 +2,7 @@
 
 use crate::Outcome;
 use crate::numbers::statistics;
-use pretrained::{Error, Limits, Result, StateDict};
+use pretrained::{Error, Limits, Result, StateDict, printable};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -36,7 +36,8 @@ pub fn verify(path: &Path) -> Result<Outcome> {
             for (name, tensor) in state.iter().map(|(name, tensor)| (name.to_owned(), tensor)).chain(optimizer) {
                 match statistics(tensor) {
                     Some(found) if found.nan + found.inf > 0 => findings.push(format!(
-                        "{name}: {} NaN and {} infinite of {} numbers",
+                        "{}: {} NaN and {} infinite of {} numbers",
+                        printable::cut(&name, 200),
                         found.nan,
                         found.inf,
                         tensor.element_count()
@@ -50,11 +51,13 @@ pub fn verify(path: &Path) -> Result<Outcome> {
         Err(error) => return Err(error),
     }
     let found = !findings.is_empty();
-    let lines = findings.iter().map(|finding| format!("{}: {finding}\n", path.display()));
+    let path = printable::path(path);
+    let lines = findings.iter().map(|finding| format!("{path}: {}\n", printable::lines(finding)));
     let mut text: String = lines.collect();
-    text += &match found {
-        true => format!("{}: {} findings\n", path.display(), findings.len()),
-        false => format!("{}: nothing is wrong: {}\n", path.display(), good.join(", ")),
+    text += &match (findings.len(), good.join(", ")) {
+        (0, good) => format!("{path}: nothing is wrong: {good}\n"),
+        (1, _) => format!("{path}: 1 finding\n"),
+        (n, _) => format!("{path}: {n} findings\n"),
     };
     Ok(Outcome { text, found })
 }
@@ -104,7 +107,7 @@ fn checksums(path: &Path) -> io::Result<Option<Checked>> {
             if read == declared { Ok(()) } else { Err(io::Error::other(format!("{read} bytes of {declared}"))) }
         });
         if let Err(error) = read {
-            checked.wrong.push(format!("entry {name}: {error}"));
+            checked.wrong.push(format!("entry {}: {error}", printable::cut(&name, 200)));
         }
     }
     Ok(Some(checked))

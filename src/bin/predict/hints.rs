@@ -1,0 +1,52 @@
+//! What to do about an error, in the words of the command line, which the library does not know.
+
+use crate::args::Args;
+use crate::folder::is_picture;
+use crate::inputs::{Input, checkpoint};
+use pretrained::vision::{self, Limits};
+use pretrained::{Error, StateDict, printable};
+use std::path::Path;
+
+/// The commands of `pretrained`, which people look for here.
+const TOOLS: [&str; 7] = ["bench", "convert", "devices", "diff", "export", "inspect", "verify"];
+
+/// The ways out of `error`, a sentence each.
+pub fn of(error: &Error, args: &Args) -> Vec<String> {
+    let weights = args.weights.as_deref();
+    let hint = match (error, weights) {
+        (Error::Download { .. }, _) => Some("--weights FILE takes a file that you have".to_owned()),
+        (Error::Mismatch { path, .. } | Error::Checkpoint { path, .. }, Some(weights)) => of_weights(path, weights),
+        _ => None,
+    };
+    hint.into_iter().collect()
+}
+
+/// The way out where the weights are sound and of no known network, or a picture.
+fn of_weights(path: &Path, weights: &Path) -> Option<String> {
+    let name = printable::path(weights);
+    if vision::decode_file(path, &Limits::default()).is_ok() {
+        return Some(format!("pictures go without a flag: predict {name}"));
+    }
+    StateDict::open(weights).ok().map(|_| format!("`pretrained inspect {name}` lists what it holds"))
+}
+
+/// An error where the first argument is the name of a command instead of an image, or where a checkpoint is given as an
+/// image and would be passed over by the shipped model.
+pub fn misplaced(args: &Args, inputs: &[Input]) -> Option<Error> {
+    let first = args.images.first().filter(|path| !path.exists()).and_then(|path| path.to_str());
+    if let Some(tool) = TOOLS.iter().find(|tool| first == Some(*tool)) {
+        let usage =
+            format!("`{tool}` is a command of the other program: pretrained {tool} (see pretrained {tool} --help)");
+        return Some(Error::Usage(usage));
+    }
+    if args.model.is_some() || args.weights.is_some() {
+        return None;
+    }
+    let files = inputs.iter().filter_map(|input| match input {
+        Input::File(path) | Input::Nothing(path, _) if !is_picture(path) => Some(path),
+        _ => None,
+    });
+    let (path, what) = files.filter_map(|path| Some((path, checkpoint(path)?))).next()?;
+    let reason = format!("is a checkpoint ({what}), not an image; give it as --weights {}", printable::path(path));
+    Some(Error::image(path, reason))
+}
