@@ -15,6 +15,7 @@ use pretrained::zoo::Network;
 use pretrained::{Error, ExportFormat, ExportOptions, Model, SaveOptions, StateDict, Strictness, Tensor, reference};
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Numbers between -1 and 1 from a linear congruential generator.
 struct Noise(u32);
@@ -132,6 +133,10 @@ fn pools() -> Vec<Case> {
         ("overlapping", square(3, 2, 0)),
         ("uneven", uneven([3, 2], [2, 3], [1, 1])),
         ("dilated", uneven([3, 2], [2, 1], [1, 2])),
+        (
+            "far_apart",
+            Window { padding: Padding { bottom: 2, ..Padding::default() }, ..uneven([3, 2], [3, 3], [2, 1]) },
+        ),
     ];
     let mut models = Vec::new();
     for ceil_mode in [false, true] {
@@ -405,12 +410,73 @@ fn what_is_exported_to_onnx_is_imported_as_the_same_function() {
             }
         }
     }
-    // Import takes no product with a number for each pixel, which dilated averages are exported as, no graph without
-    // weights, and an image of one pixel for one with its channels last.
-    let expected = ["average_pool_dilated", "average_pool_dilated_ceil", "input_itself", "one_pixel"];
+    // Import takes no product with a number for each pixel, which dilated averages are exported as.
+    let expected = [
+        "average_pool_dilated",
+        "average_pool_dilated_ceil",
+        "average_pool_far_apart_ceil",
+        "average_pool_far_apart_ceil_counting_pad",
+    ];
     let (mut found, reasons): (Vec<&str>, Vec<&str>) = refused.iter().filter_map(|line| line.split_once(": ")).unzip();
     found.dedup();
     assert_eq!(found, expected, "{reasons:#?}");
+}
+
+#[test]
+fn what_many_nodes_take_to_export_grows_with_their_number() {
+    // Units of every kind that once looked at all others: names, readers, constants, shared parameters.
+    let chain = |units: usize| {
+        let mut g = Builder::new();
+        let mut x = Value::INPUT;
+        for unit in 0..units {
+            let y = g.sequential(&format!("unit{unit}"), x).conv2d(Conv2d::new(2, 2, 1)).batch_norm2d(2).end();
+            let y = g.activation(y, Activation::HardSigmoid { alpha: 0.3, beta: 0.4 });
+            x = g.add(x, y);
+        }
+        model("chain", g, x, Shape::new(2, 1, 1))
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let time = |units: usize| {
+        let model = chain(units);
+        let began = Instant::now();
+        model
+            .export(folder.path().join(format!("{units}.onnx")), &ExportOptions { fold: true, ..Default::default() })
+            .unwrap();
+        began.elapsed()
+    };
+    // 100,000 nodes in 16 times the time of a sixteenth of them, where all pairs of them would take 256 times as much.
+    let (few, many) = (time(25_000 / 16), time(25_000));
+    assert!(many < few * 64 + Duration::from_secs(2), "{few:?}, {many:?}");
+    let state = StateDict::open(folder.path().join("25000.onnx")).unwrap();
+    assert_eq!(state.len(), 50_000);
+}
+
+#[test]
+fn splits_say_their_sizes_and_pools_pad_by_less_than_their_kernel() {
+    let folder = tempfile::tempdir().unwrap();
+    let holds = |name: &str, text: &str| {
+        let bytes = std::fs::read(folder.path().join(name)).unwrap();
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    let split = case("split", IMAGE, |g, x| {
+        let (a, b) = g.chunk2(x);
+        g.add(a, b)
+    });
+    split.model.export(folder.path().join("split.onnx"), &ExportOptions::default()).unwrap();
+    assert!(holds("split.onnx", "Split:split"));
+    // Its last window begins two rows before the end and takes five, of which three are padding: as many as taps.
+    let pool = |dilation: usize| {
+        case("pool", Shape::new(1, 8, 5), |g, x| {
+            let padding = Padding { bottom: 1, ..Padding::default() };
+            let window = Window { kernel: [3, 2], stride: [3, 3], dilation: [dilation, 1], padding };
+            g.max_pool2d(x, MaxPool2d { window, ceil_mode: true })
+        })
+    };
+    for (dilation, padded) in [(1, false), (2, true)] {
+        let name = format!("pool{dilation}.onnx");
+        pool(dilation).model.export(folder.path().join(&name), &ExportOptions::default()).unwrap();
+        assert_eq!(holds(&name, "Pad:pads"), padded, "{dilation}");
+    }
 }
 
 #[test]

@@ -29,18 +29,22 @@ pub(super) fn lower<'m>(
     let vector = input.pixels() == 1 && graph.nodes().iter().any(as_vector);
     lowered.input = lowered.edge("input", &dims[..if vector { 1 } else { 3 }]);
     let values = HashMap::from([(Value::INPUT, lowered.input)]);
+    let needed = needed(graph);
     let lowering = Lowering {
         graph,
         weights,
         shapes,
         padded_pools,
         lowered,
+        readers: readers(graph, &needed),
+        uses: uses(graph, &parameters),
         parameters,
-        needed: needed(graph),
+        needed,
         values,
         folded: HashSet::new(),
         held: HashSet::new(),
         splits: HashMap::new(),
+        constants: HashSet::new(),
     };
     lowering.run(folding)
 }
@@ -105,6 +109,35 @@ pub(super) struct Lowering<'m> {
     held: HashSet<Edge>,
     /// The parts of what was split, by the value and their count.
     splits: HashMap<(Value, usize), Vec<Edge>>,
+    /// Edges that are constants.
+    constants: HashSet<Edge>,
+    /// For each value, how many of the needed nodes read it, and what the first of them makes.
+    readers: Vec<(usize, Value)>,
+    /// How often nodes read each parameter.
+    uses: HashMap<Edge, usize>,
+}
+
+/// For each value, how many of the needed nodes read it, and what the first of them makes. One that reads it twice is one.
+fn readers(graph: &Graph, needed: &HashSet<Value>) -> Vec<(usize, Value)> {
+    let mut readers = vec![(0, Value::INPUT); graph.nodes().len() + 1];
+    for (by, node) in graph.steps().filter(|(by, _)| needed.contains(by)) {
+        let distinct: HashSet<Value> = node.inputs.iter().copied().collect();
+        for input in distinct {
+            let (count, first) = &mut readers[input.0];
+            *first = if *count == 0 { by } else { *first };
+            *count += 1;
+        }
+    }
+    readers
+}
+
+/// How often nodes read each parameter.
+fn uses(graph: &Graph, parameters: &[Edge]) -> HashMap<Edge, usize> {
+    let mut uses = HashMap::new();
+    for id in graph.nodes().iter().flat_map(|node| parameters_of(&node.op)) {
+        *uses.entry(parameters[id.0]).or_insert(0) += 1;
+    }
+    uses
 }
 
 impl<'m> Lowering<'m> {
@@ -193,15 +226,14 @@ impl<'m> Lowering<'m> {
     /// The batch normalisation that alone reads the convolution `value`, if there is one and the convolution's parameters
     /// are no other's.
     fn norm_after(&self, value: Value, weight: ParameterId, bias: Option<ParameterId>) -> Option<(Value, &'m Op)> {
-        let graph = self.graph;
-        let mut readers = graph.steps().filter(|(by, node)| self.needed.contains(by) && node.inputs.contains(&value));
-        let (Some((reader, node)), None) = (readers.next(), readers.next()) else { return None };
-        let edge = |id: ParameterId| self.parameters[id.0];
-        let uses = graph.nodes().iter().flat_map(|node| parameters_of(&node.op)).map(edge);
-        let mine = [Some(weight), bias].map(|id| id.map(edge));
-        let own = uses.filter(|used| mine.contains(&Some(*used))).count() == mine.iter().flatten().count();
+        let (1, reader) = self.readers[value.0] else { return None };
+        let node = &self.graph.nodes()[reader.0 - 1];
+        let mut mine: Vec<Edge> = [weight].into_iter().chain(bias).map(|id| self.parameters[id.0]).collect();
+        let count = mine.len();
+        mine.dedup();
+        let own = mine.iter().map(|edge| self.uses[edge]).sum::<usize>() == count;
         let normalises = matches!(node.op, Op::BatchNorm2d { .. });
-        (normalises && own && graph.output() != value).then_some((reader, &node.op))
+        (normalises && own && self.graph.output() != value).then_some((reader, &node.op))
     }
 
     /// Kernel and bias of a convolution that does what `norm` does too.
@@ -253,8 +285,7 @@ impl<'m> Lowering<'m> {
 
     pub fn binary(&mut self, kind: Kind, a: Edge, b: Edge) -> Edge {
         // A constant is broadcast as it is.
-        let constant = self.lowered.constants.iter().any(|array| array.edge == b);
-        let b = match (constant, self.is_image(a)) {
+        let b = match (self.constants.contains(&b), self.is_image(a)) {
             (true, _) => b,
             (false, true) => self.image(b),
             (false, false) => self.vector(b),
@@ -343,6 +374,7 @@ impl<'m> Lowering<'m> {
     pub fn constant(&mut self, name: &str, dims: &[usize], values: Vec<f32>) -> Edge {
         let edge = self.lowered.edge(name, dims);
         self.lowered.constants.push(Array { edge, values: Cow::Owned(values) });
+        self.constants.insert(edge);
         edge
     }
 }

@@ -2,13 +2,14 @@
 
 use crate::graph::{Padding, Window};
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// A graph for export.
 #[derive(Default)]
 pub(super) struct Lowered<'m> {
     edges: Vec<Named>,
-    taken: HashSet<String>,
+    /// Names that something has, with the last number that was put behind each.
+    taken: HashMap<String, usize>,
     /// What the graph learned, under its own names.
     pub parameters: Vec<Array<'m>>,
     /// Other numbers that operators need.
@@ -139,12 +140,15 @@ impl Lowered<'_> {
 
     /// A name that nothing has: `name`, if it can be.
     pub fn fresh(&mut self, name: &str) -> String {
+        let mut number = self.taken.get(name).copied().unwrap_or(0);
         let mut fresh = name.to_owned();
-        let mut number = 1;
-        while !self.taken.insert(fresh.clone()) {
+        // Goes on from the last number, so that many of a name cost no more each than one.
+        while self.taken.contains_key(&fresh) {
             number += 1;
-            fresh = format!("{name}_{number}");
+            fresh = format!("{name}_{}", number + 1);
         }
+        self.taken.insert(name.to_owned(), number);
+        self.taken.entry(fresh.clone()).or_insert(0);
         fresh
     }
 

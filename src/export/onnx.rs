@@ -88,7 +88,11 @@ fn add<'m>(mut graph: Message<'m>, step: Step, lowered: &mut Lowered) -> Message
         }
         Kind::Add => ("Add", vec![]),
         Kind::Mul => ("Mul", vec![]),
-        Kind::Split => ("Split", vec![int("axis", 1)]),
+        Kind::Split => {
+            // The sizes may be left out, and some converters do not expect that.
+            constant("split", sizes(&vec![dims.first().copied().unwrap_or(1); outputs.len()]));
+            ("Split", vec![int("axis", 1)])
+        }
         Kind::Slice { start, end } => {
             constant("starts", sizes(&[start]));
             constant("ends", sizes(&[end]));

@@ -10,7 +10,11 @@ impl Lowering<'_> {
     pub(super) fn max_pool(&mut self, pool: &MaxPool2d, x: Edge, from: Shape, to: Shape) -> Edge {
         let mut x = self.image(x);
         let mut window = without_ceiling(&pool.window, from, to);
-        if !self.padded_pools && window.padding != Padding::default() {
+        // ONNX Runtime refuses paddings of a kernel's size or more, however far apart the kernel's taps are.
+        let Padding { top, left, bottom, right } = window.padding;
+        let [down, across] = window.kernel;
+        let too_wide = top.max(bottom) >= down || left.max(right) >= across;
+        if (!self.padded_pools || too_wide) && window.padding != Padding::default() {
             // Loses against every pixel.
             (x, window) = self.pad(x, window, from, f32::NEG_INFINITY);
         }

@@ -25,6 +25,8 @@ def check(what, path, images, expected):
     onnx.checker.check_model(model, full_check=True)
     assert {(o.domain, o.version) for o in model.opset_import} == {("", 17)}, model.opset_import
     assert all(node.domain in STANDARD for node in model.graph.node)
+    # ncnn's converter expects the sizes.
+    assert all(len(node.input) == 2 for node in model.graph.node if node.op_type == "Split")
     for value in [*model.graph.input, *model.graph.output]:
         assert value.type.tensor_type.shape.dim[0].dim_param == "batch", value
     options = onnxruntime.SessionOptions()
