@@ -76,7 +76,7 @@ pub(super) fn open_onnx(source: &Source) -> Result<StateDict> {
     const OPSET: u32 = 8;
     for field in Fields::of(&source.bytes) {
         if let (OPSET, Field::Bytes(message)) = field.map_err(|what| unsound(source, Format::Onnx, what))? {
-            graph.opset = onnx_graph::opset(source, &message)?.unwrap_or(graph.opset);
+            graph.read_operator_set(source, &message)?;
         }
     }
     let made_up: Vec<&str> = dict.names().filter(|name| name.starts_with("onnx::")).collect();
@@ -158,10 +158,9 @@ fn open(source: &Source, format: Format, schema: &Schema, mut operators: Option<
             }
         }
     }
-    if dict.is_empty() && !operators.is_some_and(|graph| graph.holds_tensors()) {
-        return Err(
-            source.fault(format!("is an {format} without weights: its graph holds no tensors; export it with them"))
-        );
+    // A graph of operators may need no tensors.
+    if dict.is_empty() && operators.is_none_or(|graph| graph.nodes.is_empty()) {
+        return Err(source.fault(format!("is an {format} that holds neither tensors nor operators")));
     }
     Ok(dict)
 }

@@ -18,7 +18,9 @@ pub(crate) type ValueId = usize;
 pub(crate) struct OnnxGraph {
     /// The version of ONNX's own operators; 0 where the file does not say.
     pub opset: u64,
-    /// In the order in which they run.
+    /// Whose operators it uses besides ONNX's own.
+    pub domains: Vec<String>,
+    /// In the file's order.
     pub nodes: Vec<OnnxNode>,
     /// What the graph takes; older files list the initializers too.
     pub inputs: Vec<OnnxInput>,
@@ -35,6 +37,8 @@ pub(crate) struct OnnxInput {
     pub value: ValueId,
     /// `None` for a dimension that is free; no shape at all where the file gives none.
     pub shape: Option<Vec<Option<usize>>>,
+    /// Of what its elements are, a number of `TensorProto.DataType`; 0 where the file does not say.
+    pub elements: u64,
 }
 
 /// An operator applied to values.
@@ -70,14 +74,15 @@ impl OnnxGraph {
         self.names.get_index(value).map_or("", String::as_str)
     }
 
+    /// What to call a node: its own name, or else that of the first value that it makes.
+    pub fn node_name<'g>(&'g self, node: &'g OnnxNode) -> &'g str {
+        let first = || node.outputs.iter().flatten().next().map_or("", |&value| self.name(value));
+        if node.name.is_empty() { first() } else { &node.name }
+    }
+
     /// How many values there are.
     pub fn value_count(&self) -> usize {
         self.names.len()
-    }
-
-    /// Whether any node holds a tensor, as exporters have it that write weights as constants.
-    pub(super) fn holds_tensors(&self) -> bool {
-        self.nodes.iter().flat_map(|node| &node.attributes).any(|(_, value)| matches!(value, OnnxAttribute::Tensor(_)))
     }
 
     /// Gives the initializers the names that they have after renaming.
@@ -123,10 +128,10 @@ impl OnnxGraph {
             }
             tag => {
                 keep(source, 64)?;
-                let (name, shape) = value_info(source, message)?;
+                let ValueInfo { name, shape, elements } = value_info(source, message)?;
                 let value = self.value(source, &name)?;
                 match tag {
-                    INPUT => self.inputs.push(OnnxInput { value, shape }),
+                    INPUT => self.inputs.push(OnnxInput { value, shape, elements }),
                     _ => self.outputs.push(value),
                 }
             }
@@ -160,17 +165,26 @@ impl OnnxGraph {
     }
 }
 
-/// The version of ONNX's own operators, where `message`, an `OperatorSetIdProto`, is about them.
-pub(super) fn opset(source: &Source, message: &Bytes) -> Result<Option<u64>> {
-    let (mut own, mut version) = (true, 0);
-    for field in Fields::of(message) {
-        match field.map_err(|what| unsound(source, what))? {
-            (1, domain) => own = matches!(domain.text(), Some("" | "ai.onnx")),
-            (2, Field::Number(number)) => version = number,
-            _ => {}
+impl OnnxGraph {
+    /// Takes over what `message`, an `OperatorSetIdProto`, says of the version of ONNX's operators or of others'.
+    pub(super) fn read_operator_set(&mut self, source: &Source, message: &Bytes) -> Result<()> {
+        let (mut domain, mut version) = (String::new(), 0);
+        for field in Fields::of(message) {
+            match field.map_err(|what| unsound(source, what))? {
+                (1, field) => domain = text(source, &field)?,
+                (2, Field::Number(number)) => version = number,
+                _ => {}
+            }
         }
+        match domain.as_str() {
+            "" | "ai.onnx" => self.opset = version,
+            _ => {
+                keep(source, 64)?;
+                self.domains.push(domain);
+            }
+        }
+        Ok(())
     }
-    Ok(own.then_some(version))
 }
 
 /// Key and value of `message`, a `StringStringEntryProto`.
@@ -186,22 +200,35 @@ pub(super) fn entry(source: &Source, message: &Bytes) -> Result<(String, String)
     Ok((key, value))
 }
 
-/// Name and shape of `message`, a `ValueInfoProto`.
-fn value_info(source: &Source, message: &Bytes) -> Result<(String, Option<Vec<Option<usize>>>)> {
-    let (mut name, mut shape) = (String::new(), None);
+/// What a `ValueInfoProto` says.
+#[derive(Default)]
+struct ValueInfo {
+    name: String,
+    shape: Option<Vec<Option<usize>>>,
+    elements: u64,
+}
+
+/// Reads `message`, a `ValueInfoProto`.
+fn value_info(source: &Source, message: &Bytes) -> Result<ValueInfo> {
+    let mut info = ValueInfo::default();
     for field in Fields::of(message) {
         match field.map_err(|what| unsound(source, what))? {
-            (1, field) => name = text(source, &field)?,
+            (1, field) => info.name = text(source, &field)?,
             (2, Field::Bytes(of_type)) => {
-                // The type's tensor_type, and its shape.
-                let tensor = message_in(source, &of_type, 1)?;
-                let dimensions = tensor.map_or(Ok(None), |tensor| message_in(source, &tensor, 2))?;
-                shape = dimensions.map(|message| self::shape(source, &message)).transpose()?;
+                // The type's tensor_type: the type of its elements, and its shape.
+                let Some(tensor) = message_in(source, &of_type, 1)? else { continue };
+                for field in Fields::of(&tensor) {
+                    if let (1, Field::Number(elements)) = field.map_err(|what| unsound(source, what))? {
+                        info.elements = elements;
+                    }
+                }
+                let dimensions = message_in(source, &tensor, 2)?;
+                info.shape = dimensions.map(|message| shape(source, &message)).transpose()?;
             }
             _ => {}
         }
     }
-    Ok((name, shape))
+    Ok(info)
 }
 
 /// The last message under `tag` in `message`.

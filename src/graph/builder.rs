@@ -5,7 +5,8 @@
 //! what `state_dict()` calls them.
 
 use super::{
-    Activation, AvgPool2d, BatchNorm2d, Conv2d, Graph, Linear, MaxPool2d, Node, Op, Parameter, ParameterId, Value,
+    Activation, AvgPool2d, BatchNorm2d, Conv2d, Graph, Linear, MaxPool2d, Node, Op, Parameter, ParameterId, Shape,
+    Value,
 };
 
 /// Collects operators and names their parameters by the path to them, as PyTorch does.
@@ -29,6 +30,7 @@ pub struct Builder {
     parameters: Vec<Parameter>,
     path: String,
     side_unit: Option<usize>,
+    only_input: Option<Shape>,
 }
 
 impl Builder {
@@ -40,13 +42,18 @@ impl Builder {
     /// The graph, which returns `output`.
     pub fn finish(self, output: Value) -> Graph {
         let side_unit = self.side_unit.unwrap_or(1);
-        Graph { nodes: self.nodes, parameters: self.parameters, output, side_unit }
+        Graph { nodes: self.nodes, parameters: self.parameters, output, side_unit, only_input: self.only_input }
     }
 
     /// Takes only images whose height and width are multiples of `pixels`: for a network whose operators are the
     /// framework's at these sizes alone, such as those that pad to the `same` size.
     pub fn sides_multiple_of(&mut self, pixels: usize) {
         self.side_unit = Some(pixels.max(1));
+    }
+
+    /// Takes only an input of this shape: for a network in which sizes are numbers that follow from it.
+    pub fn only_input(&mut self, shape: Shape) {
+        self.only_input = Some(shape);
     }
 
     /// Runs `body` with `name` in front of all names, as the parameters of a child module of this name have it.

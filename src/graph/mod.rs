@@ -55,6 +55,8 @@ pub struct Graph {
     output: Value,
     /// What the sides of the input must be multiples of.
     side_unit: usize,
+    /// The only input that it takes, where what it computes follows from that.
+    only_input: Option<Shape>,
 }
 
 impl Graph {
@@ -83,6 +85,12 @@ impl Graph {
             self.nodes.pop();
         }
         self
+    }
+
+    /// The only input that it takes: of a graph in which sizes are numbers that follow from the input's, as
+    /// [`import`](crate::import) makes them. `None` where it takes every input that its operators take.
+    pub fn only_input(&self) -> Option<Shape> {
+        self.only_input
     }
 
     /// The nodes with the value that each makes.

@@ -65,6 +65,11 @@ impl Graph {
                 "an input of {input} does not fit: its sides must be multiples of {unit}"
             )));
         }
+        if let Some(only) = self.only_input.filter(|only| *only != input) {
+            return Err(Error::Usage(format!(
+                "an input of {input} does not fit: sizes in this graph follow from an input of {only}, and it takes no other"
+            )));
+        }
         let mut shapes = vec![input];
         for (value, node) in self.steps() {
             let inputs: Option<Vec<Shape>> = node.inputs.iter().map(|v| shapes.get(v.0).copied()).collect();
@@ -109,7 +114,7 @@ fn output_shape(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
         Op::AvgPool2d(pool) => pooled(&pool.window, pool.ceil_mode, x),
         Op::Add | Op::Mul => match inputs {
             [_, b] if *b == x || *b == Shape::vector(x.channels) => Ok(x),
-            [_, b] => Err(format!("{x} and {b} are not of one shape, and {b} is no number a channel")),
+            [_, b] => Err(format!("{x} and {b} are not of one shape, and {b} is not one number for each channel")),
             _ => Err("it takes two values".into()),
         },
         Op::Chunk { index, count } => {

@@ -14,6 +14,8 @@ pub struct Call<'g> {
     pub made: Name,
     /// The version of ONNX's operators.
     pub opset: u64,
+    /// Whether the image that it reads holds integers.
+    pub of_integers: bool,
     pub inputs: Vec<Option<&'g Traced>>,
 }
 
@@ -26,7 +28,7 @@ impl Call<'_> {
         match self.attribute(name) {
             None => Ok(default),
             Some(OnnxAttribute::Int(value)) => Ok(*value),
-            Some(_) => Err(format!("its attribute {name} is no integer")),
+            Some(_) => Err(format!("its attribute {name} is not an integer")),
         }
     }
 
@@ -34,7 +36,7 @@ impl Call<'_> {
         match self.attribute(name) {
             None => Ok(default),
             Some(OnnxAttribute::Float(value)) => Ok(*value),
-            Some(_) => Err(format!("its attribute {name} is no number")),
+            Some(_) => Err(format!("its attribute {name} is not a number")),
         }
     }
 
@@ -42,7 +44,7 @@ impl Call<'_> {
         match self.attribute(name) {
             None => Ok(default),
             Some(OnnxAttribute::Text(value)) => Ok(value),
-            Some(_) => Err(format!("its attribute {name} is no text")),
+            Some(_) => Err(format!("its attribute {name} is not text")),
         }
     }
 
@@ -50,7 +52,7 @@ impl Call<'_> {
         match self.attribute(name) {
             None => Ok(None),
             Some(OnnxAttribute::Ints(values)) => Ok(Some(values)),
-            Some(_) => Err(format!("its attribute {name} is no list of integers")),
+            Some(_) => Err(format!("its attribute {name} is not a list of integers")),
         }
     }
 
@@ -58,7 +60,7 @@ impl Call<'_> {
         match self.attribute(name) {
             None => Ok(None),
             Some(OnnxAttribute::Tensor(tensor)) => Ok(Some(tensor)),
-            Some(_) => Err(format!("its attribute {name} is no tensor of numbers")),
+            Some(_) => Err(format!("its attribute {name} is not a tensor of numbers")),
         }
     }
 

@@ -60,6 +60,11 @@ impl Constant {
         self.tensor.shape()
     }
 
+    /// How many numbers there are.
+    pub fn count(&self) -> usize {
+        self.tensor.element_count()
+    }
+
     fn is_integer(&self) -> bool {
         !matches!(self.tensor.dtype(), DType::F64 | DType::F32 | DType::F16 | DType::BF16)
     }
@@ -152,7 +157,7 @@ impl Constant {
         // Integers of several types are one to shapes' arithmetic.
         let one_type = parts.windows(2).all(|two| two[0].tensor.dtype() == two[1].tensor.dtype());
         if !one_type && parts.iter().all(|part| part.is_integer()) {
-            let cast: Vec<Self> = parts.iter().map(|part| part.cast(true, memory)).collect::<Result<_, _>>()?;
+            let cast: Vec<Self> = parts.iter().map(|part| part.cast(7, memory)).collect::<Result<_, _>>()?;
             return Self::concatenated(name, &cast.iter().collect::<Vec<_>>(), axis, memory);
         }
         let first = *parts.first().ok_or("it reads nothing")?;
@@ -231,20 +236,34 @@ impl Constant {
         Self::floats(&self.name, self.shape(), &values)
     }
 
-    /// Its numbers as another type: integers as `i64`, all else as `f32`.
-    pub fn cast(&self, to_integer: bool, memory: &mut Memory) -> Result<Self, String> {
-        if self.is_integer() == to_integer && (!to_integer || self.tensor.dtype() == DType::I64) {
-            return Ok(self.clone());
-        }
-        memory.take(self.tensor.element_count().saturating_mul(12).saturating_add(128))?;
-        if self.is_integer() && to_integer {
-            return Self::ints(&self.name, self.shape(), &self.to_ints()?);
-        }
-        let values = self.tensor.to_f32_vec();
-        match to_integer {
-            true => Self::ints(&self.name, self.shape(), &values.iter().map(|&v| v as i64).collect::<Vec<_>>()),
-            false => Self::floats(&self.name, self.shape(), &values),
-        }
+    /// Its numbers as those of type `to` of `TensorProto.DataType`: floats as `f32`, and integers as `i64`, after they
+    /// were cut off to the bits of that type.
+    pub fn cast(&self, to: i64, memory: &mut Memory) -> Result<Self, String> {
+        let cut: fn(i64) -> i64 = match to {
+            1 | 10 | 11 | 16 if self.tensor.dtype() == DType::F32 => return Ok(self.clone()),
+            7 if self.tensor.dtype() == DType::I64 => return Ok(self.clone()),
+            1 | 10 | 11 | 16 => {
+                memory.take(self.tensor.element_count().saturating_mul(12).saturating_add(128))?;
+                return Self::floats(&self.name, self.shape(), &self.tensor.to_f32_vec());
+            }
+            2 => |v| i64::from(v as u8),
+            3 => |v| i64::from(v as i8),
+            4 => |v| i64::from(v as u16),
+            5 => |v| i64::from(v as i16),
+            6 => |v| i64::from(v as i32),
+            7 | 13 => |v| v,
+            9 => |v| i64::from(v != 0),
+            12 => |v| i64::from(v as u32),
+            other => return Err(format!("it makes numbers of type {other}")),
+        };
+        memory.take(self.tensor.element_count().saturating_mul(20).saturating_add(128))?;
+        let values: Vec<i64> = match self.is_integer() {
+            true => self.to_ints()?.into_iter().map(cut).collect(),
+            // What is not 0 is true, even if it is less than 1.
+            false if to == 9 => self.tensor.to_f32_vec().into_iter().map(|v| i64::from(v != 0.0)).collect(),
+            false => self.tensor.to_f32_vec().into_iter().map(|v| cut(v as i64)).collect(),
+        };
+        Self::ints(&self.name, self.shape(), &values)
     }
 }
 

@@ -9,14 +9,9 @@ use indexmap::IndexMap;
 
 /// The graph that gives `output`, and its parameters under their names in it.
 pub fn lower(steps: &Steps, output: Source, memory: &mut Memory) -> Result<(Graph, StateDict), String> {
-    let mut live = vec![false; steps.shapes.len()];
-    live[output] = true;
-    for (at, step) in steps.list.iter().enumerate().rev() {
-        if live[at + 1] {
-            step.inputs.iter().for_each(|&source| live[source] = true);
-        }
-    }
+    let live = steps.live(output);
     let mut parameters = Parameters::default();
+    parameters.graph.only_input(steps.shapes[0]);
     let mut values = vec![Value::INPUT; steps.shapes.len()];
     for (at, step) in steps.list.iter().enumerate().filter(|(at, _)| live[at + 1]) {
         let inputs = step.inputs.iter().map(|&source| values[source]).collect();

@@ -117,6 +117,18 @@ impl Steps {
         Ok(self.list.len())
     }
 
+    /// For each source, whether `output` depends on it.
+    pub fn live(&self, output: Source) -> Vec<bool> {
+        let mut live = vec![false; self.shapes.len()];
+        live[output] = true;
+        for (at, step) in self.list.iter().enumerate().rev() {
+            if live[at + 1] {
+                step.inputs.iter().for_each(|&source| live[source] = true);
+            }
+        }
+        live
+    }
+
     /// The step that makes `source`; none makes the image.
     pub fn maker(&self, source: Source) -> Option<&Step> {
         self.list.get(source.checked_sub(1)?)

@@ -5,6 +5,7 @@ use super::call::Call;
 use super::constant::{Constant, Memory, Name};
 use super::layout::{Layout, Side, Way};
 use super::operators;
+use super::order::Order;
 use super::steps::{Kind, Source, Steps};
 use crate::checkpoint::{OnnxGraph, OnnxNode, StateDict, ValueId};
 use crate::graph::{Op, Shape};
@@ -76,7 +77,7 @@ impl Trace {
         let holds = |(axis, side): (&[_], Side)| axis.iter().all(|part: &super::layout::Part| part.side == side);
         if view.layout.rank() != 4 || !view.layout.axes().zip(sides).all(holds) {
             return Err(format!(
-                "it should read images with channels first, and reads a tensor of shape {:?} that is none",
+                "it should read images with channels first, and reads a tensor of shape {:?}, whose axes are others",
                 view.layout.dimensions()
             ));
         }
@@ -121,12 +122,21 @@ pub fn short(text: &str) -> String {
     cut(text, 120).into_owned()
 }
 
-/// Traces every node that `output` depends on, with the graph's input as `input`, and returns what `output` is.
+/// The input of the graph.
+pub struct Input {
+    pub value: ValueId,
+    pub view: View,
+    /// Whether its numbers are integers, which overflow and divide otherwise than floats.
+    pub integers: bool,
+}
+
+/// Traces the nodes that `output` depends on, and returns what `output` is.
 pub fn trace(
     graph: &OnnxGraph,
     state: &StateDict,
     trace: &mut Trace,
-    input: (ValueId, View),
+    order: &Order,
+    input: Input,
     output: ValueId,
 ) -> Result<View, String> {
     let mut values: Vec<Option<Traced>> = vec![None; graph.value_count()];
@@ -134,34 +144,54 @@ pub fn trace(
         values[value] =
             state.get(name).map(|tensor| Traced::Constant(Constant::new(&name.as_str().into(), tensor.clone())));
     }
-    values[input.0] = Some(Traced::View(input.1));
+    values[input.value] = Some(Traced::View(input.view));
+    // Images whose numbers are integers.
+    let mut integers = vec![false; graph.value_count()];
+    integers[input.value] = input.integers;
     let mut refusals = Refusals::default();
-    for node in needed(graph, output) {
-        let first = node.outputs.iter().flatten().next().map_or("", |&value| graph.name(value));
-        let name = if node.name.is_empty() { first } else { &node.name };
+    for node in &order.nodes {
+        let name = graph.node_name(node);
         let mut refuse = |reason: &str| refusals.add(node, name, reason);
+        let inputs: Vec<Option<&Traced>> =
+            node.inputs.iter().map(|input| input.and_then(|value| values[value].as_ref())).collect();
+        let of_integers = node
+            .inputs
+            .iter()
+            .flatten()
+            .any(|&value| integers[value] && matches!(values[value], Some(Traced::View(_))));
         let mut outputs = Vec::new();
         if !operators::known(node) {
             refuse("this operator is not supported");
         } else if let Some(&absent) = node.inputs.iter().flatten().find(|&&value| values[value].is_none()) {
-            let what = "which no node before it makes and the file has no values for";
+            let what = "which no node makes and the file has no values for";
             refuse(&format!("it reads `{}`, {what}", short(graph.name(absent))));
-        } else {
-            let inputs: Vec<Option<&Traced>> =
-                node.inputs.iter().map(|input| input.and_then(|value| values[value].as_ref())).collect();
-            if !inputs.iter().flatten().any(|input| matches!(input, Traced::Unknown)) {
-                let call = Call { node, name: name.into(), made: first.into(), opset: graph.opset, inputs };
-                match operators::apply(trace, &call) {
-                    Ok(made) => outputs = made,
-                    Err(reason) => refuse(&reason),
-                }
+        } else if of_integers && !operators::moves(node) {
+            refuse(
+                "it computes with the image's integers, which overflow and are cut off; only after a Cast to floats",
+            );
+        } else if !inputs.iter().flatten().any(|input| matches!(input, Traced::Unknown)) {
+            let first = node.outputs.iter().flatten().next().map_or("", |&value| graph.name(value));
+            let call = Call { node, name: name.into(), made: first.into(), opset: graph.opset, of_integers, inputs };
+            match operators::apply(trace, &call) {
+                Ok(made) => outputs = made,
+                Err(reason) => refuse(&reason),
+            }
+            let made = outputs.len();
+            let more = node.outputs.iter().enumerate().skip(made.max(1));
+            if let Some((at, Some(_))) =
+                more.into_iter().find(|(_, value)| value.is_some_and(|value| order.read[value]))
+                && made > 0
+            {
+                refuse(&format!("its output {at} is read, and only the first is supported"));
             }
         }
+        let to_floats = node.op == "Cast" && operators::makes_floats(node);
         let mut outputs = outputs.into_iter();
         for made in &node.outputs {
             let traced = outputs.next().unwrap_or(Traced::Unknown);
             if let Some(value) = *made {
                 values[value] = Some(traced);
+                integers[value] = of_integers && !to_floats;
             }
         }
     }
@@ -169,23 +199,9 @@ pub fn trace(
         return Err(report);
     }
     match &values[output] {
+        Some(Traced::View(_)) if integers[output] => Err("its output is the image's integers".into()),
         Some(Traced::View(view)) => Ok(view.clone()),
         Some(Traced::Constant(_)) => Err("its output does not depend on the image".into()),
         Some(Traced::Unknown) | None => Err(format!("no node makes its output `{}`", short(graph.name(output)))),
     }
-}
-
-/// The nodes that `output` depends on, in the file's order.
-fn needed(graph: &OnnxGraph, output: ValueId) -> Vec<&OnnxNode> {
-    let mut wanted = vec![false; graph.value_count()];
-    wanted[output] = true;
-    let mut nodes = Vec::new();
-    for node in graph.nodes.iter().rev() {
-        if node.outputs.iter().flatten().any(|&value| wanted[value]) {
-            node.inputs.iter().flatten().for_each(|&value| wanted[value] = true);
-            nodes.push(node);
-        }
-    }
-    nodes.reverse();
-    nodes
 }

@@ -78,7 +78,7 @@ pub fn clip(trace: &mut Trace, call: &Call) -> Made {
         return clipped(trace, call, constant.clone());
     }
     let bound = |name, input, default| match call.optional_constant(input)? {
-        Some(constant) => constant.to_scalar().ok_or_else(|| "its bounds are no single numbers".to_owned()),
+        Some(constant) => constant.to_scalar().ok_or_else(|| "its bounds are not single numbers".to_owned()),
         None => call.float(name, default),
     };
     let (low, high) = (bound("min", 1, f32::MIN)?, bound("max", 2, f32::MAX)?);
@@ -90,7 +90,7 @@ fn clipped(trace: &mut Trace, call: &Call, mut x: Constant) -> Made {
     for (name, input, (ints, floats)) in [("min", 1, LARGER), ("max", 2, SMALLER)] {
         let bound = match call.optional_constant(input)? {
             Some(constant) if constant.tensor.element_count() != 1 => {
-                return Err("its bounds are no single numbers".into());
+                return Err("its bounds are not single numbers".into());
             }
             Some(constant) => constant.reshaped(&[])?,
             None => match call.float(name, f32::NAN)? {
@@ -146,6 +146,9 @@ fn with_scalar(
         [Some(Traced::View(view)), Some(Traced::Constant(c))]
         | [Some(Traced::Constant(c)), Some(Traced::View(view))] => {
             let bound = c.to_scalar().ok_or("it compares with more than one number")?;
+            if c.shape().len() > view.layout.rank() {
+                return Err(format!("`{}` of shape {:?} has more axes than what it meets", c.name, c.shape()));
+            }
             Ok((Traced::View(view.clone()), Some(bound)))
         }
         _ => Err("it compares two images, or more than two values".into()),

@@ -9,7 +9,7 @@ use crate::tensor::{DType, Tensor};
 
 /// Numbers that the node holds itself.
 pub fn constant(_: &mut Trace, call: &Call) -> Made {
-    let [(_, value)] = call.node.attributes.as_slice() else { return Err("it has not one value".into()) };
+    let [(_, value)] = call.node.attributes.as_slice() else { return Err("it should have exactly one value".into()) };
     let name = &call.made;
     let constant = match value {
         OnnxAttribute::Tensor(tensor) => Constant::new(name, tensor.clone()),
@@ -18,7 +18,7 @@ pub fn constant(_: &mut Trace, call: &Call) -> Made {
         OnnxAttribute::Ints(values) => Constant::ints(name, &[values.len()], values)?,
         OnnxAttribute::Floats(values) => Constant::floats(name, &[values.len()], values)?,
         OnnxAttribute::Text(_) | OnnxAttribute::Other => {
-            return Err("its value is no tensor of numbers that are read".into());
+            return Err("its value is not a tensor of numbers that are read".into());
         }
     };
     one(Traced::Constant(constant))
@@ -87,7 +87,7 @@ pub fn equal(trace: &mut Trace, call: &Call) -> Made {
     let pair = [call.constant(0)?, call.constant(1)?];
     let alike = |a, b| Some(i64::from(a == b));
     let made = Constant::combined(&call.made, pair, alike, |a, b| f64::from(u8::from(a == b)), &mut trace.memory)?;
-    one(Traced::Constant(made.cast(true, &mut trace.memory)?))
+    one(Traced::Constant(made.cast(9, &mut trace.memory)?))
 }
 
 /// One or the other, number by number.

@@ -9,15 +9,18 @@ use crate::import::steps::Kind;
 use crate::import::trace::{Trace, Traced, View};
 
 pub fn batch_normalization(trace: &mut Trace, call: &Call) -> Made {
-    if call.int("training_mode", 0)? != 0 || call.int("spatial", 1)? != 1 {
-        return Err("it is in training mode, or not by channel; export the model for inference".into());
+    if call.int("training_mode", 0)? != 0 {
+        return Err("it is in training mode; export the model for inference".into());
+    }
+    if call.int("spatial", 1)? != 1 {
+        return Err("it normalises each pixel by itself (spatial=0), and only by channel is supported".into());
     }
     let view = trace.straight(call.view()?, &call.name)?;
     let channels = trace.shape(&view).channels;
     by_channel(&view, 1, channels)?;
     let parameter = |index| -> Result<Constant, String> {
         let constant = call.constant(index)?;
-        if constant.tensor.element_count() != channels {
+        if constant.shape() != [channels] {
             return Err(format!("`{}` should hold {channels} numbers, one a channel", constant.name));
         }
         constant.reshaped(&[channels])
@@ -34,15 +37,22 @@ pub fn gemm(trace: &mut Trace, call: &Call) -> Made {
     }
     let weight = scaled(call.constant(1)?, call.float("alpha", 1.0)?, trace)?;
     let x = call.view()?.clone();
+    if x.layout.rank() != 2 {
+        return Err(format!("it takes a matrix, and reads a tensor of shape {:?}", x.layout.dimensions()));
+    }
     let weight = Matrix::new(weight, call.int("transB", 0)? == 0)?;
     let bias = match call.optional_constant(2)? {
         None => None,
         Some(bias) => {
             let bias = scaled(bias, call.float("beta", 1.0)?, trace)?;
-            let spread = match bias.tensor.element_count() {
-                1 => bias.reshaped(&[1])?.spread(&[weight.out_features], &mut trace.memory)?,
-                count if count == weight.out_features => bias.reshaped(&[count])?,
-                _ => return Err(format!("`{}` is no bias of {} features", bias.name, weight.out_features)),
+            let out_features = weight.out_features;
+            let spread = match *bias.shape() {
+                [] | [1] | [1, 1] => bias.reshaped(&[1])?.spread(&[out_features], &mut trace.memory)?,
+                [features] | [1, features] if features == out_features => bias.reshaped(&[features])?,
+                ref other => {
+                    let name = &bias.name;
+                    return Err(format!("`{name}` of shape {other:?} is not a bias of {out_features} features"));
+                }
             };
             Some(spread)
         }
@@ -111,7 +121,7 @@ impl Matrix {
                 let (out_features, in_features) = if transposed { (columns, rows) } else { (rows, columns) };
                 Ok(Self { constant, transposed, out_features, in_features })
             }
-            ref other => Err(format!("`{}` of shape {other:?} is no matrix", constant.name)),
+            ref other => Err(format!("`{}` of shape {other:?} is not a matrix", constant.name)),
         }
     }
 

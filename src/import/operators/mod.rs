@@ -10,7 +10,7 @@ use super::call::Call;
 pub use arithmetic::within;
 
 use super::trace::{Trace, Traced};
-use crate::checkpoint::OnnxNode;
+use crate::checkpoint::{OnnxAttribute, OnnxNode};
 
 /// What a node makes, or why it cannot be imported.
 type Made = Result<Vec<Traced>, String>;
@@ -30,7 +30,7 @@ const OPERATORS: [(&str, Operator); 46] = [
     ("ConstantOfShape", known::constant_of_shape),
     ("Conv", windows::conv),
     ("Div", arithmetic::div),
-    ("Dropout", moves::identity),
+    ("Dropout", moves::dropout),
     ("Equal", known::equal),
     ("Expand", known::expand),
     ("Flatten", moves::flatten),
@@ -75,6 +75,33 @@ fn find(node: &OnnxNode) -> Option<Operator> {
 /// Whether the node's operator is supported at all.
 pub fn known(node: &OnnxNode) -> bool {
     find(node).is_some()
+}
+
+/// Whether the node only moves numbers about, so that it does the same to integers as to floats; or casts them.
+pub fn moves(node: &OnnxNode) -> bool {
+    const MOVES: [&str; 13] = [
+        "Cast",
+        "Concat",
+        "Flatten",
+        "Gather",
+        "Identity",
+        "Reshape",
+        "Shape",
+        "Size",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    ];
+    MOVES.contains(&node.op.as_str())
+}
+
+/// Whether the node, a Cast, makes floats.
+pub fn makes_floats(node: &OnnxNode) -> bool {
+    node.attributes
+        .iter()
+        .any(|(name, value)| name == "to" && matches!(value, OnnxAttribute::Int(to) if moves::is_float(*to)))
 }
 
 /// Traces one node.

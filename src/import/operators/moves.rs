@@ -12,17 +12,31 @@ pub fn identity(_: &mut Trace, call: &Call) -> Made {
     one(call.input(0).ok_or("it reads nothing")?.clone())
 }
 
+/// Whether a number of `TensorProto.DataType` is that of floats.
+pub fn is_float(to: i64) -> bool {
+    matches!(to, 1 | 10 | 11 | 16)
+}
+
+/// Dropout, which does nothing outside of training.
+pub fn dropout(_: &mut Trace, call: &Call) -> Made {
+    let training = call.optional_constant(2)?.is_some_and(|training| training.to_scalar() != Some(0.0));
+    // Before opset 12 there is no telling, and nobody's networks drop anything.
+    if training && call.optional_constant(1)?.is_none_or(|ratio| ratio.to_scalar() != Some(0.0)) {
+        return Err("it is in training mode; export the model for inference".into());
+    }
+    one(call.input(0).ok_or("it reads nothing")?.clone())
+}
+
 /// To another type: floats are all one here.
 pub fn cast(trace: &mut Trace, call: &Call) -> Made {
-    // The numbers of TensorProto.DataType.
-    let to_integer = match call.int("to", 0)? {
-        1 | 10 | 11 | 16 => false,
-        2..=7 | 9 | 12 | 13 => true,
-        other => return Err(format!("it makes numbers of type {other}")),
-    };
+    let to = call.int("to", 0)?;
     match call.input(0) {
-        Some(Traced::Constant(constant)) => one(Traced::Constant(constant.cast(to_integer, &mut trace.memory)?)),
-        Some(Traced::View(_)) if to_integer => Err("it makes integers of the image's numbers".into()),
+        Some(Traced::Constant(constant)) => one(Traced::Constant(constant.cast(to, &mut trace.memory)?)),
+        // Of as many bits as levels need, or more.
+        Some(Traced::View(_)) if is_float(to) || (call.of_integers && matches!(to, 4..=7 | 12 | 13)) => {
+            identity(trace, call)
+        }
+        Some(Traced::View(_)) => Err("it makes integers of the image's numbers".into()),
         _ => identity(trace, call),
     }
 }

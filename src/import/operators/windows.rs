@@ -15,7 +15,7 @@ pub fn conv(trace: &mut Trace, call: &Call) -> Made {
     let shape = trace.shape(&view);
     let weight = call.constant(1)?.clone();
     let &[out_channels, per_group, height, width] = weight.shape() else {
-        return Err(format!("`{}` of shape {:?} is no kernel for images", weight.name, weight.shape()));
+        return Err(format!("`{}` of shape {:?} is not a kernel for images", weight.name, weight.shape()));
     };
     let groups = positive("group", call.int("group", 1)?)?;
     if shape.channels.checked_rem(groups) != Some(0) || shape.channels / groups != per_group {
@@ -27,7 +27,10 @@ pub fn conv(trace: &mut Trace, call: &Call) -> Made {
         ));
     }
     let window = window(call, [height, width], [shape.height, shape.width])?;
-    let bias = call.optional_constant(2)?.map(|bias| bias.reshaped(&[out_channels])).transpose()?;
+    let bias = call.optional_constant(2)?.cloned();
+    if let Some(bias) = bias.as_ref().filter(|bias| bias.shape() != [out_channels]) {
+        return Err(format!("`{}` of shape {:?} is not a bias of {out_channels} channels", bias.name, bias.shape()));
+    }
     let conv = Conv2d { in_channels: shape.channels, out_channels, window, groups, bias: bias.is_some() };
     trace.image(Kind::Conv { conv, weight, bias }, view.source, &call.name).and_then(one)
 }
