@@ -138,7 +138,10 @@ pub fn detect(state: &StateDict) -> Result<Network> {
     let names: Vec<_> = state.names().take(4).map(|name| printable::cut(name, 60)).collect();
     Err(Error::checkpoint(
         state.origin(),
-        format!("no known network has these parameters ({}...): {reason}{unclear}; `StateDict::names` lists them", names.join(", ")),
+        format!(
+            "no known network has these parameters ({}...): {reason}{unclear}; `StateDict::names` lists them",
+            names.join(", ")
+        ),
     ))
 }
 
