@@ -211,7 +211,7 @@ fn folders_globs_and_standard_input_are_images_too() {
 
 #[test]
 fn what_cannot_start_says_why_and_exits_with_2() {
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 12] = [
         (&[], "no image is given"),
         (&["--model", "mnist_mpl", "x.png"], "did you mean mnist_mlp?"),
         (&["--weights", "/no/such/weights.pth", "x.png"], "/no/such/weights.pth"),
@@ -220,6 +220,8 @@ fn what_cannot_start_says_why_and_exits_with_2() {
         (&["--preset", "imagenet", "x.png"], "torchvision"),
         (&["--batch-size", "0", "x.png"], "at least 1"),
         (&["--threads", "0", "x.png"], "at least 1"),
+        (&["--threads", "100000", "--device", "cpu", "x.png"], "at most 1024"),
+        (&["--top-k", "five", "x.png"], "a whole number"),
         (&["--labels", MNIST, "x.png"], "mnist_mlp.safetensors"),
         (&["--mean", "123,117,104", "x.png"], "0..1"),
     ];

@@ -154,7 +154,7 @@ pub fn arguments<A: Parser>() -> Result<A, u8> {
         let mut out = Sink::stdout();
         let help = message.render();
         let help = if out.is_terminal() { help.ansi().to_string() } else { help.to_string() };
-        exit_code(out.put(help).and_then(|()| out.flush()), 0, |_| Vec::new())
+        exit_code(out.put(help.trim_end()).and_then(|()| out.put("\n")).and_then(|()| out.flush()), 0, |_| Vec::new())
     })
 }
 

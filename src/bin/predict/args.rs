@@ -92,7 +92,7 @@ pub struct Args {
     pub labels: Option<PathBuf>,
 
     /// How many classes to show for each image
-    #[arg(short = 'k', long, value_name = "K", default_value_t = 1)]
+    #[arg(short = 'k', long, value_name = "K", default_value_t = 1, value_parser = whole)]
     pub top_k: usize,
 
     /// How results are written
@@ -193,6 +193,10 @@ pub fn read_labels(name: &Path) -> Result<Labels> {
         Some(labels) if !name.exists() => Ok(labels),
         _ => Labels::read(name),
     }
+}
+
+fn whole(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "a whole number is expected".to_owned())
 }
 
 fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {

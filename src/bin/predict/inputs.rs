@@ -54,7 +54,11 @@ impl Input {
 
 /// The images that the arguments stand for, in order. What a folder holds besides is said on standard error.
 pub fn expand<'a>(arguments: impl Iterator<Item = &'a PathBuf>) -> Vec<Input> {
-    arguments.flat_map(|argument| expand_one(argument)).collect()
+    let mut inputs: Vec<Input> = arguments.flat_map(|argument| expand_one(argument)).collect();
+    for again in inputs.iter_mut().filter(|input| matches!(input, Input::Stdin)).skip(1) {
+        *again = Input::Nothing("-".into(), "standard input holds one image, which an earlier - stands for".into());
+    }
+    inputs
 }
 
 fn expand_one(argument: &Path) -> Vec<Input> {

@@ -68,7 +68,7 @@ fn run(args: &Args, tally: &mut Tally) -> Result<()> {
         return print(catalog::MODELS.iter().map(|model| format!("{:28} {}\n", model.name, model.summary)).collect());
     }
     if args.images.first().is_some_and(|first| first == Path::new("help") && !first.exists()) {
-        return print(Args::command().render_long_help().to_string());
+        return print(format!("{}\n", Args::command().render_long_help().to_string().trim_end()));
     }
     let inputs = inputs::expand(args.images.iter().chain(&args.image_path));
     if inputs.is_empty() {

@@ -143,7 +143,7 @@ impl Output {
                     line(rank.to_string(), p.class.to_string(), label, p.probability.to_string(), String::new())
                 })
                 .collect(),
-            Err(error) => line(String::new(), String::new(), "", String::new(), error.to_string()),
+            Err(error) => line(String::new(), String::new(), "", String::new(), reason(error, outcome.image)),
         }
     }
 
@@ -179,7 +179,7 @@ impl Output {
     }
 }
 
-/// An error without the name of `image`, which stands above it already.
+/// An error without the name of `image`, which stands above or before it already.
 fn reason(error: &Error, image: &Path) -> String {
     let text = error.to_string();
     let name = printable::path(image) + ": ";

@@ -19,12 +19,15 @@ use std::num::NonZeroUsize;
 /// How the CPU device runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CpuOptions {
-    /// Threads, the caller's included. By default as many as the process may use: `taskset` and the quotas of
-    /// containers count.
+    /// Threads, the caller's included, at most 1,024. By default as many as the process may use: `taskset` and the
+    /// quotas of containers count.
     pub threads: Option<NonZeroUsize>,
     /// By default the widest that the machine has.
     pub instruction_set: Option<InstructionSet>,
 }
+
+/// Where a process has tens of thousands of threads, the system runs out of what starting one takes, and ends it.
+const MOST_THREADS: usize = 1024;
 
 /// The threads and the instruction set that sessions share.
 pub struct Context {
@@ -49,6 +52,11 @@ impl Context {
         let set = options.instruction_set.unwrap_or_else(InstructionSet::widest);
         if !InstructionSet::available().contains(&set) {
             return Err(Error::Device(format!("cpu: this machine has no {set}")));
+        }
+        if let Some(threads) = options.threads.filter(|threads| threads.get() > MOST_THREADS) {
+            return Err(Error::Usage(format!(
+                "cpu: {threads} threads are too many; at most {MOST_THREADS} are started"
+            )));
         }
         Ok(Self::with(options.threads, set))
     }
