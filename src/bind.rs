@@ -41,6 +41,8 @@ pub struct Missing {
     pub shape: Vec<usize>,
     /// The most similar names among those that the network has no use for.
     pub nearest: Vec<String>,
+    /// Why it was left out, where the file has something of its name ([`StateDict::left_out`]): a clause about "it".
+    pub left_out: Option<String>,
 }
 
 /// A parameter that the checkpoint lacks and that was made up for it.
@@ -111,9 +113,11 @@ impl fmt::Display for LoadReport {
             self.unexpected.len(),
             self.ignored.len()
         )?;
-        for Missing { name, shape, nearest } in &self.missing {
+        for Missing { name, shape, nearest, left_out } in &self.missing {
             write!(f, "\n  missing {} {shape:?}", line(name))?;
-            if !nearest.is_empty() {
+            if let Some(reason) = left_out {
+                write!(f, ", which is in the file and was left out: {}", line(reason))?;
+            } else if !nearest.is_empty() {
                 write!(f, " (the nearest names found: {})", line(&nearest.join(", ")))?;
             }
         }
@@ -202,6 +206,7 @@ pub fn bind(graph: &Graph, state: &StateDict, strictness: Strictness) -> Result<
                     name: name.clone(),
                     shape: parameter.shape.clone(),
                     nearest: Vec::new(),
+                    left_out: named.state.left_out().get(name).cloned(),
                 });
                 // To be put here if it may be missing.
                 absent.push(i);

@@ -12,12 +12,14 @@ mod mapping;
 pub(crate) mod message;
 mod mindspore;
 mod module_tree;
+mod numpy;
 mod oneflow;
 mod onnx_graph;
 mod pickle;
 mod protobuf;
 pub mod remap;
 mod rename;
+mod reparametrised;
 mod run;
 mod safetensors;
 pub(crate) mod save;
@@ -139,7 +141,7 @@ fn open_bytes(name: &Path, bytes: Bytes, limits: &Limits) -> Result<StateDict> {
 }
 
 fn read(format: Format, source: &Source) -> Result<StateDict> {
-    match format {
+    let mut dict = match format {
         Format::Safetensors => safetensors::open(source),
         Format::TorchZip | Format::TorchScript => torch::open_zip(source),
         Format::TorchLegacy => torch::open_legacy(source),
@@ -151,5 +153,7 @@ fn read(format: Format, source: &Source) -> Result<StateDict> {
             Err(source.fault(format!("is a file, and {format} is a folder")))
         }
         Format::ShardedSafetensors => Err(source.fault("is an index of other files, which bytes alone do not lead to")),
-    }
+    }?;
+    reparametrised::fold(source, &mut dict)?;
+    Ok(dict)
 }

@@ -1,6 +1,7 @@
 //! The modules of a model that was saved whole, as inert data: which there are, in which order, and how they were set.
 
 use super::source::short;
+use std::collections::HashMap;
 use std::fmt;
 
 /// The modules of a model, as `torch.save(model)` pickled them: not code, but what `print(model)` shows.
@@ -94,6 +95,21 @@ impl ModuleTree {
             } else if Some(module.path.as_str()) == prefix.strip_suffix('.') {
                 module.path.clear();
             }
+        }
+    }
+
+    /// Gives parameters other names, or takes them away, by their whole names.
+    pub(super) fn replace_parameters(&mut self, changes: &HashMap<String, Option<String>>) {
+        for module in &mut self.modules {
+            let prefix = if module.path.is_empty() { String::new() } else { format!("{}.", module.path) };
+            module.parameters.retain_mut(|parameter| match changes.get(&format!("{prefix}{parameter}")) {
+                None => true,
+                Some(None) => false,
+                Some(Some(new)) => {
+                    *parameter = new.strip_prefix(&prefix).unwrap_or(new).to_owned();
+                    true
+                }
+            });
         }
     }
 

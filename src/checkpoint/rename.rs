@@ -70,13 +70,14 @@ pub struct Renaming {
 /// What [`StateDict::rename`] does.
 pub(super) fn rename(state: &StateDict, rules: &[Rename]) -> Result<Renaming> {
     let mut matched = vec![false; rules.len()];
-    let new_name = |name: &str| {
+    let mut new_name = |name: &str| {
         rules.iter().zip(&mut matched).fold(name.to_owned(), |name, (rule, matched)| {
             *matched |= rule.regex.is_match(&name);
             rule.regex.replace_all(&name, &rule.replacement).into_owned()
         })
     };
-    let names: Vec<String> = state.names().map(new_name).collect();
+    let names: Vec<String> = state.names().map(&mut new_name).collect();
+    let left_out: Vec<String> = state.left_out().keys().map(|name| new_name(name)).collect();
     let usage = |reason| Err(Error::Usage(format!("{}: {reason}", state.origin().display())));
     let mut owners: IndexMap<&str, &str> = IndexMap::new();
     for (new, old) in names.iter().zip(state.names()) {
@@ -89,8 +90,8 @@ pub(super) fn rename(state: &StateDict, rules: &[Rename]) -> Result<Renaming> {
         }
     }
     let unmatched = rules.iter().zip(matched).filter(|(_, matched)| !matched).map(|(rule, _)| rule.clone()).collect();
-    let mut new = names.iter();
-    // There are as many.
+    let mut new = names.iter().chain(&left_out);
+    // There are as many, in this order.
     let state = state.renamed(|old| new.next().map_or(old, String::as_str).to_owned());
     Ok(Renaming { state, unmatched })
 }
@@ -118,6 +119,14 @@ mod tests {
         assert!(unmatched.is_empty());
         // Names may change places, by way of another.
         assert_eq!(rename(&["a", "b"], &["^a$=x", "^b$=a", "^x$=b"]).unwrap().0, ["b", "a"]);
+    }
+
+    #[test]
+    fn what_was_left_out_is_renamed_too() {
+        let mut state: StateDict = [("model.a", Tensor::from_f32(&[], &[0.0]).unwrap())].into_iter().collect();
+        state.leave_out("model.b", "it is sparse");
+        let state = state.rename(&["^model.=".parse().unwrap()]).unwrap().state;
+        assert_eq!(state.left_out().get("b").map(String::as_str), Some("it is sparse"));
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The state dict: what every checkpoint becomes, an ordered map from parameter name to tensor.
 
 use super::onnx_graph::OnnxGraph;
+use super::reparametrised::Replacement;
 use super::{Format, Limits, ModuleTree, Rename, Renaming};
 use crate::error::Result;
 use crate::printable;
 use crate::tensor::Tensor;
 use bytes::Bytes;
 use indexmap::IndexMap;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +22,7 @@ pub struct StateDict {
     metadata: IndexMap<String, String>,
     optimizer: IndexMap<String, Tensor>,
     notes: Vec<String>,
+    left_out: IndexMap<String, String>,
     format: Option<Format>,
     path: Option<PathBuf>,
     shapes_unknown: bool,
@@ -100,6 +103,13 @@ impl StateDict {
         &self.notes
     }
 
+    /// What the file has under names that are no tensors here, each with the reason, a clause about "it": tensors of
+    /// kinds that are not read, such as quantised ones, and what is no tensor at all. Nothing needs these until a
+    /// network asks for one of them; then the error says why it is missing.
+    pub fn left_out(&self) -> &IndexMap<String, String> {
+        &self.left_out
+    }
+
     /// Whether the tensors have the shapes that they were saved with. OneFlow's oldest layout keeps none: there every
     /// tensor is flat, `[n]`, and matching takes the shape of the network's parameter of as many elements.
     pub fn shapes_known(&self) -> bool {
@@ -175,13 +185,15 @@ impl StateDict {
         self.shapes_unknown = true;
     }
 
-    /// The same with other names: `rename` gives a tensor's name for its old one.
+    /// The same with other names: `rename` gives the new name for an old one, of the tensors and then of what was left out,
+    /// in their order.
     pub(super) fn renamed(&self, mut rename: impl FnMut(&str) -> String) -> Self {
         let names: IndexMap<&str, String> = self.names().map(|name| (name, rename(name))).collect();
         let tensors: IndexMap<_, _> = self.iter().map(|(name, tensor)| (names[name].clone(), tensor.clone())).collect();
         // Modules go by the file's names.
         let modules = self.modules.clone().filter(|_| tensors.keys().eq(self.tensors.keys()));
-        let mut renamed = Self { tensors, modules, ..self.clone() };
+        let left_out = self.left_out.iter().map(|(name, reason)| (rename(name), reason.clone())).collect();
+        let mut renamed = Self { tensors, modules, left_out, ..self.clone() };
         renamed.rename_in_graph(|name| names.get(name).cloned());
         renamed
     }
@@ -195,6 +207,35 @@ impl StateDict {
 
     pub(super) fn describe(&mut self, key: impl Into<String>, value: impl Into<String>) {
         self.metadata.insert(key.into(), value.into());
+    }
+
+    /// Puts others in the place of some tensors.
+    pub(super) fn replace(&mut self, mut with: impl FnMut(&str) -> Replacement) {
+        let mut tensors = IndexMap::with_capacity(self.tensors.len());
+        let mut changes = HashMap::new();
+        for (name, tensor) in std::mem::take(&mut self.tensors) {
+            match with(&name) {
+                Replacement::Same => {
+                    tensors.insert(name, tensor);
+                }
+                Replacement::By(new, tensor) => {
+                    tensors.insert(new.clone(), tensor);
+                    changes.insert(name, Some(new));
+                }
+                Replacement::Nothing => {
+                    changes.insert(name, None);
+                }
+            }
+        }
+        self.tensors = tensors;
+        if let Some(modules) = &mut self.modules {
+            Arc::make_mut(modules).replace_parameters(&changes);
+        }
+    }
+
+    /// Remembers that the file has something called `name` that is no tensor here.
+    pub(super) fn leave_out(&mut self, name: impl Into<String>, reason: impl Into<String>) {
+        self.left_out.insert(name.into(), reason.into());
     }
 
     pub(super) fn insert_optimizer(&mut self, name: impl Into<String>, tensor: Tensor) {
@@ -217,6 +258,9 @@ impl StateDict {
         }
         let stripped = std::mem::take(&mut self.tensors).into_iter();
         self.tensors = stripped.map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor)).collect();
+        let left_out = std::mem::take(&mut self.left_out).into_iter();
+        let strip = |name: String| name.strip_prefix(prefix).map(str::to_owned).unwrap_or(name);
+        self.left_out = left_out.map(|(name, reason)| (strip(name), reason)).collect();
         self.rename_in_graph(|name| name.strip_prefix(prefix).map(str::to_owned));
         if let Some(modules) = &mut self.modules {
             Arc::make_mut(modules).strip_prefix(prefix);
@@ -249,6 +293,15 @@ mod tests {
         assert_eq!(dict.names().collect::<Vec<_>>(), ["z", "a", "m"]);
         assert_eq!(dict.get("a"), Some(&two));
         assert_eq!((dict.len(), dict.format(), dict.path()), (3, None, None));
+    }
+
+    #[test]
+    fn a_prefix_goes_off_what_was_left_out() {
+        let mut dict = named(&["module.a"]);
+        dict.leave_out("module.b", "it is sparse");
+        dict.leave_out("epoch", "it is a dict");
+        dict.strip_prefix("module.");
+        assert_eq!(dict.left_out().keys().collect::<Vec<_>>(), ["b", "epoch"]);
     }
 
     #[test]

@@ -182,15 +182,12 @@ fn nothing_is_called() {
     for call in calls {
         assert_refused(&zip_of_pickle(&[&call]), "refused os.system: a checkpoint may only hold tensors");
     }
-    // All names in one error, each once.
-    let several = b"(cbuiltins\neval\ncbuiltins\neval\ncsubprocess\nPopen\nctorch.storage\n_load_from_bytes\nt.";
-    assert_refused(
-        &zip_of_pickle(&[several]),
-        "refused builtins.eval, subprocess.Popen, torch.storage._load_from_bytes: a",
-    );
-    let crowd: Vec<u8> = (0..1000).flat_map(|n| format!("cevil\nf{n}\n0").into_bytes()).collect();
+    // All names in one error, each once. What is only mentioned would not be called.
+    let several = b"(cbuiltins\neval\n)Rcbuiltins\neval\n)Rcsubprocess\nPopen\n)Rcos\nexecv\nt.";
+    assert_refused(&zip_of_pickle(&[several]), "refused builtins.eval, subprocess.Popen: a");
+    let crowd: Vec<u8> = (0..1000).flat_map(|n| format!("csubprocess\nf{n}\n)R0").into_bytes()).collect();
     let found = refused(&zip_of_pickle(&[&crowd, b"N."]));
-    assert!(found.contains("evil.f15 and 984 more") && found.len() < 1000, "{found}");
+    assert!(found.contains("subprocess.f15 and 984 more") && found.len() < 1000, "{found}");
     assert!(!Path::new(&trace).exists(), "the pickle was run");
 }
 

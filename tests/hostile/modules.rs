@@ -138,17 +138,28 @@ fn what_modules_would_call_is_refused() {
         }
         assert_refused(&script_of(&[call, &b"0"[..], &script_module()].concat()), "refused os.system");
     }
-    // As the class of an object it is a word: nothing is made but data, and that is left out.
+    // As the class of an object too, although Python would not get as far as calling it.
     for made in [[&system[..], &command, b"\x85\x81"].concat(), [&system[..], b")}\x92", &command, b"b"].concat()] {
-        let found = open_bytes(&zip_of(&dict(&[("w", &tensor(false)), ("args", &made)]))).unwrap();
+        assert_refused(&zip_of(&dict(&[("w", &tensor(false)), ("args", &made)])), "refused os.system");
+    }
+    // Merely mentioned, or called and harmless, it is left out: nothing is called.
+    for (opcodes, left) in
+        [(system, "the class or function os.system"), ([&global("m.f")[..], &command, b"\x85R"].concat(), "a m.f")]
+    {
+        let found = open_bytes(&zip_of(&dict(&[("w", &tensor(false)), ("f", &opcodes)]))).unwrap();
         assert_eq!(
             (names(&found), found.notes()),
-            (vec!["w"], &["left out what is no tensor: `args` (a os.system)".into()][..])
+            (vec!["w"], &[format!("left out what is no tensor: `f` ({left})")][..])
+        );
+        assert!(open_bytes(&zip_of(&dict(&[("model", &leaf()), ("f", &opcodes)]))).is_ok());
+        // Where a parameter should be, too: whoever needs it is told.
+        let parameters = dict(&[("w", &tensor(false)), ("x", &opcodes)]);
+        let found = open_bytes(&zip_of(&module_of("m.Net", &parameters, b"}", b"}"))).unwrap();
+        assert_eq!(
+            (names(&found), found.left_out()["x"].as_str()),
+            (vec!["w"], &*format!("it is {left}, not a tensor"))
         );
     }
-    // Merely mentioned, it is refused beside loose tensors and harmless within a module.
-    assert_refused(&zip_of(&dict(&[("w", &tensor(false)), ("f", &system)])), "refused os.system");
-    assert!(open_bytes(&zip_of(&dict(&[("model", &leaf()), ("f", &system)]))).is_ok());
     assert!(!trace.exists(), "the pickle was run");
 }
 

@@ -7,7 +7,6 @@
 
 mod folder;
 mod meta;
-mod numpy;
 mod pickled;
 mod snapshot;
 

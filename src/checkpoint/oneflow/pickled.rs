@@ -1,10 +1,9 @@
 //! What `oneflow.save` writes: a pickle whose tensors are folders beside it or, since 0.9, NumPy arrays within it.
 
 use super::folder::Folder;
-use super::numpy;
 use crate::checkpoint::pickle::{self, Id, Pickle, Value};
 use crate::checkpoint::source::{Source, short};
-use crate::checkpoint::{Format, Limits, StateDict};
+use crate::checkpoint::{Format, Limits, StateDict, numpy};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use std::collections::HashMap;
@@ -18,16 +17,6 @@ const PROTOCOL: i64 = 1;
 
 /// Longest name and longest text among the metadata; nothing honest comes near.
 const MAX_TEXT_BYTES: usize = 4096;
-
-/// Whether a checkpoint may name `module.name`. All of these are tensors or their parts; none is called.
-fn known(module: &str, name: &str) -> bool {
-    match module {
-        "oneflow" => matches!(name, "Tensor" | "Size" | "dtype"),
-        "oneflow.nn" | "oneflow.nn.parameter" => name == "Parameter",
-        "oneflow._oneflow_internal" => matches!(name, "Tensor" | "Size" | "dtype"),
-        _ => numpy::known(module, name),
-    }
-}
 
 /// Where a tensor comes from, given its state and what errors call it.
 type Fetch<'f> = dyn FnMut(&Pickle, Id, &str) -> Result<Tensor> + 'f;
@@ -62,12 +51,9 @@ pub(in crate::checkpoint) fn open_file(source: &Source) -> Result<StateDict> {
 
 /// Fills `dict` from the pickle that `source` is.
 fn state_dict(source: &Source, mut dict: StateDict, fetch: &mut Fetch) -> Result<StateDict> {
-    let pickle = pickle::read(source, "the pickle", &source.bytes, 0, known)?;
-    if !pickle.refused().is_empty() {
-        return Err(source.fault(format!(
-            "refused {}: a checkpoint may only hold tensors, numbers, strings and containers; save the state_dict alone",
-            pickle.refused().list()
-        )));
+    let pickle = pickle::read(source, "the pickle", &source.bytes, 0)?;
+    if let Some(reason) = pickle.harm().reason() {
+        return Err(source.fault(reason));
     }
     let root = content(source, &pickle)?;
     let chosen = choose(source, &pickle, root, &mut dict)?;

@@ -3,33 +3,6 @@
 use super::{Id, Value};
 use bytes::Bytes;
 
-/// Classes and functions of Python's library that may be named in any pickle.
-pub(super) fn known(module: &str, name: &str) -> bool {
-    match module {
-        "collections" => matches!(name, "OrderedDict" | "defaultdict" | "Counter"),
-        "builtins" | "__builtin__" => matches!(
-            name,
-            "dict"
-                | "list"
-                | "tuple"
-                | "set"
-                | "frozenset"
-                | "int"
-                | "float"
-                | "bool"
-                | "str"
-                | "bytes"
-                | "bytearray"
-                | "complex"
-                | "object"
-        ),
-        // How protocols below 2 make an object without calling its class.
-        "copyreg" | "copy_reg" => matches!(name, "_reconstructor" | "__newobj__"),
-        "_codecs" => name == "encode",
-        _ => false,
-    }
-}
-
 /// What a call to the container `module.name` with `args` makes, and how many items were copied; `None` where it is
 /// no such call. `get` looks values up.
 pub(super) fn call<'v>(

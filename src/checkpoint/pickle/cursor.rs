@@ -24,13 +24,6 @@ impl<'a> Cursor<'a> {
         Ok(line)
     }
 
-    pub fn utf8(&mut self, len: usize) -> Result<String, &'static str> {
-        let bytes = self.take(len)?;
-        // Python lets lone surrogates through, which no name needs.
-        let text = std::str::from_utf8(&bytes).map_err(|_| "a string that is no UTF-8")?;
-        Ok(text.to_owned())
-    }
-
     pub fn take(&mut self, len: usize) -> Result<Bytes, &'static str> {
         let end = self.at.checked_add(len).filter(|&end| end <= self.bytes.len()).ok_or("it ends too early")?;
         let bytes = self.bytes.slice(self.at..end);

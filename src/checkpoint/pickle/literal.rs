@@ -33,7 +33,7 @@ pub(super) fn read(input: &mut Cursor, opcode: u8) -> Result<Option<Value>, &'st
                 0x8c => input.u8()?.into(),
                 _ => input.u64_len()?,
             };
-            Value::Str(input.utf8(len)?)
+            text::utf8(input.take(len)?).ok_or("a string that is no UTF-8")?
         }
         b'B' | b'C' | 0x8e | 0x96 => {
             let len = match opcode {

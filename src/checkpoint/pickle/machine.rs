@@ -1,7 +1,6 @@
 //! The pickle machine: a loop over opcodes, a stack and a memo, of protocols 0 to 5.
 
 use super::cursor::Cursor;
-use super::foreign::Foreign;
 use super::stack::Stack;
 use super::{Id, Pickle, Value, containers, literal, text};
 use crate::checkpoint::source::Source;
@@ -11,31 +10,19 @@ use std::collections::HashMap;
 
 /// Reads the pickle that starts at `start` of `bytes`, a part of `source` that errors call `what`.
 ///
-/// `known` is the closed list of classes and functions that may be named, beside Python's containers; every other
-/// name is foreign. A foreign class may stand for inert objects (`NEWOBJ`, or `copyreg._reconstructor`); the foreign
-/// names that anything else was done with are collected in [`Pickle::refused`], for the caller to report.
-pub(in crate::checkpoint) fn read(
-    source: &Source,
-    what: &str,
-    bytes: &Bytes,
-    start: usize,
-    known: fn(&str, &str) -> bool,
-) -> Result<Pickle> {
+/// Of all that it asks Python to call, only the containers of `containers.rs` are made. Everything else becomes an inert
+/// object that says what was asked for.
+pub(in crate::checkpoint) fn read(source: &Source, what: &str, bytes: &Bytes, start: usize) -> Result<Pickle> {
     let mut machine = Machine {
         input: Cursor::new(bytes, start),
-        known,
         limit: source.limits.pickle_opcodes,
         work: 0,
         values: Vec::new(),
         stack: Stack::default(),
         memo: HashMap::new(),
-        foreign: Foreign::default(),
     };
     match machine.run() {
-        Ok(root) => {
-            let (refused, called) = machine.foreign.refused(|id| machine.name(id));
-            Ok(Pickle { values: machine.values, root, end: machine.input.at(), refused, called })
-        }
+        Ok(root) => Ok(Pickle { values: machine.values, root, end: machine.input.at() }),
         Err(Halt::Fault(reason)) => {
             Err(source
                 .fault(format!("{what} is no sound pickle: {reason}, at its byte {}", machine.input.at() - start)))
@@ -63,14 +50,12 @@ type Step<T = ()> = std::result::Result<T, Halt>;
 
 struct Machine<'a> {
     input: Cursor<'a>,
-    known: fn(&str, &str) -> bool,
     limit: u64,
     /// Opcodes done and items copied.
     work: u64,
     values: Vec<Value>,
     stack: Stack,
     memo: HashMap<u32, Id>,
-    foreign: Foreign,
 }
 
 impl Machine<'_> {
@@ -180,16 +165,14 @@ impl Machine<'_> {
                 b'R' | 0x81 => {
                     let args = self.stack.pop()?;
                     let class = self.stack.pop()?;
-                    if opcode == b'R' { self.call(class, args)? } else { self.make(class, args)? }
+                    self.call(class, args)?;
                 }
                 0x92 => {
-                    let named = self.stack.pop()?;
+                    // Named arguments are dropped: nothing that yields a value takes any.
+                    self.stack.pop()?;
                     let args = self.stack.pop()?;
                     let class = self.stack.pop()?;
-                    if !matches!(self.value(named), Value::Dict(items) if items.is_empty()) {
-                        return Err("a call with named arguments".into());
-                    }
-                    self.make(class, args)?;
+                    self.call(class, args)?;
                 }
                 b'i' => {
                     let class = self.global_lines()?;
@@ -215,6 +198,8 @@ impl Machine<'_> {
                         Value::Object { state: slot, .. } => *slot = Some(state),
                         // Attributes of a container, such as `_metadata` of a state dict: module versions, not needed.
                         Value::Dict(_) | Value::List(_) | Value::Set(_) => {}
+                        // Those of a class or function that was defined in a notebook.
+                        Value::Global { .. } | Value::Persistent(_) => {}
                         _ => return Err("state for what has none".into()),
                     }
                 }
@@ -262,11 +247,9 @@ impl Machine<'_> {
     }
 
     fn append(&mut self, items: &[Id]) -> Step {
-        let container = self.stack.top()?;
+        let container = self.items(|| Value::List(Vec::new()))?;
         match self.value_mut(container) {
             Value::List(list) | Value::Set(list) => list.extend_from_slice(items),
-            // A subclass of list, of which only the attributes are kept.
-            Value::Object { .. } => {}
             _ => return Err("items for what is no list".into()),
         }
         Ok(())
@@ -274,54 +257,56 @@ impl Machine<'_> {
 
     fn set_items(&mut self, items: &[Id]) -> Step {
         let items = pairs(items)?;
-        let container = self.stack.top()?;
+        let container = self.items(|| Value::Dict(Vec::new()))?;
         match self.value_mut(container) {
             Value::Dict(dict) => dict.extend_from_slice(&items),
-            // As in `append`.
-            Value::Object { .. } => {}
             _ => return Err("items for what is no dict".into()),
         }
         Ok(())
     }
 
-    /// What `REDUCE` and its elders ask for: a container is made, `copyreg` makes an object, and any other call becomes
-    /// data, which is refused later where the name is foreign.
+    /// The container at the top of the stack, or that of the object there, which gets an `empty` one where it has none.
+    fn items(&mut self, empty: fn() -> Value) -> Step<Id> {
+        let top = self.stack.top()?;
+        let Value::Object { items, .. } = self.value(top) else { return Ok(top) };
+        if let Some(items) = items {
+            return Ok(*items);
+        }
+        let made = self.add(empty())?;
+        if let Value::Object { items, .. } = self.value_mut(top) {
+            *items = Some(made);
+        }
+        Ok(made)
+    }
+
+    /// What `REDUCE`, `NEWOBJ` and their like ask for: a container is made, `copyreg` makes an object, and any other
+    /// call becomes data.
     fn call(&mut self, class: Id, args: Id) -> Step {
-        let Value::Tuple(items) = self.value(args) else {
+        let Value::Tuple(given) = self.value(args) else {
             return Err("a call whose arguments are no tuple".into());
         };
         if let Some((module, name)) = self.name(class) {
-            if let Some((value, copied)) = containers::call(module, name, items, &|id| self.value(id)) {
+            if let Some((value, copied)) = containers::call(module, name, given, &|id| self.value(id)) {
                 self.charge(copied as u64)?;
                 return self.push(value);
             }
-            if let (Some(&class), "copyreg" | "copy_reg") = (items.first(), module) {
-                let args = self.add(Value::Tuple(Vec::new()))?;
-                return self.make(class, args);
+            match (module, name, &given[..]) {
+                // The class, what it is made from, and the items that are made from that.
+                ("copyreg" | "copy_reg", "_reconstructor", &[class, _, state]) => {
+                    let items = matches!(self.value(state), Value::Dict(_) | Value::List(_)).then_some(state);
+                    let args = self.add(Value::Tuple(Vec::new()))?;
+                    return self.push(Value::Object { class, args, state: None, items });
+                }
+                ("copyreg" | "copy_reg", "__newobj__", [class, rest @ ..]) => {
+                    let (class, rest) = (*class, rest.to_vec());
+                    self.charge(rest.len() as u64)?;
+                    let args = self.add(Value::Tuple(rest))?;
+                    return self.push(Value::Object { class, args, state: None, items: None });
+                }
+                _ => {}
             }
         }
-        self.foreign.called(self.class(class));
-        self.push(Value::Object { class, args, state: None })
-    }
-
-    /// What `NEWOBJ` asks for: an object of `class` before anything was done to it.
-    fn make(&mut self, class: Id, args: Id) -> Step {
-        match self.foreign.made(self.class(class)) {
-            true => self.push(Value::Object { class, args, state: None }),
-            false => self.call(class, args),
-        }
-    }
-
-    /// The class that `id` stands for. PyTorch's legacy stream wraps one with its source text, as
-    /// `('module', class, file, text)` outside the pickle.
-    fn class(&self, id: Id) -> Id {
-        match self.value(id) {
-            Value::Persistent(parts) => match self.value(*parts) {
-                Value::Tuple(parts) => parts.get(1).copied().unwrap_or(id),
-                _ => id,
-            },
-            _ => id,
-        }
+        self.push(Value::Object { class, args, state: None, items: None })
     }
 
     fn name(&self, id: Id) -> Option<(&str, &str)> {
@@ -345,15 +330,10 @@ impl Machine<'_> {
     }
 
     fn global(&mut self, module: Id, name: Id) -> Step<Id> {
-        let (Value::Str(m), Value::Str(n)) = (self.value(module), self.value(name)) else {
-            return Err("a class whose name is no string".into());
-        };
-        let known = containers::known(m, n) || (self.known)(m, n);
-        let id = self.add(Value::Global { module, name })?;
-        if !known {
-            self.foreign.named(id);
+        match (self.value(module), self.value(name)) {
+            (Value::Str(_), Value::Str(_)) => self.add(Value::Global { module, name }),
+            _ => Err("a class whose name is no string".into()),
         }
-        Ok(id)
     }
 
     /// A place in the memo: a decimal line, one byte, or four.

@@ -3,22 +3,29 @@
 //! Values live in one flat list and refer to each other by number. So a value that a pickle mentions a million times
 //! is held once, lists may hold themselves, and neither nesting nor dropping recurses.
 
+mod calls;
 mod containers;
 mod cursor;
-mod foreign;
 mod literal;
 mod machine;
 mod stack;
 mod text;
 
-pub(super) use foreign::Refused;
 pub(super) use machine::read;
 
 use bytes::Bytes;
+use calls::Harm;
 
 /// A value's place in its [`Pickle`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Id(u32);
+
+impl Id {
+    /// The number of the value in [`Pickle::values`].
+    pub fn place(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// What a pickle holds. Containers hold the places of their items.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,11 +48,13 @@ pub(super) enum Value {
         module: Id,
         name: Id,
     },
-    /// What calling `class` with `args` would have made, with the state it would have been given.
+    /// What calling `class` with `args` would have made, with the state it would have been given and, of a subclass of
+    /// a container, the list or dict of its items.
     Object {
         class: Id,
         args: Id,
         state: Option<Id>,
+        items: Option<Id>,
     },
     /// Something outside the pickle, such as a tensor's storage.
     Persistent(Id),
@@ -57,8 +66,6 @@ pub(super) struct Pickle {
     values: Vec<Value>,
     root: Id,
     end: usize,
-    refused: Refused,
-    called: Refused,
 }
 
 impl Pickle {
@@ -72,22 +79,31 @@ impl Pickle {
         self.end
     }
 
-    /// Names of classes and functions outside the closed list, but for classes of inert objects.
-    pub fn refused(&self) -> &Refused {
-        &self.refused
-    }
-
-    /// Those of the [`refused`](Self::refused) that the pickle would call.
-    pub fn called(&self) -> &Refused {
-        &self.called
+    /// The calls that would harm whoever let Python load this, of which nothing was called.
+    pub fn harm(&self) -> Harm {
+        let mut harm = Harm::default();
+        for value in &self.values {
+            if let Value::Object { class, .. } = value
+                && let Some((module, name)) = self.class_name(*class)
+            {
+                harm.called(module, name);
+            }
+        }
+        harm
     }
 
     /// Module and name of the class of the object at `id`, also where it comes with its source text.
     pub fn class(&self, id: Id) -> Option<(&str, &str)> {
         let Value::Object { class, .. } = self.get(id) else { return None };
-        match self.get(*class) {
+        self.class_name(*class)
+    }
+
+    /// Module and name of the class that stands at `class`. PyTorch's legacy stream wraps one with its source text, as
+    /// `('module', class, file, text)` outside the pickle.
+    pub fn class_name(&self, class: Id) -> Option<(&str, &str)> {
+        match self.get(class) {
             Value::Persistent(parts) => self.global(*self.tuple(*parts)?.get(1)?),
-            _ => self.global(*class),
+            _ => self.global(class),
         }
     }
 
@@ -132,9 +148,14 @@ impl Pickle {
         }
     }
 
+    /// The items of the dict at `id`, or of an object whose class is made from `dict`.
     pub fn dict(&self, id: Id) -> Option<&[(Id, Id)]> {
         match self.get(id) {
             Value::Dict(items) => Some(items),
+            Value::Object { items: Some(items), .. } => match self.get(*items) {
+                Value::Dict(items) => Some(items),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -165,11 +186,19 @@ impl Pickle {
             Value::Tuple(_) => "a tuple",
             Value::Set(_) => "a set",
             Value::Dict(_) => "a dict",
-            Value::Global { .. } => "a class or function",
+            Value::Global { .. } => {
+                return match self.global(id) {
+                    Some((module, name)) => super::source::short(&format!("the class or function {module}.{name}")),
+                    None => "a class or function".into(),
+                };
+            }
             Value::Persistent(_) => "a storage",
             Value::Object { .. } => {
                 return match self.class(id) {
-                    Some((module, name)) => super::source::short(&format!("a {module}.{name}")),
+                    Some((module, name)) => {
+                        let article = if module.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+                        super::source::short(&format!("{article} {module}.{name}"))
+                    }
                     None => "an object".into(),
                 };
             }
@@ -189,7 +218,7 @@ mod tests {
         let limits = Limits::default();
         let bytes = Bytes::copy_from_slice(bytes);
         let source = Source::new(Path::new("x"), bytes.clone(), &limits);
-        read(&source, "the test", &bytes, 0, |module, name| (module, name) == ("torch", "Size")).unwrap()
+        read(&source, "the test", &bytes, 0).unwrap()
     }
 
     /// The value as Python would print it, for values that do not nest deeply.
@@ -211,9 +240,10 @@ mod tests {
                 format!("{{{}}}", items.iter().map(item).collect::<Vec<_>>().join(", "))
             }
             Value::Global { .. } => pickle.global(id).map(|(module, name)| format!("{module}.{name}")).unwrap(),
-            Value::Object { class, args, state } => {
+            Value::Object { class, args, state, items } => {
                 let state = state.map(|state| format!("<{}>", repr(pickle, state))).unwrap_or_default();
-                format!("{}{}{state}", repr(pickle, *class), repr(pickle, *args))
+                let items = items.map(|items| format!("+{}", repr(pickle, items))).unwrap_or_default();
+                format!("{}{}{state}{items}", repr(pickle, *class), repr(pickle, *args))
             }
             Value::Persistent(id) => format!("&{}", repr(pickle, *id)),
         }
@@ -223,7 +253,7 @@ mod tests {
         let pickle = pickled(bytes);
         assert_eq!(repr(&pickle, pickle.root()), expected);
         assert_eq!(pickle.end(), bytes.len());
-        assert!(pickle.refused().is_empty());
+        assert_eq!(pickle.harm().reason(), None);
     }
 
     /// What Python 3.12 dumps of one value under each protocol:
@@ -271,17 +301,29 @@ mod tests {
         reads(b"ctorch\nSize\n(K\x02K\x03t\x85R.", "torch.Size((2, 3))");
         reads(b"ctorch\nSize\n)\x81K\x07b.", "torch.Size()<7>");
         reads(b"ctorch\nSize\n)}\x92.", "torch.Size()");
-        let refused = pickled(b"(cos\nsystem\nU\x02rm\x85RU\x05posixU\x06system\x93ios\nsystem\n.");
-        assert_eq!(refused.refused().list(), "os.system, posix.system");
-        assert_eq!(refused.called().list(), "os.system");
-        // A class of objects is data; the same name called is not.
+        // A class of objects is data, and so is whatever is called.
         reads(b"cm\nNet\n)\x81}b.", "m.Net()<{}>");
         reads(b"ccopyreg\n_reconstructor\n(cm\nNet\nc__builtin__\nobject\nNtR}b.", "m.Net()<{}>");
         reads(b"(U\x06modulecm\nNet\nU\x04a.pyU\x06sourcetQ)\x81.", "&(\"module\", m.Net, \"a.py\", \"source\")()");
-        let both = pickled(b"cm\nNet\nq\x00)\x81h\x00)R\x86.");
-        assert_eq!(both.called().list(), "m.Net");
+        reads(b"ccopy_reg\n__newobj__\n(cm\nNet\nK\x01tR.", "m.Net(1)");
+        reads(b"cm\nNet\n)}U\x01aK\x01s\x92.", "m.Net()");
+        // Subclasses of containers keep their items.
+        reads(b"cm\nDict\n)R(U\x01aK\x01u.", "m.Dict()+{\"a\": 1}");
+        reads(b"ccollections\ndeque\n])\x86RK\x01aK\x02a.", "collections.deque([], ())+[1, 2]");
+        reads(b"ccopy_reg\n_reconstructor\n(cm\nDict\nc__builtin__\ndict\n}U\x01aK\x01stR.", "m.Dict()+{\"a\": 1}");
+        // A word that has attributes, as cloudpickle writes classes.
+        reads(b"cm\nNet\n}b.", "m.Net");
+    }
+
+    #[test]
+    fn harmful_calls_are_named_however_they_are_written() {
+        let harmful = pickled(b"cos\nsystem\nU\x02rm\x85Rcm\nNet\n)R(ios\npopen\n.");
+        let reason = harmful.harm().reason().unwrap();
+        assert!(reason.starts_with("refused os.system, os.popen: a checkpoint"), "{reason}");
         let wrapped = pickled(b"(U\x06modulecos\nsystem\nNNtQ)R.");
-        assert_eq!(wrapped.called().list(), "os.system");
+        assert!(wrapped.harm().reason().unwrap().starts_with("refused os.system:"));
+        // A name alone does nothing.
+        assert_eq!(pickled(b"cos\nsystem\n.").harm().reason(), None);
     }
 
     #[test]

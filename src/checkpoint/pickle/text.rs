@@ -73,7 +73,24 @@ pub(super) fn quoted(line: &[u8]) -> Option<Value> {
     Some(str_or_bytes(bytes))
 }
 
-/// `V`: Latin-1 in which `\uXXXX` and `\UXXXXXXXX` stand for everything else.
+/// UTF-8 in which Python lets halves of surrogate pairs through: they stand for bytes of a path that is not text. A
+/// string with one stays bytes, since Rust's strings hold none.
+pub(super) fn utf8(bytes: Bytes) -> Option<Value> {
+    let mut rest = &bytes[..];
+    let mut sound = true;
+    loop {
+        let Err(error) = std::str::from_utf8(rest) else { break };
+        let [0xed, 0xa0..=0xbf, 0x80..=0xbf, after @ ..] = &rest[error.valid_up_to()..] else { return None };
+        (rest, sound) = (after, false);
+    }
+    match sound {
+        true => String::from_utf8(bytes.to_vec()).ok().map(Value::Str),
+        false => Some(Value::Bytes(bytes)),
+    }
+}
+
+/// `V`: Latin-1 in which `\uXXXX` and `\UXXXXXXXX` stand for everything else. With a half of a surrogate pair it stays
+/// bytes, as in [`utf8`].
 pub(super) fn unicode(line: &[u8]) -> Option<Value> {
     let mut text = String::with_capacity(line.len());
     let mut rest = line.iter().copied();
@@ -85,7 +102,14 @@ pub(super) fn unicode(line: &[u8]) -> Option<Value> {
         match rest.clone().next() {
             Some(digits @ (b'u' | b'U')) => {
                 rest.next();
-                text.push(char::from_u32(hex(&mut rest, if digits == b'u' { 4 } else { 8 })?)?);
+                let code = hex(&mut rest, if digits == b'u' { 4 } else { 8 })?;
+                match char::from_u32(code) {
+                    Some(char) => text.push(char),
+                    None if (0xd800..0xe000).contains(&code) => {
+                        return Some(Value::Bytes(Bytes::copy_from_slice(line)));
+                    }
+                    None => return None,
+                }
             }
             _ => text.push('\\'),
         }
@@ -138,6 +162,12 @@ mod tests {
         assert_eq!(quoted(b"'\\xff'"), Some(Value::Bytes(Bytes::from_static(b"\xff"))));
         assert_eq!(quoted(b"'a"), None);
         assert_eq!(unicode(b"a\\u00e9\xe9\\n"), Some(Value::Str("a\u{e9}\u{e9}\\n".into())));
-        assert_eq!(unicode(b"\\ud800"), None);
+        assert_eq!(unicode(b"\\U00110000"), None);
+        assert_eq!(unicode(b"a\\ud800"), Some(Value::Bytes(Bytes::from_static(b"a\\ud800"))));
+        assert_eq!(utf8(Bytes::from_static(b"\xc3\xa9")), Some(Value::Str("\u{e9}".into())));
+        let half = Bytes::from_static(b"/a/\xed\xb3\xa9/b");
+        assert_eq!(utf8(half.clone()), Some(Value::Bytes(half)));
+        assert_eq!(utf8(Bytes::from_static(b"a\xff")), None);
+        assert_eq!(utf8(Bytes::from_static(b"\xed\xb3")), None);
     }
 }

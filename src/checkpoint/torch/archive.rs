@@ -4,8 +4,8 @@
 //! hold no parameters and are not read.
 
 use super::module::Tree;
+use super::select;
 use super::tensors::Storage;
-use super::{names, select};
 use crate::checkpoint::source::Source;
 use crate::checkpoint::{Format, StateDict, pickle};
 use crate::error::Result;
@@ -33,8 +33,8 @@ pub(in crate::checkpoint) fn open(source: &Source) -> Result<StateDict> {
     };
     let format = if archive.has_code(&folder) { Format::TorchScript } else { Format::TorchZip };
     let tree = if format == Format::TorchScript { Tree::Script } else { Tree::Pickled };
-    let pickle = pickle::read(source, &name, &data, 0, names::known)?;
-    select::refuse(source, &pickle, tree)?;
+    let pickle = pickle::read(source, &name, &data, 0)?;
+    select::refuse(source, &pickle)?;
 
     let mut storages: HashMap<String, Bytes> = HashMap::new();
     let mut fetch = |storage: &Storage| {
@@ -49,13 +49,13 @@ pub(in crate::checkpoint) fn open(source: &Source) -> Result<StateDict> {
                 bytes
             }
         };
-        match storage.count.checked_mul(storage.element_size()) {
+        match storage.count.checked_mul(storage.elements.size()) {
             Some(expected) if expected <= bytes.len() => Ok(bytes),
             _ => Err(source.fault(format!(
                 "its entry {folder}data/{} should hold {} elements of {} bytes and has {} bytes; the file is damaged",
                 storage.key,
                 storage.count,
-                storage.element_size(),
+                storage.elements.size(),
                 bytes.len()
             ))),
         }

@@ -1,8 +1,8 @@
 //! PyTorch's legacy stream: four pickles, a list of storage keys, then each storage as a count and raw elements.
 
 use super::module::Tree;
+use super::select;
 use super::tensors::{self, Storage};
-use super::{names, select};
 use crate::checkpoint::pickle::{self, Pickle, Value};
 use crate::checkpoint::source::{Source, short};
 use crate::checkpoint::{Format, StateDict};
@@ -18,7 +18,7 @@ const PROTOCOL: i64 = 1001;
 pub(in crate::checkpoint) fn open(source: &Source) -> Result<StateDict> {
     let mut at = 0;
     let mut next = |what: &str| -> Result<Pickle> {
-        let pickle = pickle::read(source, what, &source.bytes, at, names::known)?;
+        let pickle = pickle::read(source, what, &source.bytes, at)?;
         at = pickle.end();
         Ok(pickle)
     };
@@ -38,7 +38,7 @@ pub(in crate::checkpoint) fn open(source: &Source) -> Result<StateDict> {
         return Err(source.fault("was written on a big-endian machine; only little-endian checkpoints are read"));
     }
     let pickle = next("the pickled object")?;
-    select::refuse(source, &pickle, Tree::Pickled)?;
+    select::refuse(source, &pickle)?;
     let keys = next("the list of storages")?;
     let storages = storages(source, &pickle, &keys, at)?;
 
@@ -79,7 +79,7 @@ fn storages<'p>(
             )));
         }
         let start = at + 8;
-        let end = storage.count.checked_mul(storage.element_size()).and_then(|len| start.checked_add(len));
+        let end = storage.count.checked_mul(storage.elements.size()).and_then(|len| start.checked_add(len));
         let end = end.filter(|&end| end <= source.bytes.len()).ok_or_else(cut)?;
         at = end;
         if found.insert(key, (storage.clone(), source.bytes.slice(start..end))).is_some() {
@@ -89,21 +89,22 @@ fn storages<'p>(
     Ok(found)
 }
 
-/// Every storage that the pickle mentions, by key. Tensors that share one must agree on it.
+/// Every storage that the pickle mentions, by key, whatever mentions it. Those that mention one must agree on it.
 fn described<'p>(source: &Source, pickle: &'p Pickle) -> Result<HashMap<&'p str, Storage<'p>>> {
     let mut described: HashMap<&str, Storage> = HashMap::new();
     for value in pickle.values() {
-        let Value::Object { args, .. } = value else { continue };
-        let Some(first) = pickle.tuple(*args).and_then(|args| args.first()) else { continue };
-        if !matches!(pickle.get(*first), Value::Persistent(_)) {
+        let Value::Persistent(parts) = value else { continue };
+        // Classes that come with their source text lie outside the pickle too.
+        if !tensors::is_storage(pickle, *parts) {
             continue;
         }
-        let storage = tensors::storage(pickle, *first).map_err(|reason| source.fault(format!("a tensor: {reason}")))?;
+        let storage = tensors::storage_of(pickle, *parts)
+            .map_err(|fault| source.fault(format!("a tensor: {}", fault.reason())))?;
         let storage = Storage { window: None, ..storage };
         if let Some(before) = described.insert(storage.key, storage.clone())
             && before != storage
         {
-            return Err(source.fault(format!("two tensors disagree on what storage {} holds", storage.key)));
+            return Err(source.fault(format!("two tensors disagree on what storage {} holds", short(storage.key))));
         }
     }
     Ok(described)

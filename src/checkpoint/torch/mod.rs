@@ -1,6 +1,9 @@
 //! PyTorch checkpoints: a pickle that describes tensors, beside the raw storages that they are views of.
 
 mod archive;
+mod choose;
+mod keys;
+mod left;
 mod legacy;
 mod module;
 mod names;

@@ -4,7 +4,8 @@
 //! A module's attributes hold `_parameters`, `_buffers` and `_modules` (torch/nn/modules/module.py); in a TorchScript
 //! archive, tensors and submodules are attributes of their own.
 
-use super::select::{Left, MAX_NAME_BYTES, name};
+use super::keys::{MAX_NAME_BYTES, name};
+use super::left::Left;
 use super::tensors::{self, Fetch, is_tensor};
 use crate::checkpoint::pickle::{Id, Pickle, Value};
 use crate::checkpoint::source::{Source, short};
@@ -12,6 +13,9 @@ use crate::checkpoint::{Attribute, Module, ModuleTree, StateDict};
 use crate::error::Result;
 use std::collections::HashSet;
 use std::rc::Rc;
+
+/// What to do about a quantised model.
+pub(super) const FLOATS: &str = "save the state_dict of the float model, before it is quantised";
 
 /// How modules hold their parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +103,12 @@ impl Members {
     }
 }
 
+/// The parameters, buffers and modules directly within the module at `id`; `None` where there is no module.
+pub(super) fn members(pickle: &Pickle, id: Id, tree: Tree) -> Option<Vec<Id>> {
+    let Members { tensors, modules } = Members::of(pickle, id, tree)?;
+    Some(tensors.into_iter().chain(modules).map(|(_, id)| id).collect())
+}
+
 /// What is left to do in the walk over a tree, the next last.
 enum Step {
     /// Look at the module or whatever else is at `id`, which its parent calls `key`. `within` is the parent's place.
@@ -118,7 +128,7 @@ pub(super) fn read(
 ) -> Result<()> {
     let limit = source.limits.pickle_opcodes;
     let mut work = 0u64;
-    let mut left = Left::default();
+    let (mut left, mut unread, mut plain) = (Left::default(), Left::default(), Left::default());
     // Modules that the walk is inside of: one below itself would have no end. One under two names is honest.
     let mut open: HashSet<Id> = HashSet::new();
     let mut kept = ModuleTree::new();
@@ -149,8 +159,15 @@ pub(super) fn read(
             // Its modules keep their settings as constants in its code.
             Tree::Script => None,
         };
+        if pickle.class(id).is_some_and(|(module, _)| module.split('.').any(|part| part == "quantized")) {
+            unread.tensor(dict, &path, format!("it is a quantised layer, whose weights are packed; {FLOATS}"));
+            dict.leave_out(format!("{path}.weight"), format!("its layer is quantised; {FLOATS}"));
+            if class(pickle, id, tree).is_none() {
+                continue;
+            }
+        }
         let Some(members) = Members::of(pickle, id, tree) else {
-            left.add(pickle, &path, id);
+            left.other(dict, &path, &tensors::kind(pickle, id));
             continue;
         };
         if !open.insert(id) {
@@ -158,16 +175,28 @@ pub(super) fn read(
                 source.fault(format!("its module `{}` contains itself; no such module can be run", short(&path)))
             );
         }
+        if tree == Tree::Pickled {
+            for name in loose(pickle, id, &members) {
+                let name = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+                plain.other(dict, &name, "an attribute of its module and neither parameter nor buffer");
+            }
+        }
         let prefix: Rc<str> = if key.is_some() { format!("{path}.").into() } else { "".into() };
         for (key, value) in members.tensors {
             let name = join(source, pickle, &prefix, key)?;
             if !is_tensor(pickle, value) {
-                left.add(pickle, &name, value);
+                left.other(dict, &name, &pickle.kind(value));
                 continue;
             }
             // Names are made here and not in the file: one long path can stand before a million of them.
             source.expand(|| format!("the name `{}`", short(&name)), (2 * name.len() + size_of::<String>()) as u64)?;
-            let tensor = tensors::tensor(source, pickle, value, &name, fetch)?;
+            let tensor = match tensors::tensor(source, pickle, value, &name, fetch)? {
+                Ok(tensor) => tensor,
+                Err(reason) => {
+                    unread.tensor(dict, &name, reason);
+                    continue;
+                }
+            };
             if let Some(module) = place.and_then(|place| kept.module_mut(place)) {
                 module.parameters.push(name[prefix.len()..].to_owned());
             }
@@ -186,7 +215,22 @@ pub(super) fn read(
         dict.keep_modules(kept);
     }
     left.note(dict, "left out what is no tensor and no module");
+    unread.note(dict, "left out what is not read");
+    plain.note(dict, "left out tensors that no state_dict has");
     Ok(())
+}
+
+/// Tensors among the first attributes of the module at `id` that are not computed of its parameters.
+fn loose<'p>(pickle: &'p Pickle, id: Id, members: &Members) -> impl Iterator<Item = &'p str> {
+    let attributes = pickle.attributes(id).and_then(|id| pickle.dict(id)).unwrap_or_default();
+    let parameters: HashSet<&str> = members.tensors.iter().filter_map(|(key, _)| pickle.str(*key)).collect();
+    // Pruning and weight norm put what they compute beside what they compute it of.
+    let computed = move |name: &str| {
+        ["_orig", "_v"].iter().any(|end| parameters.iter().any(|p| p.strip_suffix(end) == Some(name)))
+    };
+    let tensors = attributes.iter().take(FIRST).filter(|(_, value)| is_tensor(pickle, *value));
+    let names = tensors.filter_map(|(key, _)| pickle.str(*key)).filter(|name| name.len() <= MAX_NAME_BYTES);
+    names.filter(move |name| !computed(name))
 }
 
 /// The module at `id`, or whatever else stands where a module should; its parameters are not listed yet.
@@ -197,12 +241,21 @@ fn described(pickle: &Pickle, id: Id, path: &str) -> Module {
     let all = pickle.attributes(id).and_then(|id| pickle.dict(id)).unwrap_or_default();
     let hooked = ["_forward_hooks", "_forward_pre_hooks"].iter().any(|name| {
         let hooks = pickle.attributes(id).and_then(|id| pickle.item(id, name));
-        hooks.is_some_and(|id| pickle.dict(id).is_none_or(|hooks| !hooks.is_empty()))
+        hooks.is_some_and(|id| pickle.dict(id).is_none_or(|hooks| hooks.iter().any(|(_, hook)| changes(pickle, *hook))))
     });
     let public = all.iter().filter_map(|(name, value)| Some((pickle.str(*name)?, *value)));
     let public = public.filter(|(name, _)| !name.starts_with('_') && name.len() <= ATTRIBUTES);
     let attributes = public.take(ATTRIBUTES).map(|(name, value)| (name.to_owned(), attribute(pickle, value))).collect();
     Module { path: path.to_owned(), class, attributes, parameters: Vec::new(), hooked, children: Vec::new() }
+}
+
+/// Whether a hook may change what a module computes. Those that compute its weight anew each time do not, since the
+/// weight is computed of their parameters once ([`reparametrised`](crate::checkpoint::reparametrised)).
+fn changes(pickle: &Pickle, hook: Id) -> bool {
+    let class = pickle.class(hook);
+    !class.is_some_and(|(module, _)| {
+        matches!(module, "torch.nn.utils.weight_norm" | "torch.nn.utils.spectral_norm" | "torch.nn.utils.prune")
+    })
 }
 
 fn attribute(pickle: &Pickle, id: Id) -> Attribute {

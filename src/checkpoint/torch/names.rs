@@ -1,48 +1,21 @@
-//! The closed list of what a PyTorch pickle may name, and which element types those names stand for.
+//! The closed list of what makes a tensor in a PyTorch pickle, and the element types that storages and tensors name.
 
+use crate::checkpoint::source::short;
 use crate::tensor::DType;
 
-/// Whether a checkpoint may name `module.name`. All of these are tensors, their parts, or numbers; none is called.
-pub(super) fn known(module: &str, name: &str) -> bool {
+/// Whether calling `module.name` makes a tensor; it is never called.
+pub(super) fn makes_tensor(module: &str, name: &str) -> bool {
     match module {
-        "torch._utils" => is_rebuild(module, name),
-        "torch._tensor" => is_rebuild(module, name),
-        "torch" => {
-            matches!(name, "Size" | "device" | "Tensor" | "strided")
-                || STORAGES.iter().any(|(storage, _)| *storage == name)
-                || UNREAD_STORAGES.contains(&name)
-                || DTYPES.iter().any(|(dtype, _)| *dtype == name)
-                || UNREAD_DTYPES.contains(&name)
+        "torch._utils" => name.starts_with("_rebuild_"),
+        // Before PyTorch 1.9 the module was `torch.tensor`.
+        "torch._tensor" | "torch.tensor" => name.starts_with("_rebuild_from_type"),
+        "torch.nn.parameter" | "torch.nn" => {
+            matches!(name, "Parameter" | "Buffer" | "UninitializedParameter" | "UninitializedBuffer")
         }
-        "torch.storage" => matches!(name, "TypedStorage" | "UntypedStorage"),
-        "torch.nn.parameter" => matches!(name, "Parameter" | "Buffer"),
-        "torch.serialization" => name == "_get_layout",
-        // What TorchScript wraps lists and dicts in.
-        "torch.jit._pickle" => matches!(
-            name,
-            "build_intlist" | "build_doublelist" | "build_boollist" | "build_tensorlist" | "restore_type_tag"
-        ),
-        // An attribute of every module before PyTorch 1.2.
-        "torch.nn.backends.thnn" => name == "_get_thnn_function_backend",
-        // NumPy numbers among the metadata; arrays are not read.
-        "numpy" => name == "dtype",
-        "numpy.core.multiarray" | "numpy._core.multiarray" => name == "scalar",
-        _ => false,
-    }
-}
-
-/// Functions that make a tensor.
-pub(super) fn is_rebuild(module: &str, name: &str) -> bool {
-    match module {
-        "torch._utils" => matches!(
-            name,
-            "_rebuild_tensor"
-                | "_rebuild_tensor_v2"
-                | "_rebuild_tensor_v3"
-                | "_rebuild_parameter"
-                | "_rebuild_parameter_with_state"
-        ),
-        "torch._tensor" => name == "_rebuild_from_type_v2",
+        // Before PyTorch 0.4 a tensor that takes part in differentiation was a class of its own.
+        "torch.autograd.variable" | "torch.autograd" => name == "Variable",
+        // Tensors of the first releases were objects of such a class, with a state.
+        "torch" | "torch.cuda" | "torch.sparse" | "torch.cuda.sparse" => name.ends_with("Tensor"),
         _ => false,
     }
 }
@@ -53,49 +26,81 @@ pub(super) enum Elements {
     Typed(DType),
     /// Bytes, whose type each tensor names.
     Untyped,
+    /// Of a type that is not read.
+    Unread(Unread),
 }
 
-/// The elements of the storage class `module.name`; an error says what it is instead.
+/// An element type that no [`DType`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unread {
+    /// PyTorch's name.
+    pub name: &'static str,
+    /// Bytes of an element.
+    pub size: usize,
+    /// What a tensor of them is.
+    pub what: &'static str,
+    /// What makes common floats of it.
+    pub advice: &'static str,
+}
+
+impl Elements {
+    /// Bytes of an element.
+    pub fn size(self) -> usize {
+        match self {
+            Self::Typed(dtype) => dtype.size(),
+            Self::Untyped => 1,
+            Self::Unread(unread) => unread.size,
+        }
+    }
+}
+
+/// The elements of the storage class `module.name`; an error says what it is instead. Classes of a device, such as
+/// `torch.cuda.FloatStorage`, hold what those of the CPU do.
 pub(super) fn storage(module: &str, name: &str) -> Result<Elements, String> {
-    match (module, name) {
-        ("torch.storage", "UntypedStorage" | "TypedStorage") => Ok(Elements::Untyped),
-        ("torch", name) => match STORAGES.iter().find(|(storage, _)| *storage == name) {
-            Some((_, elements)) => Ok(*elements),
-            None => Err(format!("torch.{name} is not read")),
-        },
-        _ => Err(format!("{module}.{name} is no storage")),
+    let found = match (module, name) {
+        ("torch.storage", "UntypedStorage" | "TypedStorage" | "_UntypedStorage" | "_TypedStorage") => {
+            Some(Elements::Untyped)
+        }
+        ("torch" | "torch.cuda" | "torch.npu" | "torch.xpu", name) => name.strip_suffix("Storage").and_then(elements),
+        _ => None,
+    };
+    found.ok_or_else(|| format!("its storage is a {}, which is unknown", short(&format!("{module}.{name}"))))
+}
+
+/// The elements of the storage or tensor class that is called `word` before `Storage` or `Tensor`.
+fn elements(word: &str) -> Option<Elements> {
+    let typed = STORAGES.iter().find(|(name, _)| *name == word).map(|(_, dtype)| Elements::Typed(*dtype));
+    let unread = || UNREAD_STORAGES.iter().find(|(name, _)| *name == word).and_then(|(_, dtype)| unread(dtype));
+    match word {
+        "Untyped" => Some(Elements::Untyped),
+        _ => typed.or_else(|| unread().map(Elements::Unread)),
     }
 }
 
 /// The element type `module.name`; an error says what it is instead.
-pub(super) fn dtype(module: &str, name: &str) -> Result<DType, String> {
-    let found = DTYPES.iter().find(|(dtype, _)| module == "torch" && *dtype == name);
-    found.map(|(_, dtype)| *dtype).ok_or_else(|| format!("elements of {module}.{name} are not read"))
+pub(super) fn dtype(module: &str, name: &str) -> Result<Elements, String> {
+    let name = if module == "torch" { name } else { "" };
+    let found = DTYPES.iter().find(|(dtype, _)| *dtype == name).map(|(_, dtype)| Elements::Typed(*dtype));
+    found
+        .or_else(|| unread(name).map(Elements::Unread))
+        .ok_or_else(|| format!("its element type {} is unknown", short(&format!("{module}.{name}"))))
 }
 
-const STORAGES: &[(&str, Elements)] = &[
-    ("DoubleStorage", Elements::Typed(DType::F64)),
-    ("FloatStorage", Elements::Typed(DType::F32)),
-    ("HalfStorage", Elements::Typed(DType::F16)),
-    ("BFloat16Storage", Elements::Typed(DType::BF16)),
-    ("LongStorage", Elements::Typed(DType::I64)),
-    ("IntStorage", Elements::Typed(DType::I32)),
-    ("ShortStorage", Elements::Typed(DType::I16)),
-    ("CharStorage", Elements::Typed(DType::I8)),
-    ("ByteStorage", Elements::Typed(DType::U8)),
-    ("BoolStorage", Elements::Typed(DType::Bool)),
-    ("UntypedStorage", Elements::Untyped),
-];
+fn unread(name: &str) -> Option<Unread> {
+    UNREAD.iter().find(|unread| unread.name == name).copied()
+}
 
-/// Known, so that the error can name the parameter that has one.
-const UNREAD_STORAGES: &[&str] = &[
-    "ComplexFloatStorage",
-    "ComplexDoubleStorage",
-    "QUInt8Storage",
-    "QInt8Storage",
-    "QInt32Storage",
-    "QUInt4x2Storage",
-    "QUInt2x4Storage",
+const STORAGES: &[(&str, DType)] = &[
+    ("Double", DType::F64),
+    ("Float", DType::F32),
+    ("Half", DType::F16),
+    ("BFloat16", DType::BF16),
+    ("Long", DType::I64),
+    ("Int", DType::I32),
+    ("Short", DType::I16),
+    ("Char", DType::I8),
+    ("Byte", DType::U8),
+    ("Bool", DType::Bool),
 ];
 
 const DTYPES: &[(&str, DType)] = &[
@@ -114,19 +119,40 @@ const DTYPES: &[(&str, DType)] = &[
     ("bool", DType::Bool),
 ];
 
-const UNREAD_DTYPES: &[&str] = &[
-    "complex32",
-    "complex64",
-    "complex128",
-    "quint8",
-    "qint8",
-    "qint32",
-    "quint4x2",
-    "quint2x4",
-    "float8_e4m3fn",
-    "float8_e5m2",
-    "float8_e4m3fnuz",
-    "float8_e5m2fnuz",
-    "float8_e8m0fnu",
-    "float4_e2m1fn_x2",
+const UNREAD_STORAGES: &[(&str, &str)] = &[
+    ("ComplexFloat", "complex64"),
+    ("ComplexDouble", "complex128"),
+    ("QUInt8", "quint8"),
+    ("QInt8", "qint8"),
+    ("QInt32", "qint32"),
+    ("QUInt4x2", "quint4x2"),
+    ("QUInt2x4", "quint2x4"),
+];
+
+/// What tensors of some types are, and what makes common floats of them.
+type Kind = (&'static str, &'static str);
+const COMPLEX: Kind = ("complex", "torch.view_as_real(tensor) makes floats of it");
+const QUANTISED: Kind = ("quantised", "tensor.dequantize() makes floats of it");
+const SMALL: Kind =
+    ("of floats of 8 bits or fewer", "tensor.float() makes common ones of them, to be scaled if it has a scale");
+
+const fn kind(name: &'static str, size: usize, (what, advice): Kind) -> Unread {
+    Unread { name, size, what, advice }
+}
+
+const UNREAD: &[Unread] = &[
+    kind("complex32", 4, COMPLEX),
+    kind("complex64", 8, COMPLEX),
+    kind("complex128", 16, COMPLEX),
+    kind("quint8", 1, QUANTISED),
+    kind("qint8", 1, QUANTISED),
+    kind("qint32", 4, QUANTISED),
+    kind("quint4x2", 1, QUANTISED),
+    kind("quint2x4", 1, QUANTISED),
+    kind("float8_e4m3fn", 1, SMALL),
+    kind("float8_e5m2", 1, SMALL),
+    kind("float8_e4m3fnuz", 1, SMALL),
+    kind("float8_e5m2fnuz", 1, SMALL),
+    kind("float8_e8m0fnu", 1, SMALL),
+    kind("float4_e2m1fn_x2", 1, SMALL),
 ];

@@ -1,14 +1,24 @@
 //! Keeps an optimizer's tensors apart from the weights, under names such as `state.0.exp_avg`.
 
-use super::select::name;
+use super::keys::name;
 use super::tensors::{self, Fetch, is_tensor};
 use crate::checkpoint::StateDict;
 use crate::checkpoint::pickle::{Id, Pickle};
-use crate::checkpoint::source::Source;
+use crate::checkpoint::source::{Source, short};
 use crate::error::Result;
+
+/// Most entries that an optimizer's state has; some libraries add one or two to its own two.
+const MAX_ENTRIES: usize = 16;
 
 /// Keys under which training checkpoints keep `optimizer.state_dict()`.
 const KEYS: [&str; 5] = ["optimizer_state_dict", "optimizer", "optimizer_state", "optim_state_dict", "optim"];
+
+/// Whether the dict at `id` is what an optimizer's `state_dict()` gives.
+pub(super) fn is_one(pickle: &Pickle, id: Id) -> bool {
+    pickle.dict(id).is_some_and(|items| items.len() <= MAX_ENTRIES)
+        && pickle.item(id, "state").is_some()
+        && pickle.item(id, "param_groups").is_some()
+}
 
 /// Reads `{'state': {0: {'exp_avg': tensor, ...}, ...}, 'param_groups': [...]}` (torch/optim/optimizer.py) from the
 /// first of the usual keys of `root` that has one, and gives its place where there was any tensor. Numbers beside the tensors are left out.
@@ -35,7 +45,10 @@ pub(super) fn read(
         for &(slot, value) in slots.iter().filter(|(_, value)| is_tensor(pickle, *value)) {
             let name = format!("state.{}.{}", name(source, pickle, parameter)?, name(source, pickle, slot)?);
             source.expand(|| "the names of its optimizer's slots".into(), name.len() as u64)?;
-            let tensor = tensors::tensor(source, pickle, value, &name, fetch)?;
+            let Ok(tensor) = tensors::tensor(source, pickle, value, &name, fetch)? else { continue };
+            if dict.optimizer().contains_key(&name) {
+                return Err(source.fault(format!("its optimizer has two slots for the name `{}`", short(&name))));
+            }
             dict.insert_optimizer(name, tensor);
             count += 1;
         }

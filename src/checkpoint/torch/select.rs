@@ -1,38 +1,23 @@
-//! Finds the state dict within what was pickled, and says what else there was.
+//! Makes the state dict of what was pickled, and says what else there was.
 
+use super::choose::{Choice, choose};
+use super::keys::{self, Key, KeyKind, MAX_NAME_BYTES};
+use super::left::Left;
 use super::module::{self, Tree};
 use super::optimizer;
 use super::tensors::{self, Fetch, is_tensor};
-use crate::checkpoint::pickle::{Id, Pickle, Value};
+use crate::checkpoint::pickle::{Id, Pickle};
 use crate::checkpoint::source::{Source, short};
 use crate::checkpoint::{Format, StateDict};
-use crate::error::{Error, Result};
-use std::collections::HashMap;
+use crate::error::Result;
+use std::collections::{HashMap, HashSet};
 
-/// Keys under which training checkpoints keep the model, in the order of preference.
-const KEYS: [&str; 4] = ["state_dict", "model_state_dict", "model", "net"];
-
-/// Longest parameter name; nothing honest comes near.
-pub(super) const MAX_NAME_BYTES: usize = 4096;
-
-/// Refuses names outside the closed list. To be asked before storages are looked at.
-///
-/// A module may mention anything, such as the function that it applies: a name is not looked up and harms nobody. What
-/// would be called is refused there too, because its result is not known and might have been a parameter.
-pub(super) fn refuse(source: &Source, pickle: &Pickle, tree: Tree) -> Result<()> {
-    let root = pickle.root();
-    // The first few only: many objects can share one large state, and each look passes over all of it.
-    let mut below = pickle.dict(root).unwrap_or_default().iter().map(|(_, value)| *value).take(64);
-    let is_module = |id| module::class(pickle, id, tree).is_some();
-    let refused = if is_module(root) || below.any(is_module) { pickle.called() } else { pickle.refused() };
-    if refused.is_empty() {
-        return Ok(());
+/// Refuses a pickle that would harm whoever let Python load it. To be asked before storages are looked at.
+pub(super) fn refuse(source: &Source, pickle: &Pickle) -> Result<()> {
+    match pickle.harm().reason() {
+        Some(reason) => Err(source.fault(reason)),
+        None => Ok(()),
     }
-    Err(source.fault(format!(
-        "refused {}: a checkpoint may only hold tensors, numbers, strings and containers; save the state_dict alone: \
-         torch.save(model.state_dict(), path)",
-        refused.list()
-    )))
 }
 
 /// Makes the state dict that `pickle` holds, with bytes from `fetch`.
@@ -43,151 +28,208 @@ pub(super) fn state_dict(
     tree: Tree,
     fetch: &mut Fetch,
 ) -> Result<StateDict> {
-    let root = pickle.root();
     let mut dict = StateDict::of(format, source.path);
-    let chosen = choose(source, pickle, tree, &mut dict)?;
-    if let Some(class) = module::class(pickle, chosen, tree) {
+    let Choice { at, levels } = choose(source, pickle, tree, &mut dict)?;
+    // Optimizers lie beside the parameters, or beside what leads to them.
+    let mut apart: HashSet<Id> = levels.iter().map(|level| level.taken).collect();
+    let class = module::class(pickle, at, tree);
+    let beside = levels.iter().map(|level| level.container).chain(class.is_none().then_some(at));
+    for container in beside.collect::<Vec<_>>() {
+        if let Some(optimizer) = optimizer::read(source, pickle, container, &mut dict, fetch)? {
+            apart.insert(optimizer);
+            break;
+        }
+    }
+    if let Some(class) = class {
         dict.note(format!("named the parameters as the modules within {class} hold them; its code was not run"));
-        module::read(source, pickle, chosen, tree, &mut dict, fetch)?;
+        module::read(source, pickle, at, tree, &mut dict, fetch)?;
         if dict.is_empty() {
             return Err(source.fault(format!(
-                "holds a module of class {class} without parameters; was it frozen? Save the module before that"
+                "holds a module of class {class} without parameters{}; was it frozen? Save the module before that",
+                unread(&dict)
             )));
         }
     } else {
-        flat(source, pickle, chosen, &mut dict, fetch)?;
+        Flat { source, pickle, apart: &apart, dict: &mut dict, kinds: HashMap::new(), work: 0 }.read(at, fetch)?;
+        if dict.is_empty() {
+            return Err(source.fault(format!("holds no tensor that is read{}", unread(&dict))));
+        }
     }
-    if chosen != root {
-        let optimizer = optimizer::read(source, pickle, root, &mut dict, fetch)?;
-        let mut ignored = Left::default();
-        let others = pickle.dict(root).unwrap_or_default().iter();
-        for &(key, value) in others.filter(|(_, value)| *value != chosen && Some(*value) != optimizer) {
-            let name = name(source, pickle, key)?;
+    let mut ignored = Left::default();
+    for level in &levels {
+        for (key, value) in entries(pickle, level.container) {
+            if apart.contains(&value) {
+                continue;
+            }
+            let name = match key {
+                Ok(key) => keys::key(source, pickle, key)?.map_or_else(|| keys::words(pickle, key), |key| key.name),
+                Err(index) => index.to_string(),
+            };
+            let name = format!("{}{name}", level.prefix);
             match tensors::scalar(source, pickle, value, &name, fetch) {
-                Some(text) => dict.describe(name, text),
-                None => ignored.add(pickle, &name, value),
+                Some(text) if !dict.metadata().contains_key(&name) => dict.describe(name, text),
+                _ => ignored.mention(&name, &tensors::kind(pickle, value)),
             }
         }
-        ignored.note(&mut dict, "left out");
     }
+    ignored.note(&mut dict, "left out");
     Ok(dict)
 }
 
-/// Puts the tensors of the dict at `chosen` into `dict`.
-fn flat(source: &Source, pickle: &Pickle, chosen: Id, dict: &mut StateDict, fetch: &mut Fetch) -> Result<()> {
-    let mut skipped = Left::default();
-    for &(key, value) in pickle.dict(chosen).unwrap_or_default() {
-        let name = name(source, pickle, key)?;
-        if is_tensor(pickle, value) {
-            let tensor = tensors::tensor(source, pickle, value, &name, fetch)?;
-            dict.insert(name, tensor);
-        } else if let Some(text) = tensors::scalar(source, pickle, value, &name, fetch) {
-            dict.describe(name, text);
-        } else {
-            skipped.add(pickle, &name, value);
-        }
+/// What was not read, for an error about a file of which nothing was.
+fn unread(dict: &StateDict) -> String {
+    const SHOWN: usize = 8;
+    let all = dict.left_out();
+    let mut shown: Vec<String> =
+        all.iter().take(SHOWN).map(|(name, reason)| format!("`{}` ({reason})", short(name))).collect();
+    if all.len() > SHOWN {
+        shown.push(format!("{} more", all.len() - SHOWN));
     }
-    skipped.note(dict, "left out what is no tensor");
-    Ok(())
+    if shown.is_empty() { String::new() } else { format!(": {}", shown.join(", ")) }
 }
 
-/// The place of the dict or module that holds the parameters.
-fn choose(source: &Source, pickle: &Pickle, tree: Tree, dict: &mut StateDict) -> Result<Id> {
-    let root = pickle.root();
-    if module::class(pickle, root, tree).is_some() {
-        return Ok(root);
-    }
-    let Some(items) = pickle.dict(root) else {
-        let what = if is_tensor(pickle, root) { "a single tensor".into() } else { pickle.kind(root) };
-        return Err(
-            source.fault(format!("holds {what}, not a state dict; save one: torch.save(model.state_dict(), path)"))
-        );
-    };
-    // Each place counted once: a pickle can mention one large dict a million times.
-    let mut counted: HashMap<Id, usize> = HashMap::new();
-    let mut tensors = |id: Id| {
-        let count = || match module::class(pickle, id, tree) {
-            // How many a module holds shows only when it is walked; it goes before any loose tensors.
-            Some(_) => usize::MAX,
-            None => pickle.dict(id).unwrap_or_default().iter().filter(|(_, value)| is_tensor(pickle, *value)).count(),
-        };
-        *counted.entry(id).or_insert_with(count)
-    };
-    let under: Vec<(&str, Id)> = KEYS.iter().filter_map(|key| Some((*key, pickle.item(root, key)?))).collect();
-    let under: Vec<(&str, Id)> = under.into_iter().filter(|(_, id)| tensors(*id) > 0).collect();
-    if let Some(((key, id), others)) = under.split_first() {
-        let others: Vec<String> = others.iter().map(|(key, _)| format!("`{key}`")).collect();
-        dict.note(match others.is_empty() {
-            true => format!("read from the key `{key}`"),
-            false => format!("read from the key `{key}`, which goes before {}, also there", others.join(", ")),
-        });
-        return Ok(*id);
-    }
-    // Not the usual keys: the one dict of tensors that there is. Optimizers keep theirs one level deeper. Tensors at
-    // the top may be no parameters but numbers, such as a loss, so they count only where they are more.
-    let at_top = tensors(root);
-    let below: Vec<(Id, Id)> = items.iter().copied().filter(|(_, id)| *id != root && tensors(*id) > at_top).collect();
-    match below[..] {
-        [(key, id)] => {
-            dict.note(format!("read from the key {}", names(pickle, &[(key, id)])));
-            Ok(id)
-        }
-        _ if at_top > 0 => Ok(root),
-        [] => Err(none(source, names(pickle, items))),
-        _ => Err(source.fault(format!(
-            "holds several dicts of tensors ({}) and none under one of {KEYS:?}; save the one that is meant",
-            names(pickle, &below)
-        ))),
+/// The keys, or places, and values of the dict, list or tuple at `id`.
+fn entries(pickle: &Pickle, id: Id) -> Vec<(std::result::Result<Id, usize>, Id)> {
+    match super::choose::sequence(pickle, id) {
+        Some(items) => items.iter().enumerate().map(|(i, id)| (Err(i), *id)).collect(),
+        None => pickle.dict(id).unwrap_or_default().iter().map(|(key, id)| (Ok(*key), *id)).collect(),
     }
 }
 
-fn none(source: &Source, keys: String) -> Error {
-    let keys = if keys.is_empty() { "it is an empty dict".into() } else { format!("its keys are {keys}") };
-    source.fault(format!("holds no tensors: {keys}; expected names with tensors, at the top or under one of {KEYS:?}"))
+/// Reads a dict of tensors, and the dicts of tensors within it, whose keys go before the names.
+struct Flat<'a, 's> {
+    source: &'a Source<'s>,
+    pickle: &'a Pickle,
+    /// What is not to be read: the optimizer's state.
+    apart: &'a HashSet<Id>,
+    dict: &'a mut StateDict,
+    /// The names of tensors whose keys are no text, and what they are.
+    kinds: HashMap<String, KeyKind>,
+    work: u64,
 }
 
-fn names(pickle: &Pickle, items: &[(Id, Id)]) -> String {
-    const SHOWN: usize = 12;
-    let key = |id: Id| pickle.str(id).map_or_else(|| pickle.kind(id), |text| format!("`{}`", short(text)));
-    let mut shown: Vec<String> = items.iter().take(SHOWN).map(|(id, _)| key(*id)).collect();
-    if items.len() > SHOWN {
-        shown.push(format!("{} more", items.len() - SHOWN));
-    }
-    shown.join(", ")
-}
-
-pub(super) fn name(source: &Source, pickle: &Pickle, key: Id) -> Result<String> {
-    match pickle.get(key) {
-        Value::Str(text) if text.len() <= MAX_NAME_BYTES => Ok(text.clone()),
-        Value::Str(text) => Err(source.over("the length of a name in bytes", text.len() as u64, MAX_NAME_BYTES as u64)),
-        Value::Int(number) => Ok(number.to_string()),
-        _ => Err(source.fault(format!("has {} where a parameter's name should be", pickle.kind(key)))),
-    }
-}
-
-/// Entries that were left out; the first few, and how many more.
+/// What was found in the dicts so far.
 #[derive(Default)]
-pub(super) struct Left {
-    names: Vec<String>,
-    more: usize,
+struct Passed {
+    other: Left,
+    unread: Left,
+    unnamed: Left,
+    bytes: usize,
 }
 
-impl Left {
-    pub fn add(&mut self, pickle: &Pickle, name: &str, value: Id) {
-        const SHOWN: usize = 8;
-        if self.names.len() < SHOWN {
-            self.names.push(format!("`{}` ({})", short(name), pickle.kind(value)));
-        } else {
-            self.more += 1;
+impl Flat<'_, '_> {
+    /// How deep dicts may lie within each other.
+    const MAX_DEPTH: usize = 8;
+
+    fn read(mut self, at: Id, fetch: &mut Fetch) -> Result<()> {
+        let mut passed = Passed::default();
+        let mut steps = vec![(at, String::new(), 0)];
+        // Dicts come in the place where they stand: the last step is the next.
+        while let Some((id, prefix, depth)) = steps.pop() {
+            let items = self.pickle.dict(id).unwrap_or_default();
+            self.work = self.work.saturating_add(1 + items.len() as u64);
+            let limit = self.source.limits.pickle_opcodes;
+            if self.work > limit {
+                let what = "the number of entries in its dicts within dicts (Limits::pickle_opcodes)";
+                return Err(self.source.over(what, self.work, limit));
+            }
+            let mut within = Vec::new();
+            for &(key, value) in items {
+                if self.apart.contains(&value) {
+                    continue;
+                }
+                let Some(Key { name, kind }) = keys::key(self.source, self.pickle, key)? else {
+                    let words = format!("{prefix}{}", keys::words(self.pickle, key));
+                    let what = format!("{} whose key is {}", tensors::kind(self.pickle, value), self.pickle.kind(key));
+                    passed.unnamed.tensor(self.dict, &words, format!("it is {what}"));
+                    continue;
+                };
+                let name = self.within(&prefix, name)?;
+                if is_tensor(self.pickle, value) {
+                    self.tensor(name, kind, value, &mut passed, fetch)?;
+                } else if depth < Self::MAX_DEPTH && self.holds_tensors(value) {
+                    let prefix = self.within(&name, ".".into())?;
+                    within.push((value, prefix, depth + 1));
+                } else {
+                    self.other(name, value, &mut passed, fetch);
+                }
+            }
+            steps.extend(within.into_iter().rev());
         }
+        passed.other.note(self.dict, "left out what is no tensor");
+        passed.unread.note(self.dict, "left out what is not read");
+        passed.unnamed.note(self.dict, "left out what has no text for a name");
+        if passed.bytes > 0 {
+            self.dict.note(format!("took {} names that are bytes as the text that they spell", passed.bytes));
+        }
+        Ok(())
     }
 
-    pub fn note(self, dict: &mut StateDict, what: &str) {
-        let names = self.names.join(", ");
-        match (self.names.is_empty(), self.more) {
-            (true, _) => {}
-            (false, 0) => dict.note(format!("{what}: {names}")),
-            (false, more) => dict.note(format!("{what}: {names} and {more} more")),
+    /// `name` behind `prefix`. Such names are made here and not in the file: one long key can stand before a million.
+    fn within(&self, prefix: &str, name: String) -> Result<String> {
+        if prefix.is_empty() {
+            return Ok(name);
+        }
+        let name = format!("{prefix}{name}");
+        if name.len() > MAX_NAME_BYTES {
+            let what = "the length in bytes of a parameter's name, that of all keys around it included,";
+            return Err(self.source.over(what, name.len() as u64, MAX_NAME_BYTES as u64));
+        }
+        let bytes = (2 * name.len() + size_of::<String>()) as u64;
+        self.source.expand(|| format!("the name `{}`", short(&name)), bytes)?;
+        Ok(name)
+    }
+
+    /// Whether the value is a dict with tensors in it, at once or a level below, and not an optimizer's state.
+    fn holds_tensors(&self, id: Id) -> bool {
+        let any = |id: Id| {
+            let items = self.pickle.dict(id).unwrap_or_default().iter().take(MAX_NAME_BYTES);
+            items.clone().any(|(_, value)| is_tensor(self.pickle, *value))
+        };
+        let below = || {
+            let items = self.pickle.dict(id).unwrap_or_default().iter().take(64);
+            items.clone().any(|(_, value)| any(*value))
+        };
+        !optimizer::is_one(self.pickle, id) && (any(id) || below())
+    }
+
+    fn tensor(&mut self, name: String, kind: KeyKind, id: Id, passed: &mut Passed, fetch: &mut Fetch) -> Result<()> {
+        let tensor = match tensors::tensor(self.source, self.pickle, id, &name, fetch)? {
+            Ok(tensor) => tensor,
+            Err(reason) => {
+                passed.unread.tensor(self.dict, &name, reason);
+                return Ok(());
+            }
+        };
+        // Of equal keys the last counts, as in Python; but 0 and '0' are two.
+        let before = self.kinds.get(&name).copied().unwrap_or(KeyKind::Text);
+        if self.dict.contains(&name) && before != kind {
+            return Err(self.source.fault(format!(
+                "has two tensors that would both be called `{}`, under a key that is text and one that is not; save it \
+                 with names that differ",
+                short(&name)
+            )));
+        }
+        if kind != KeyKind::Text {
+            self.kinds.insert(name.clone(), kind);
+        }
+        passed.bytes += usize::from(kind == KeyKind::Bytes);
+        self.dict.insert(name, tensor);
+        Ok(())
+    }
+
+    fn other(&mut self, name: String, id: Id, passed: &mut Passed, fetch: &mut Fetch) {
+        match tensors::scalar(self.source, self.pickle, id, &name, fetch) {
+            Some(text) if !self.dict.metadata().contains_key(&name) => self.dict.describe(name, text),
+            // The weight and bias of a quantised layer, in a form that only its device knows.
+            _ if name.ends_with("_packed_params") => {
+                let reason = format!("it is the packed weight of a quantised layer; {}", module::FLOATS);
+                if let Some(layer) = name.strip_suffix("_packed_params._packed_params") {
+                    self.dict.leave_out(format!("{layer}weight"), reason.clone());
+                }
+                passed.unread.tensor(self.dict, &name, reason);
+            }
+            _ => passed.other.other(self.dict, &name, &tensors::kind(self.pickle, id)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! NumPy arrays as pickles hold them: a constructor that names nothing, and a state of shape, element type and bytes.
+//! NumPy arrays and numbers as pickles hold them: a constructor, and an element type, a shape and bytes.
 
 use crate::checkpoint::pickle::{Id, Pickle, Value};
 use crate::tensor::{DType, Tensor};
@@ -6,19 +6,27 @@ use crate::tensor::{DType, Tensor};
 /// Most dimensions that NumPy gives an array.
 const MAX_RANK: usize = 64;
 
-/// Whether `module.name` is part of an array; none is called.
-pub(super) fn known(module: &str, name: &str) -> bool {
-    match module {
-        "numpy" => matches!(name, "ndarray" | "dtype"),
-        "numpy.core.multiarray" | "numpy._core.multiarray" => matches!(name, "_reconstruct" | "scalar"),
-        "numpy.core.numeric" | "numpy._core.numeric" => name == "_frombuffer",
+/// Whether an array is at `id`.
+pub(super) fn is_array(pickle: &Pickle, id: Id) -> bool {
+    match pickle.class(id) {
+        Some(("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct")) => true,
+        Some(("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer")) => true,
         _ => false,
     }
 }
 
+/// The number at `id`, as a tensor without dimensions; `None` where something else is there.
+pub(super) fn number(pickle: &Pickle, id: Id) -> Option<Tensor> {
+    let Some(("numpy.core.multiarray" | "numpy._core.multiarray", "scalar")) = pickle.class(id) else { return None };
+    let Value::Object { args, .. } = pickle.get(id) else { return None };
+    let &[dtype, data] = pickle.tuple(*args)? else { return None };
+    let Value::Bytes(data) = pickle.get(data) else { return None };
+    Tensor::new(self::dtype(pickle, dtype).ok()?, &[], data.clone()).ok()
+}
+
 /// The array at `id`, whose bytes are a slice of the file; an error says what is there instead.
 pub(super) fn array(pickle: &Pickle, id: Id) -> Result<Tensor, String> {
-    let Value::Object { class, args, state } = pickle.get(id) else {
+    let Value::Object { class, args, state, .. } = pickle.get(id) else {
         return Err(format!("its data is {}, not a NumPy array", pickle.kind(id)));
     };
     let (shape, dtype, fortran, data) = match (pickle.global(*class), pickle.tuple(*args), state) {
@@ -51,7 +59,7 @@ pub(super) fn array(pickle: &Pickle, id: Id) -> Result<Tensor, String> {
 
 /// The element type at `id`: `dtype('f4', False, True)` with the byte order in its state.
 fn dtype(pickle: &Pickle, id: Id) -> Result<DType, String> {
-    let Value::Object { class, args, state } = pickle.get(id) else {
+    let Value::Object { class, args, state, .. } = pickle.get(id) else {
         return Err(format!("its element type is {}", pickle.kind(id)));
     };
     if pickle.global(*class) != Some(("numpy", "dtype")) {
