@@ -110,7 +110,10 @@ fn rare_tensors_are_left_out_with_the_reason() {
             }
         }
         let note = dict.notes().iter().find(|note| note.starts_with("left out what is not read: ")).unwrap();
-        assert!(note.starts_with("left out what is not read: `complex`") && note.contains("(it is complex (complex64); "), "{note}");
+        assert!(
+            note.starts_with("left out what is not read: `complex`") && note.contains("(it is complex (complex64); "),
+            "{note}"
+        );
     }
     let found = refused("only_kinds");
     assert!(found.contains("no tensor that is read: `complex` (it is complex (complex64)"), "{found}");

@@ -4,7 +4,6 @@ use super::source::{Source, short};
 use super::{Format, StateDict};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
-use safetensors::tensor::{Dtype, TensorInfo};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -50,27 +49,61 @@ pub(super) fn open(source: &Source) -> Result<StateDict> {
             return Err(not_all("was the download cut short?"));
         }
         at = end;
-        let Some(dtype) = dtype(info.dtype) else {
-            return Err(source.fault(format!(
-                "tensor `{}`: its elements are {}, which are not read; convert them to F32, F16 or BF16",
-                short(&name),
-                info.dtype
-            )));
+        if dict.contains(&name) || dict.left_out().contains_key(&name) {
+            return Err(invalid("it is there twice".into()));
+        }
+        let Some(dtype) = dtype(&info.dtype) else {
+            let reason =
+                format!("its elements are {}, which are not read; save it as F32, F16 or BF16", short(&info.dtype));
+            dict.leave_out(name, reason);
+            continue;
         };
         let values = bytes.slice(data_start + start..data_start + end);
         let tensor = Tensor::new(dtype, &info.shape, values).map_err(|error| invalid(error.to_string()))?;
-        if dict.contains(&name) {
-            return Err(invalid("it is there twice".into()));
-        }
         dict.insert(name, tensor);
     }
     if at < data_len {
         return Err(not_all("the file is damaged"));
     }
+    note_left_out(source, &mut dict)?;
     for (key, value) in metadata {
+        // Numbers where the format has text: some writers do so.
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        follow_alias(&mut dict, &key, &value);
         dict.describe(key, value);
     }
     Ok(dict)
+}
+
+/// Says which tensors were left out and why.
+fn note_left_out(source: &Source, dict: &mut StateDict) -> Result<()> {
+    const SHOWN: usize = 8;
+    let left: Vec<String> =
+        dict.left_out().iter().take(SHOWN).map(|(name, reason)| format!("`{}` ({reason})", short(name))).collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let more = dict.left_out().len() - left.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let left = format!("{}{more}", left.join(", "));
+    if dict.is_empty() {
+        return Err(source.fault(format!("holds no tensor that is read: {left}")));
+    }
+    dict.note(format!("left out what is not read: {left}"));
+    Ok(())
+}
+
+/// Of parameters that are one tensor, `safetensors.torch.save_model` writes the first, and into the metadata which one each
+/// of the others is.
+fn follow_alias(dict: &mut StateDict, name: &str, of: &str) {
+    // Only names of parameters: they have a module before them.
+    if !name.contains('.') || dict.contains(name) {
+        return;
+    }
+    if let Some(tensor) = dict.get(of).cloned() {
+        dict.insert(name, tensor);
+        dict.note(format!("`{}` is `{}`, as the metadata says", short(name), short(of)));
+    }
 }
 
 fn invalid(source: &Source, reason: impl fmt::Display) -> Error {
@@ -80,7 +113,7 @@ fn invalid(source: &Source, reason: impl fmt::Display) -> Error {
 /// What the JSON says. The crate's own reader makes hash maps of it, twice, and adds offsets of the file's choosing
 /// without looking for overflow.
 struct Header {
-    metadata: BTreeMap<String, String>,
+    metadata: BTreeMap<String, serde_json::Value>,
     tensors: Vec<(String, TensorInfo)>,
 }
 
@@ -88,6 +121,14 @@ impl<'de> Deserialize<'de> for Header {
     fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Self, D::Error> {
         json.deserialize_map(HeaderVisitor)
     }
+}
+
+/// One tensor, of an element type that may be unknown.
+#[derive(serde::Deserialize)]
+struct TensorInfo {
+    dtype: String,
+    shape: Vec<usize>,
+    data_offsets: (usize, usize),
 }
 
 struct HeaderVisitor;
@@ -112,21 +153,21 @@ impl<'de> Visitor<'de> for HeaderVisitor {
     }
 }
 
-fn dtype(dtype: Dtype) -> Option<DType> {
-    Some(match dtype {
-        Dtype::F64 => DType::F64,
-        Dtype::F32 => DType::F32,
-        Dtype::F16 => DType::F16,
-        Dtype::BF16 => DType::BF16,
-        Dtype::I64 => DType::I64,
-        Dtype::I32 => DType::I32,
-        Dtype::I16 => DType::I16,
-        Dtype::I8 => DType::I8,
-        Dtype::U64 => DType::U64,
-        Dtype::U32 => DType::U32,
-        Dtype::U16 => DType::U16,
-        Dtype::U8 => DType::U8,
-        Dtype::BOOL => DType::Bool,
+fn dtype(name: &str) -> Option<DType> {
+    Some(match name {
+        "F64" => DType::F64,
+        "F32" => DType::F32,
+        "F16" => DType::F16,
+        "BF16" => DType::BF16,
+        "I64" => DType::I64,
+        "I32" => DType::I32,
+        "I16" => DType::I16,
+        "I8" => DType::I8,
+        "U64" => DType::U64,
+        "U32" => DType::U32,
+        "U16" => DType::U16,
+        "U8" => DType::U8,
+        "BOOL" => DType::Bool,
         _ => return None,
     })
 }

@@ -93,9 +93,9 @@ fn safetensors_headers_that_lie() {
         (tensor("U8", "[9]", "[0,9]"), "cut short"),
         (tensor("U8", "[7]", "[0,7]"), "damaged"),
         (tensor("U8", "[-8]", "[0,8]"), "not valid"),
-        (tensor("F8_E4M3", "[8]", "[0,8]"), "tensor `w`: its elements are F8_E4M3"),
-        (tensor("C64", "[1]", "[0,8]"), "tensor `w`: its elements are C64"),
-        (tensor("X9", "[1]", "[0,8]"), "X9"),
+        (tensor("F8_E4M3", "[8]", "[0,8]"), "no tensor that is read: `w` (its elements are F8_E4M3, which are not read; save it as F32"),
+        (tensor("C64", "[1]", "[0,8]"), "no tensor that is read: `w` (its elements are C64"),
+        (tensor("X9", "[1]", "[0,8]"), "no tensor that is read: `w` (its elements are X9"),
         ("{\"a\":".into(), "not valid"),
         ("[".repeat(100_000), "no known format"),
         (format!("{{\"a\":{}", "[".repeat(100_000)), "not valid"),
@@ -130,6 +130,30 @@ fn safetensors_headers_that_lie() {
         &safetensors_with(&format!("{{{}}}", tensors.join(",")), &[0; 8]),
         "describes 18446744073709551608 bytes of data and 8 follow",
     );
+}
+
+#[test]
+fn safetensors_that_are_not_all_read() {
+    let tensor = |dtype: &str, start: u32| {
+        format!(r#"{{"dtype":"{dtype}","shape":[1],"data_offsets":[{start},{}]}}"#, start + 4)
+    };
+    let all: Vec<String> = ["F32", "F8_E5M2", "C64", "F4", "X9"]
+        .iter()
+        .zip(0u32..)
+        .map(|(dtype, n)| format!(r#""a.{dtype}":{}"#, tensor(dtype, 4 * n)))
+        .collect();
+    let metadata =
+        r#"{"epoch":3,"format":"pt","b.weight":"a.F32","a.F32":"a.C64","author":"a.F32","c.weight":"a.C64"}"#;
+    let header = format!(r#"{{"__metadata__":{metadata},{}}}"#, all.join(","));
+    let dict = open_bytes(&safetensors_with(&header, &[0; 20])).unwrap();
+    // One tensor of two names is written once, and the metadata says what else it is called.
+    assert_eq!(dict.names().collect::<Vec<_>>(), ["a.F32", "b.weight"]);
+    assert_eq!(dict.left_out().keys().collect::<Vec<_>>(), ["a.F8_E5M2", "a.C64", "a.F4", "a.X9"]);
+    assert!(dict.left_out()["a.C64"].contains("its elements are C64"));
+    assert_eq!(dict.metadata()["epoch"], "3");
+    let left = "left out what is not read: `a.F8_E5M2` (its elements are F8_E5M2, which are not read; save it as F32, ";
+    assert!(dict.notes()[0].starts_with(left), "{:?}", dict.notes());
+    assert_eq!(dict.notes()[1], "`b.weight` is `a.F32`, as the metadata says");
 }
 
 #[test]
