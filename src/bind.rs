@@ -5,8 +5,9 @@ use crate::checkpoint::{Limits, StateDict};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ParameterId};
 use crate::initialiser::{self, Initialiser};
-use crate::printable::{line, shape};
+use crate::printable::{cut, line, shape};
 use crate::tensor::{DType, Tensor};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -59,7 +60,7 @@ pub struct Initialised {
 impl fmt::Display for Initialised {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, shape, initialiser } = self;
-        write!(f, "{} {shape:?} is not in the checkpoint; initialised by {initialiser}", line(name))
+        write!(f, "{} {shape:?} is not in the checkpoint; initialised by {initialiser}", quoted(name))
     }
 }
 
@@ -113,31 +114,45 @@ impl fmt::Display for LoadReport {
             self.unexpected.len(),
             self.ignored.len()
         )?;
-        for Missing { name, shape, nearest, left_out } in &self.missing {
-            write!(f, "\n  missing {} {shape:?}", line(name))?;
-            if let Some(reason) = left_out {
-                write!(f, ", which is in the file and was left out: {}", line(reason))?;
-            } else if !nearest.is_empty() {
-                write!(f, " (the nearest names found: {})", line(&nearest.join(", ")))?;
-            }
-        }
-        for initialised in &self.initialised {
-            write!(f, "\n  {initialised}")?;
-        }
-        for Mismatched { name, file_name, expected, found } in &self.mismatched {
-            write!(f, "\n  {}: expected {expected:?}, found {}", line(name), shape(found))?;
-            if file_name != name {
-                write!(f, " (in the file: {})", line(file_name))?;
-            }
-        }
-        for name in &self.unexpected {
-            write!(f, "\n  unexpected {}", line(name))?;
-        }
+        list(f, "missing", &self.missing, |Missing { name, shape, nearest, left_out }| {
+            let clue = match left_out {
+                Some(reason) => format!(", which is in the file and was left out: {}", line(reason)),
+                None if nearest.is_empty() => String::new(),
+                None => format!(" (the nearest names found: {})", quoted(&nearest.join(", "))),
+            };
+            format!("missing {} {shape:?}{clue}", quoted(name))
+        })?;
+        list(f, "initialised", &self.initialised, ToString::to_string)?;
+        list(f, "of another shape", &self.mismatched, |Mismatched { name, file_name, expected, found }| {
+            let in_file = match file_name == name {
+                true => String::new(),
+                false => format!(" (in the file: {})", quoted(file_name)),
+            };
+            format!("{}: expected {expected:?}, found {}{in_file}", quoted(name), shape(found))
+        })?;
+        list(f, "unexpected", &self.unexpected, |name| format!("unexpected {}", quoted(name)))?;
         for rule in &self.renamed {
             write!(f, "\n  names were matched by a rule: {rule}")?;
         }
         Ok(())
     }
+}
+
+/// Parameters of each kind that a report lists in words: more are of another network, and nobody reads them.
+const LISTED: usize = 50;
+
+/// Writes a line for each of the first items, and how many `what` there are besides.
+fn list<T>(f: &mut fmt::Formatter, what: &str, items: &[T], words: impl Fn(&T) -> String) -> fmt::Result {
+    items.iter().take(LISTED).try_for_each(|item| write!(f, "\n  {}", words(item)))?;
+    match items.len().saturating_sub(LISTED) {
+        0 => Ok(()),
+        more => write!(f, "\n  and {more} more {what}"),
+    }
+}
+
+/// A name as a line of the report has room for it.
+fn quoted(name: &str) -> Cow<'_, str> {
+    cut(name, 200)
 }
 
 /// A graph's parameters as `f32`, in the graph's order.

@@ -79,9 +79,10 @@ pub fn shape(dimensions: &[usize]) -> String {
     }
 }
 
-/// `path` on one line; what is no Unicode in it is replaced by `U+FFFD`.
+/// `path` on one line; bytes that are not Unicode are escaped (`\xe9`).
 pub fn path(path: &Path) -> String {
-    line(&path.to_string_lossy()).into_owned()
+    let chunks = path.as_os_str().as_encoded_bytes().utf8_chunks();
+    chunks.map(|chunk| line(chunk.valid()).into_owned() + &chunk.invalid().escape_ascii().to_string()).collect()
 }
 
 /// Whether a character is escaped: it does something to those around it, or cannot be seen.
@@ -122,6 +123,14 @@ mod tests {
         for text in ["C:\\new\\table.png", "e\u{301}", "क\u{94d}\u{200d}ष", "\"quoted\" it's", "日本語", ""] {
             assert!(matches!(line(text), Cow::Borrowed(same) if same == text), "{text}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bytes_of_a_path_that_are_not_unicode_are_escaped() {
+        use std::os::unix::ffi::OsStrExt;
+        let name = std::ffi::OsStr::from_bytes(b"caf\xe9/\x1b\xc3\xa9.png");
+        assert_eq!(path(Path::new(name)), r"caf\xe9/\u{1b}é.png");
     }
 
     #[test]

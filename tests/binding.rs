@@ -6,7 +6,7 @@ use pretrained::zoo::{
     LeNet, LeNet5, MegviiShuffleNetV2, MindSporeResNet, Mlp, MobileNetV2, Network, ShuffleNetV2, by_name, detect,
 };
 use pretrained::{
-    Error, Format, Initialiser, Model, SaveFormat, SaveOptions, StateDict, Strictness, Tensor, TensorError,
+    Error, Format, Initialiser, LoadReport, Model, SaveFormat, SaveOptions, StateDict, Strictness, Tensor, TensorError,
 };
 use std::path::Path;
 
@@ -470,4 +470,16 @@ fn renamed_parameters_load() -> Result<(), TensorError> {
     let error = both.rename(&["^[ab]=c".parse().unwrap()]).unwrap_err().to_string();
     assert!(error.contains("`a.w` and `b.w` the same name, `c.w`"), "{error}");
     Ok(())
+}
+
+#[test]
+fn a_report_lists_so_many_of_a_kind_and_counts_the_rest() {
+    let unexpected = (0..140_000).map(|n| format!("{n}\n{}", "a".repeat(500))).collect();
+    let text = LoadReport { unexpected, ..LoadReport::default() }.to_string();
+    assert!(
+        text.starts_with("0 loaded, 0 missing, 0 of another shape, 140000 unexpected, 0 ignored\n  unexpected 0\\naaa")
+    );
+    assert!(text.ends_with("... (503 characters)\n  and 139950 more unexpected"), "{text}");
+    assert_eq!(text.lines().count(), 52);
+    assert!(text.lines().all(|line| line.len() < 300), "{text}");
 }

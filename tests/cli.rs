@@ -271,6 +271,11 @@ fn a_checkpoint_that_is_given_as_an_image_leads_to_weights() {
         assert_eq!((lines(&out).len(), code), (2, 1), "{err}");
         assert!(lines(&out)[0]["error"].as_str().unwrap().contains("is a checkpoint"), "{out}");
     }
+    // One that does not open is told by its name.
+    let damaged = folder.path().join("damaged.pth").to_str().unwrap().to_owned();
+    std::fs::write(&damaged, b"PK\x03\x04 and nothing else").unwrap();
+    let (out, err, code) = run(env!("CARGO_BIN_EXE_predict"), &["--device", "cpu", &damaged, &digit(1)]);
+    assert!(out.is_empty() && code == 2 && err.contains(&format!("--weights {damaged}")), "{out}{err}");
     // The other way round.
     let (_, err, code) = run(env!("CARGO_BIN_EXE_predict"), &["--weights", &digit(1), &digit(2)]);
     assert!(code == 2 && err.contains(&format!("pictures go without a flag: predict {}", digit(1))), "{err}");

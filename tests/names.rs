@@ -138,8 +138,14 @@ fn names_that_are_no_unicode_survive() {
     }
     // A name that is Unicode has no such field.
     assert!(records(&digits(&["--format", "jsonl", &digit(1)]).out)[0]["image_bytes"].is_null());
-    let output = program::command(PRETRAINED).arg("inspect").arg(&path).output().unwrap();
-    assert_eq!(left(output).code, Some(2));
+    let output =
+        program::digits_command().arg(folder.path().join(OsStr::from_bytes(b"lost\xff.png"))).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains(r"lost\xff.png: No such file"), "{output:?}");
+    let checkpoint = folder.path().join(OsStr::from_bytes(b"m\xfc.safetensors"));
+    std::fs::copy(MNIST, &checkpoint).unwrap();
+    let output = program::command(PRETRAINED).args(["inspect", "--json"]).arg(&checkpoint).output().unwrap();
+    let object: serde_json::Value = serde_json::from_str(&left(output).out).unwrap();
+    assert_eq!(object["file_bytes"], json!(checkpoint.as_os_str().as_bytes()));
 }
 
 /// The files of cases/hostile/ext_nm.py and ext_bomb.py, and more of their kind.

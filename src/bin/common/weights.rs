@@ -38,6 +38,9 @@ pub fn choose(
 
 /// Fetches `wanted` with a bar of its progress.
 fn download(hub: &Hub, wanted: &Weights) -> Result<Fetched> {
+    if !hub.offline {
+        remark(format_args!("downloading {}", wanted.url));
+    }
     let bar = if is_quiet() { ProgressBar::hidden() } else { ProgressBar::new(0) }.with_message(wanted.file.to_owned());
     // A template that does not parse is no reason not to download.
     if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {bytes}/{total_bytes} {bytes_per_sec}") {

@@ -46,7 +46,19 @@ pub fn misplaced(args: &Args, inputs: &[Input]) -> Option<Error> {
         Input::File(path) | Input::Nothing(path, _) if !is_picture(path) => Some(path),
         _ => None,
     });
-    let (path, what) = files.filter_map(|path| Some((path, checkpoint(path)?))).next()?;
-    let reason = format!("is a checkpoint ({what}), not an image; give it as --weights {}", printable::path(path));
+    let (path, what) = files.filter_map(|path| Some((path, seems_a_checkpoint(path)?))).next()?;
+    let reason = format!("{what}, not an image; give it as --weights {}", printable::path(path));
     Some(Error::image(path, reason))
+}
+
+/// What a file or folder is, if it is a checkpoint by its content, or by its name and no image.
+fn seems_a_checkpoint(path: &Path) -> Option<String> {
+    const EXTENSIONS: [&str; 9] = ["pth", "pt", "safetensors", "ckpt", "onnx", "bin", "mindir", "t7", "pkl"];
+    if let Some(format) = checkpoint(path) {
+        return Some(format!("is a checkpoint ({format})"));
+    }
+    let named = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    let by_name = path.is_file() && named.is_some_and(|named| EXTENSIONS.contains(&named.as_str()));
+    let no_image = || vision::decode_file(path, &Limits::default()).is_err();
+    (by_name && no_image()).then(|| "looks like a checkpoint".to_owned())
 }

@@ -167,15 +167,11 @@ impl Output {
 
     /// A file's name on one line.
     fn name(&self, path: &Path) -> Vec<u8> {
-        let mut name = Vec::new();
-        for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
-            name.extend_from_slice(printable::line(chunk.valid()).as_bytes());
-            match self.is_seen() {
-                true => name.extend_from_slice(chunk.invalid().escape_ascii().to_string().as_bytes()),
-                false => name.extend_from_slice(chunk.invalid()),
-            }
+        if self.is_seen() {
+            return printable::path(path).into_bytes();
         }
-        name
+        let chunks = path.as_os_str().as_encoded_bytes().utf8_chunks();
+        chunks.flat_map(|chunk| [printable::line(chunk.valid()).as_bytes(), chunk.invalid()].concat()).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use clap::Args;
 use pretrained::printable::{self, shape};
 use pretrained::{Error, StateDict, Tensor, import, zoo};
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -27,7 +28,10 @@ pub struct Inspect {
 /// All that is known of a checkpoint: with `--json`, its keys.
 #[derive(Serialize)]
 struct Contents<'a> {
-    file: String,
+    file: Cow<'a, str>,
+    /// Only where the name is not Unicode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_bytes: Option<&'a [u8]>,
     format: Option<String>,
     tensors: Rows<'a>,
     elements: usize,
@@ -99,7 +103,8 @@ impl Inspect {
             Err(error) => (None, Some(error.to_string())),
         };
         let contents = Contents {
-            file: self.file.display().to_string(),
+            file: self.file.to_string_lossy(),
+            file_bytes: self.file.to_str().is_none().then_some(self.file.as_os_str().as_encoded_bytes()),
             format: state.format().map(|format| format.to_string()),
             tensors: Rows(state.iter().collect()),
             elements: elements(state),
