@@ -1,15 +1,15 @@
 //! Named pretrained weights: found in torch's cache or in this crate's own, else downloaded, verified and kept.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use ureq::http::{Response, StatusCode, header};
 
-use crate::{Error, Result};
+use crate::{Error, Result, regular_file};
 
 /// One published file of weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,8 +105,13 @@ pub struct Hub {
     pub limit: u64,
     /// How long finding the host may take, and then how long connecting to it.
     pub connect_timeout: Duration,
-    /// How long a connected server may be silent.
+    /// How long a connected server may be silent, and how long its answer may take to begin.
     pub stall_timeout: Duration,
+    /// The fewest bytes a second that the server may send, on the average of a [`stall_timeout`](Self::stall_timeout).
+    pub lowest_speed: u64,
+    /// How long a [`fetch`](Self::fetch) may take in all, waiting for another that brings the same file included. What
+    /// has come until then is kept, and the next one goes on from there.
+    pub deadline: Duration,
     /// Go through the proxy that `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY` names, save to the hosts in `NO_PROXY`.
     pub env_proxy: bool,
 }
@@ -121,6 +126,8 @@ impl Hub {
             limit: 1 << 30,
             connect_timeout: Duration::from_secs(15),
             stall_timeout: Duration::from_secs(30),
+            lowest_speed: 1 << 10,
+            deadline: Duration::from_secs(60 * 60),
             env_proxy: false,
         }
     }
@@ -174,9 +181,10 @@ impl Hub {
     ///
     /// # Errors
     /// - [`Error::Usage`]: `weights` has no plain file name or no usable SHA-256.
-    /// - [`Error::Download`]: the hub is offline, the server cannot be reached, refuses, falls silent, closes too
-    ///   early or sends too much, or the file is not the published one.
-    /// - [`Error::Io`]: the cache folder cannot be written, or its file system has no locks.
+    /// - [`Error::Download`]: the hub is offline, the server cannot be reached, refuses, falls silent, is too slow,
+    ///   closes too early or sends too much, or the file is not the published one.
+    /// - [`Error::Io`]: the cache folder cannot be written, or its file system has no locks; `<file>.part` or
+    ///   `<file>.lock` is a link or no regular file.
     pub fn fetch(&self, weights: &Weights, progress: &mut dyn FnMut(Progress)) -> Result<Fetched> {
         check(weights)?;
         let found = self.look(weights);
@@ -187,15 +195,37 @@ impl Hub {
             return Err(self.unavailable(weights, "not downloaded, as PRETRAINED_OFFLINE or Hub::offline is set"));
         }
 
+        let until = Until::after(self.deadline);
         fs::create_dir_all(&self.cache).map_err(|e| Error::io(&self.cache, e))?;
-        let lock = self.cache.join(format!("{}.lock", weights.file));
-        let held = OpenOptions::new().create(true).truncate(false).write(true).open(&lock);
-        let _held = held.and_then(|file| file.lock().map(|()| file)).map_err(|e| Error::io(&lock, e))?;
+        let _held = self.lock(weights, until)?;
         // Whoever held the lock before may have brought the file.
         match self.look(weights) {
             Ok(fetched) => Ok(fetched),
-            Err(notes) => Ok(Fetched { path: self.download(weights, progress)?, notes }),
+            Err(notes) => Ok(Fetched { path: self.download(weights, until, progress)?, notes }),
         }
+    }
+
+    /// Waits until no other process or thread brings the file.
+    fn lock(&self, weights: &Weights, until: Until) -> Result<File> {
+        const PAUSE: Duration = Duration::from_millis(20);
+        let path = self.cache.join(format!("{}.lock", weights.file));
+        let io = |e| Error::io(&path, e);
+        let file = regular_file::read_and_write(&path).map_err(io)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::Error(error)) => return Err(io(error)),
+                Err(TryLockError::WouldBlock) if until.left().is_zero() => {
+                    let reason = format!("another process holds {}; {}", path.display(), self.late());
+                    return Err(self.unavailable(weights, &reason));
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            }
+        }
+    }
+
+    fn late(&self) -> String {
+        format!("it was given up after {:?} (Hub::deadline)", self.deadline)
     }
 
     /// The first verified copy in the folders, or why the files of that name are none.
@@ -217,19 +247,19 @@ impl Hub {
         self.torch.as_deref().into_iter().chain([self.cache.as_path()])
     }
 
-    fn download(&self, weights: &Weights, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf> {
+    fn download(&self, weights: &Weights, until: Until, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf> {
         let part = self.cache.join(format!("{}.part", weights.file));
         let on_disk = |e| Error::io(&part, e);
-        let mut out = OpenOptions::new().create(true).truncate(false).write(true).open(&part).map_err(on_disk)?;
+        let mut out = regular_file::read_and_write(&part).map_err(on_disk)?;
         let mut received = out.metadata().map_err(on_disk)?.len();
 
-        let mut response = self.get(weights, received)?;
+        let mut response = self.get(weights, received, until)?;
         let status = response.status();
         if status == StatusCode::RANGE_NOT_SATISFIABLE
             || status == StatusCode::PARTIAL_CONTENT && !starts_at(&response, received)
         {
             received = 0;
-            response = self.get(weights, 0)?;
+            response = self.get(weights, 0, until)?;
         }
         match response.status() {
             StatusCode::OK => received = 0,
@@ -251,18 +281,29 @@ impl Hub {
         let mut body = response.into_body().into_reader();
         let mut buffer = vec![0; 64 * 1024];
         progress(Progress { received, total });
+        let mut window = Window::begin();
         loop {
+            let stopped = |why: String| {
+                let of = total.map_or_else(String::new, |total| format!(" of {total}"));
+                let kept = part.display();
+                let reason = format!("stopped after {received}{of} bytes: {why}; the next try resumes from {kept}");
+                Err(Error::download(weights.url, reason))
+            };
             // A body that ends before its Content-Length is an error of the reader's.
             let piece = match body.read(&mut buffer) {
                 Ok(0) => break,
+                _ if until.left().is_zero() => return stopped(self.late()),
                 Ok(length) => &buffer[..length],
-                Err(e) => {
-                    let of = total.map_or_else(String::new, |total| format!(" of {total}"));
-                    let kept = part.display();
-                    let reason = format!("stopped after {received}{of} bytes: {e}; the next try resumes from {kept}");
-                    return Err(Error::download(weights.url, reason));
-                }
+                Err(e) => return stopped(e.to_string()),
             };
+            if let Some(speed) = window.take(piece.len() as u64, self.stall_timeout)
+                && speed < self.lowest_speed
+            {
+                let lowest = self.lowest_speed;
+                return stopped(format!(
+                    "the server sent {speed} bytes a second, and {lowest} are the fewest (Hub::lowest_speed)"
+                ));
+            }
             received += piece.len() as u64;
             if received > self.limit {
                 drop(out);
@@ -275,8 +316,10 @@ impl Hub {
 
         // On disk before it gets its name. The folder is not synced: a name lost with the power is downloaded again.
         out.sync_all().map_err(on_disk)?;
+        // What was written, and not what may lie under its name by now.
+        out.seek(SeekFrom::Start(0)).map_err(on_disk)?;
+        let found = hash(&mut out).map_err(on_disk)?;
         drop(out);
-        let found = sha256(&part).map_err(on_disk)?;
         if !matches(&found, weights) {
             fs::remove_file(&part).map_err(on_disk)?;
             let reason = format!("{}; it was removed, try again", mismatch(&found, weights));
@@ -288,7 +331,7 @@ impl Hub {
     }
 
     /// The server's answer to a request for all bytes from `start` on.
-    fn get(&self, weights: &Weights, start: u64) -> Result<Response<ureq::Body>> {
+    fn get(&self, weights: &Weights, start: u64, until: Until) -> Result<Response<ureq::Body>> {
         let config = ureq::Agent::config_builder()
             .user_agent(concat!("pretrained/", env!("CARGO_PKG_VERSION")))
             // A redirect must not lead from https to http.
@@ -296,6 +339,8 @@ impl Hub {
             .http_status_as_error(false)
             .timeout_resolve(Some(self.connect_timeout))
             .timeout_connect(Some(self.connect_timeout))
+            .timeout_global(Some(until.left()))
+            .timeout_recv_response(Some(self.stall_timeout))
             .timeout_per_read(Some(self.stall_timeout))
             .timeout_per_write(Some(self.stall_timeout))
             .proxy(if self.env_proxy { ureq::Proxy::try_from_env() } else { None });
@@ -336,9 +381,13 @@ fn check(weights: &Weights) -> Result<()> {
     Ok(())
 }
 
-/// The file's SHA-256 in lower-case hexadecimal.
+/// The SHA-256 of the file at `path` in lower-case hexadecimal.
 fn sha256(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    hash(&mut regular_file::read(path)?)
+}
+
+/// The SHA-256 of what is left of `file`, in lower-case hexadecimal.
+fn hash(file: &mut File) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -348,6 +397,47 @@ fn sha256(path: &Path) -> io::Result<String> {
         }
     }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A moment that something must be over by.
+#[derive(Clone, Copy)]
+struct Until {
+    begun: Instant,
+    time: Duration,
+}
+
+impl Until {
+    fn after(time: Duration) -> Self {
+        Self { begun: Instant::now(), time }
+    }
+
+    fn left(self) -> Duration {
+        self.time.saturating_sub(self.begun.elapsed())
+    }
+}
+
+/// The stretch of time over which a speed is measured, and what has come in it.
+struct Window {
+    begun: Instant,
+    bytes: u64,
+}
+
+impl Window {
+    fn begin() -> Self {
+        Self { begun: Instant::now(), bytes: 0 }
+    }
+
+    /// Counts `bytes`; where the window has lasted for `time`, gives its bytes a second and begins anew.
+    fn take(&mut self, bytes: u64, time: Duration) -> Option<u64> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        let lasted = self.begun.elapsed();
+        if lasted < time {
+            return None;
+        }
+        let speed = (self.bytes as f64 / lasted.as_secs_f64()) as u64;
+        *self = Self::begin();
+        Some(speed)
+    }
 }
 
 fn matches(found: &str, weights: &Weights) -> bool {

@@ -32,6 +32,7 @@ mod initialiser;
 mod model;
 pub mod printable;
 pub mod reference;
+mod regular_file;
 mod tensor;
 pub mod vision;
 pub mod zoo;

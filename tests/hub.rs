@@ -29,6 +29,8 @@ enum Answer {
     Closes(String),
     /// These bytes, then silence until the client goes, or for 5 seconds.
     Stalls(String),
+    /// The first bytes, then the others one by one, each after a pause, until the client goes.
+    Drips(String, String, Duration),
 }
 
 impl Server {
@@ -49,6 +51,15 @@ impl Server {
                         let _ = stream.write_all(text.as_bytes());
                         stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
                         let _ = stream.read(&mut [0]);
+                    }
+                    Answer::Drips(text, rest, pause) => {
+                        let _ = stream.write_all(text.as_bytes());
+                        for byte in rest.bytes() {
+                            thread::sleep(pause);
+                            if stream.write_all(&[byte]).is_err() {
+                                break;
+                            }
+                        }
                     }
                 }
             }
@@ -343,6 +354,93 @@ fn a_server_that_falls_silent_is_given_up() {
     let error = text(fetch(&hub, &server.weights()));
     assert!(error.contains("timeout") && error.contains("give another file as the weights"), "{error}");
     assert_eq!(fs::read_to_string(part(cache.path())).unwrap(), BODY[..10]);
+}
+
+/// An answer of whose body the first 10 bytes come at once, and then a byte every 20 ms.
+fn dripping() -> Answer {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", 10 + 1000, &BODY[..10]);
+    Answer::Drips(head, "x".repeat(1000), Duration::from_millis(20))
+}
+
+#[test]
+fn a_server_that_sends_a_byte_now_and_then_is_given_up() {
+    let cache = TempDir::new().unwrap();
+    let head = Answer::Drips("HTTP/1.1 200 OK\r\nX: ".into(), "a".repeat(1000), Duration::from_millis(20));
+    let server = Server::new([dripping(), head]);
+    // Silent for less than the time-out each time.
+    let hub = Hub { stall_timeout: Duration::from_millis(300), ..Hub::new(cache.path()) };
+    let started = std::time::Instant::now();
+    let error = text(fetch(&hub, &server.weights()));
+    assert!(error.contains("bytes a second") && error.contains("Hub::lowest_speed"), "{error}");
+    assert!(error.contains("the next try resumes"), "{error}");
+    let kept = fs::read_to_string(part(cache.path())).unwrap();
+    assert!(kept.starts_with(&BODY[..10]) && kept.len() > 10 && kept.len() < 100, "{kept}");
+    let error = text(fetch(&hub, &server.weights()));
+    assert!(error.contains("timeout"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_fetch_has_an_end() {
+    let cache = TempDir::new().unwrap();
+    let server = Server::new([dripping()]);
+    let hub = Hub { deadline: Duration::from_millis(300), lowest_speed: 0, ..Hub::new(cache.path()) };
+    let started = std::time::Instant::now();
+    let error = text(fetch(&hub, &server.weights()));
+    assert!(error.contains("Hub::deadline") && error.contains("the next try resumes"), "{error}");
+    // Another that never ends holds the lock.
+    let lock = fs::OpenOptions::new().write(true).open(cache.path().join(format!("{FILE}.lock"))).unwrap();
+    lock.lock().unwrap();
+    let error = text(fetch(&hub, &server.weights()));
+    assert!(error.contains("another process holds") && error.contains("Hub::deadline"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[cfg(unix)]
+#[test]
+fn links_in_the_cache_are_not_written_through() {
+    let other = TempDir::new().unwrap();
+    let precious = other.path().join("precious");
+    for name in [format!("{FILE}.part"), format!("{FILE}.lock")] {
+        let cache = TempDir::new().unwrap();
+        fs::write(&precious, "precious").unwrap();
+        let link = cache.path().join(&name);
+        std::os::unix::fs::symlink(&precious, &link).unwrap();
+        let error = fetch(&Hub::new(cache.path()), &Server::new([ok(BODY)]).weights()).unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{error:?}");
+        assert!(error.to_string().contains(&name) && error.to_string().contains("is a link"), "{error}");
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+        // Nor is a file made where the link leads.
+        fs::remove_file(&precious).unwrap();
+        assert!(fetch(&Hub::new(cache.path()), &Server::new([ok(BODY)]).weights()).is_err());
+        assert!(!precious.exists());
+    }
+    // A copy that somebody else keeps is read through a link.
+    let cache = TempDir::new().unwrap();
+    fs::write(&precious, BODY).unwrap();
+    std::os::unix::fs::symlink(&precious, cache.path().join(FILE)).unwrap();
+    assert!(fetch(&Hub::new(cache.path()), &Server::new([]).weights()).is_ok());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pipe_in_the_cache_is_not_waited_at() {
+    for name in [FILE.to_owned(), format!("{FILE}.part"), format!("{FILE}.lock")] {
+        let cache = TempDir::new().unwrap();
+        let pipe = cache.path().join(&name);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let server = Server::new([ok(BODY)]);
+        let fetched = fetch(&Hub::new(cache.path()), &server.weights());
+        if name == FILE {
+            // Passed over and, like any file that is not the published one, replaced.
+            let fetched = fetched.unwrap();
+            assert!(fetched.notes[0].contains("not a regular file"), "{:?}", fetched.notes);
+            assert_whole(&fetched, cache.path());
+        } else {
+            let error = fetched.unwrap_err().to_string();
+            assert!(error.contains(&name) && error.contains("not a regular file"), "{error}");
+        }
+    }
 }
 
 #[test]
