@@ -198,13 +198,27 @@ fn what_has_come_in_the_place_of_a_checkpoint_is_neither_replaced_nor_deleted() 
 
 #[cfg(unix)]
 #[test]
-fn links_are_followed_in_reading_and_left_alone_in_deleting() {
+fn links_lead_nowhere_out_of_the_folder_and_are_left_alone_in_deleting() {
     use std::os::unix::fs::symlink;
     let store = folder(&["real-5_5.ckpt"]);
     let folder = folder(&["mlp-1_1.ckpt"]);
-    symlink(store.path().join("real-5_5.ckpt"), folder.path().join("mlp-2_1.ckpt")).unwrap();
+    fs::create_dir(folder.path().join("best")).unwrap();
+    fs::rename(folder.path().join("mlp-1_1.ckpt"), folder.path().join("best/one")).unwrap();
+    symlink("best/one", folder.path().join("mlp-2_1.ckpt")).unwrap();
     let state = StateDict::open(folder.path()).unwrap();
     assert!(state.path().unwrap().ends_with("mlp-2_1.ckpt") && value(&state) == 0.0);
+    // The newest leads out; what it leads to is not read, and nothing of it is told.
+    let secret = store.path().join("secret");
+    fs::write(&secret, "root:x:0:0:root").unwrap();
+    for target in [store.path().join("real-5_5.ckpt"), secret] {
+        let link = folder.path().join("mlp-3_1.ckpt");
+        symlink(&target, &link).unwrap();
+        assert_refused(folder.path(), &["mlp-3_1.ckpt", "link out of the folder"]);
+        assert!(!StateDict::open(folder.path()).unwrap_err().to_string().contains("root:"));
+        // By its own name it is followed.
+        assert_eq!(StateDict::open(&link).is_ok(), target.ends_with("real-5_5.ckpt"));
+        fs::remove_file(link).unwrap();
+    }
     // Older weights in the place of those that a broken link led to would go unnoticed.
     symlink("nowhere", folder.path().join("mlp-3_1.ckpt")).unwrap();
     let error = StateDict::open(folder.path()).unwrap_err();

@@ -432,6 +432,66 @@ fn names_that_lead_out_of_a_snapshot_are_refused() {
 }
 
 #[test]
+fn what_a_snapshot_would_not_give_back_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x");
+    let number = Tensor::from_f32(&[1], &[1.0]).unwrap();
+    let refused = |names: &[&str]| {
+        let dict: StateDict = names.iter().map(|name| (*name, number.clone())).collect();
+        let error = dict.save(&path, &to(SaveFormat::OneFlow)).unwrap_err();
+        assert!(matches!(error, Error::Checkpoint { .. }) && !path.exists(), "{names:?}: {error:?}");
+        error.to_string()
+    };
+    for name in ["System-Train-TrainStep", "System-Train-TrainStep-train"] {
+        assert!(refused(&["w", name]).contains(&format!("tensor `{name}`: its name is that of OneFlow's counter")));
+    }
+    for slot in ["fc-m", "fc-v", "fc-momentum"] {
+        let error = refused(&["fc", slot]);
+        assert!(error.contains(slot) && error.contains("an optimizer keeps for `fc`"), "{error}");
+        // Alone it is a parameter like any other.
+        one(slot, 1.0).save(&path, &replacing(SaveFormat::OneFlow)).unwrap();
+        assert_eq!(open(&path).names().collect::<Vec<_>>(), [slot]);
+        fs::remove_dir_all(&path).unwrap();
+    }
+    assert!(refused(&[]).contains("without parameters"));
+}
+
+/// The number of a process that has ended, and of one that goes on until it is killed.
+#[cfg(unix)]
+fn processes() -> (u32, std::process::Child) {
+    let mut gone = std::process::Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    (gone.id(), std::process::Command::new("sleep").arg("60").spawn().unwrap())
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_killed_writer_left_goes_with_the_next_one() {
+    let (gone, mut going) = processes();
+    for format in FORMATS {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let (stale, stale_folder) = (format!(".pretrained-{gone}-0.tmp"), format!(".pretrained-{gone}-1.tmp"));
+        let (live, aside) = (format!(".pretrained-{}-0.tmp", going.id()), format!(".pretrained-{gone}-2.old"));
+        let strange = [format!(".pretrained-{gone}-0.tmp.pth"), format!("pretrained-{gone}-0.tmp")];
+        for name in [&stale, &live].into_iter().chain(&strange) {
+            fs::write(path(name), "half").unwrap();
+        }
+        for name in [&stale_folder, &aside] {
+            fs::create_dir_all(path(name).join("w")).unwrap();
+            fs::write(path(name).join("w/out"), "half").unwrap();
+        }
+        one("w", 1.0).save(path("x"), &to(format)).unwrap();
+        let mut expected = vec![live, aside, "x".to_owned()];
+        expected.extend(strange);
+        expected.sort();
+        assert_eq!(names(folder.path()), expected, "{format}");
+    }
+    going.kill().unwrap();
+    going.wait().unwrap();
+}
+
+#[test]
 fn an_error_half_way_leaves_the_old_snapshot_and_no_temporary() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");

@@ -240,7 +240,7 @@ pub(super) fn described(
     let bytes = match (external, found.raw.clone()) {
         (Some(file), None) => {
             let expected = Tensor::byte_count(dtype, &shape).map_err(|error| fault(&error.to_string()))?;
-            let data = source.beside(file)?;
+            let data = source.neighbour(file)?;
             let (start, length) = (found.external.offset, found.external.length.unwrap_or(expected));
             let end = start.checked_add(length).filter(|&end| end <= data.len());
             data.slice(start..end.ok_or_else(|| fault(&format!("`{}` ends before its data", short(file))))?)

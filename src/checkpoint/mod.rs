@@ -5,7 +5,10 @@
 //! by what its releases 0.1 to 0.9 write, MindSpore's `.ckpt` by its `checkpoint.proto` and `save_checkpoint`, ONNX and
 //! MindIR by onnx.proto and mind_ir.proto.
 
-mod beside;
+mod deepspeed;
+mod enclosure;
+mod folder;
+mod foreign_file;
 mod graph_file;
 mod limits;
 mod mapping;
@@ -38,6 +41,8 @@ pub use state_dict::StateDict;
 
 use crate::error::{Error, Result};
 use bytes::Bytes;
+use enclosure::Enclosure;
+use folder::Content;
 use source::{Opening, Source};
 use std::fmt;
 use std::path::Path;
@@ -50,6 +55,8 @@ pub enum Format {
     Safetensors,
     /// Several safetensors files under one `*.index.json`.
     ShardedSafetensors,
+    /// Several files of `torch.save` under one `*.index.json`.
+    ShardedTorch,
     /// The zip archive that `torch.save` writes since PyTorch 1.6.
     TorchZip,
     /// The zip archive that `torch.jit.save` writes, with code that is not read.
@@ -77,6 +84,7 @@ impl fmt::Display for Format {
         f.pad(match self {
             Self::Safetensors => "safetensors",
             Self::ShardedSafetensors => "sharded safetensors",
+            Self::ShardedTorch => "sharded PyTorch",
             Self::TorchZip => "PyTorch zip",
             Self::TorchScript => "TorchScript archive",
             Self::TorchLegacy => "PyTorch legacy stream",
@@ -97,20 +105,17 @@ const DATA_PARALLEL: &str = "module.";
 /// What [`StateDict::open_with`] does.
 fn open(path: &Path, limits: &Limits) -> Result<StateDict> {
     if !std::fs::metadata(path).map_err(|e| Error::io(path, e))?.is_dir() {
-        return open_file(path, limits);
+        return open_file(Opening::new(path, limits)?);
     }
-    match sniff::folder(path)? {
-        sniff::Folder::Sharded(index) => open_file(&index, limits),
-        sniff::Folder::Run(run::Newest { path: file, of }) => {
-            let mut dict = open_file(&file, limits)?;
-            let taken = run::base(&file);
-            dict.note(match of {
-                1 => format!("took {taken}, the only checkpoint in the folder"),
-                _ => format!("took {taken}, the newest by run, epoch and step of {of} checkpoints in the folder"),
-            });
+    let enclosure = Enclosure::of_folder(path).map_err(|e| Error::io(path, e))?;
+    match folder::content(path, &enclosure)? {
+        Content::File { name, note } => {
+            let found = enclosure.entry(name.as_ref()).map_err(|astray| folder::astray(path, &name, astray))?;
+            let mut dict = open_file(Opening::found(&path.join(&name), &found, enclosure, limits)?)?;
+            note.into_iter().for_each(|note| dict.note(note));
             Ok(dict)
         }
-        sniff::Folder::OneFlow(format) => {
+        Content::OneFlow(format) => {
             let mut dict = match format {
                 Format::OneFlowPickledData => oneflow::open_pickled(path, limits),
                 format => oneflow::open_snapshot(path, format, limits),
@@ -121,10 +126,9 @@ fn open(path: &Path, limits: &Limits) -> Result<StateDict> {
     }
 }
 
-fn open_file(path: &Path, limits: &Limits) -> Result<StateDict> {
-    let opening = Opening::new(path, limits)?;
-    let mut dict = match sniff::file(path, &opening.head)? {
-        Format::ShardedSafetensors => sharded::open_index(opening, limits),
+fn open_file(opening: Opening) -> Result<StateDict> {
+    let mut dict = match sniff::file(opening.path, &opening.head)? {
+        Format::ShardedSafetensors => sharded::open_index(opening),
         format => read(format, &opening.load()?),
     }?;
     dict.strip_prefix(DATA_PARALLEL);
@@ -135,13 +139,20 @@ fn open_file(path: &Path, limits: &Limits) -> Result<StateDict> {
 fn open_bytes(name: &Path, bytes: Bytes, limits: &Limits) -> Result<StateDict> {
     let head = &bytes[..bytes.len().min(source::HEAD_BYTES)];
     let format = sniff::file(name, head)?;
-    let mut dict = read(format, &Source::alone(name, bytes, limits))?;
+    let mut dict = read(format, &Source::new(name, bytes, limits))?;
     dict.strip_prefix(DATA_PARALLEL);
     Ok(dict)
 }
 
 fn read(format: Format, source: &Source) -> Result<StateDict> {
-    let mut dict = match format {
+    let mut dict = decode(format, source)?;
+    reparametrised::fold(source, &mut dict)?;
+    Ok(dict)
+}
+
+/// The tensors of one file as they lie in it.
+fn decode(format: Format, source: &Source) -> Result<StateDict> {
+    match format {
         Format::Safetensors => safetensors::open(source),
         Format::TorchZip | Format::TorchScript => torch::open_zip(source),
         Format::TorchLegacy => torch::open_legacy(source),
@@ -152,8 +163,8 @@ fn read(format: Format, source: &Source) -> Result<StateDict> {
         Format::OneFlowLegacy | Format::OneFlowSnapshot | Format::OneFlowPickledData => {
             Err(source.fault(format!("is a file, and {format} is a folder")))
         }
-        Format::ShardedSafetensors => Err(source.fault("is an index of other files, which bytes alone do not lead to")),
-    }?;
-    reparametrised::fold(source, &mut dict)?;
-    Ok(dict)
+        Format::ShardedSafetensors | Format::ShardedTorch => {
+            Err(source.fault("is an index of other files, which bytes alone do not lead to"))
+        }
+    }
 }

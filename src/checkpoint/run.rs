@@ -1,9 +1,10 @@
 //! The checkpoints of training runs in one folder, under the names that MindSpore's `ModelCheckpoint` gives them:
 //! `PREFIX[_RUN]-EPOCH_STEP.ckpt`.
 
+use super::source::short;
 use crate::error::{Error, Result};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The end of every name.
 const EXTENSION: &str = ".ckpt";
@@ -66,7 +67,7 @@ fn number(digits: &str) -> Option<u64> {
 /// The newest checkpoint of a folder, and how many it was chosen from.
 #[derive(Debug)]
 pub(super) struct Newest {
-    pub path: PathBuf,
+    pub name: String,
     pub of: usize,
 }
 
@@ -78,11 +79,10 @@ pub(super) fn newest(path: &Path) -> Result<Option<Newest>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(path).map_err(io)? {
         let file = entry.map_err(io)?.path();
-        let name = file.file_name().and_then(|name| name.to_str()).and_then(CheckpointName::parse);
+        let text = file.file_name().and_then(|name| name.to_str());
+        let name = text.and_then(|text| Some((CheckpointName::parse(text)?, text.to_owned())));
         // A link that leads nowhere stays: passing over the newest in silence would give older weights for it.
-        if let Some(name) = name.filter(|_| !file.is_dir()) {
-            found.push((name, file));
-        }
+        found.extend(name.filter(|_| !file.is_dir()));
     }
     found.sort();
     let of = found.len();
@@ -96,15 +96,10 @@ pub(super) fn newest(path: &Path) -> Result<Option<Newest>> {
         };
         return Err(Error::checkpoint(
             path,
-            format!("holds {what}, such as {} and {}; give the file that is meant", base(other), base(&file)),
+            format!("holds {what}, such as {} and {}; give the file that is meant", short(other), short(&file)),
         ));
     }
-    Ok(Some(Newest { path: file, of }))
-}
-
-/// A file's name for a message.
-pub(super) fn base(path: &Path) -> String {
-    super::source::short(&path.file_name().unwrap_or_default().to_string_lossy())
+    Ok(Some(Newest { name: file, of }))
 }
 
 #[cfg(test)]

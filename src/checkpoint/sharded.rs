@@ -1,11 +1,10 @@
-//! Reads safetensors that are split over several files, which one `*.index.json` lists.
+//! Reads checkpoints that are split over several files, which one `*.index.json` lists.
 
-use super::beside::locate;
-use super::source::{Opening, short};
-use super::{Format, Limits, StateDict, safetensors};
+use super::source::{Opening, Source, short};
+use super::{Format, StateDict, reparametrised, sniff};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// `{"metadata": {...}, "weight_map": {"name": "file"}}`, as Hugging Face libraries write it.
 #[derive(serde::Deserialize)]
@@ -15,29 +14,9 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// The one index in the folder at `path`, if any.
-pub(super) fn index(path: &Path) -> Result<Option<PathBuf>> {
-    let io = |e| Error::io(path, e);
-    let mut index: Option<PathBuf> = None;
-    for entry in std::fs::read_dir(path).map_err(io)? {
-        let file = entry.map_err(io)?.path();
-        if !file.file_name().unwrap_or_default().to_string_lossy().ends_with(".index.json") {
-            continue;
-        }
-        if let Some(other) = &index {
-            return Err(Error::checkpoint(
-                path,
-                format!("holds several indexes, {} and {}; give one of them", other.display(), file.display()),
-            ));
-        }
-        index = Some(file);
-    }
-    Ok(index)
-}
-
 /// Reads the checkpoint whose index is `opening`.
-pub(super) fn open_index(opening: Opening, limits: &Limits) -> Result<StateDict> {
-    let path = opening.path;
+pub(super) fn open_index(opening: Opening) -> Result<StateDict> {
+    let (path, limits, enclosure) = (opening.path, opening.limits, opening.enclosure.clone());
     if opening.len() > limits.header_bytes {
         return Err(Error::Limit {
             path: path.to_owned(),
@@ -46,9 +25,10 @@ pub(super) fn open_index(opening: Opening, limits: &Limits) -> Result<StateDict>
             limit: limits.header_bytes,
         });
     }
-    let index = opening.load()?;
-    let index: Index = serde_json::from_slice(&index.bytes).map_err(|error| {
-        Error::checkpoint(path, format!("is JSON, but no index of sharded safetensors with a weight_map: {error}"))
+    let source = opening.load()?;
+    let index: Index = serde_json::from_slice(&source.bytes).map_err(|error| {
+        let reason = "is JSON, but not the index of a sharded checkpoint, which has a weight_map";
+        Error::checkpoint(path, format!("{reason} ({}); give the file of weights itself", short(&error.to_string())))
     })?;
     let mut shards: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (name, file) in &index.weight_map {
@@ -61,19 +41,32 @@ pub(super) fn open_index(opening: Opening, limits: &Limits) -> Result<StateDict>
     }
     let mut left = limits.clone();
     for (file, names) in shards {
-        let shard_path = locate(path, "shard", file)?;
-        let source = Opening::new(&shard_path, &left)?.load()?;
-        let shard = safetensors::open(&source)?;
-        left.file_bytes = left.file_bytes.saturating_sub(source.bytes.len() as u64);
-        if let Some(missing) = names.iter().find(|name| !shard.contains(name)) {
+        let found = enclosure
+            .named(file)
+            .map_err(|astray| Error::checkpoint(path, format!("its shard `{}` {}", short(file), astray.reason())))?;
+        let opening = Opening::found(found.path(), &found, enclosure.clone(), &left)?;
+        let format = format(found.path(), &opening.head)?;
+        if format != Format::Safetensors {
+            dict.set_format(Format::ShardedTorch);
+        }
+        let file_source = opening.load()?;
+        let shard = super::decode(format, &file_source)?;
+        let (bytes, expanded) = (file_source.bytes.len() as u64, file_source.expanded());
+        left.file_bytes = left.file_bytes.saturating_sub(bytes);
+        left.expanded_bytes = left.expanded_bytes.saturating_sub(expanded.saturating_sub(bytes));
+        for (name, reason) in shard.left_out() {
+            dict.leave_out(name, reason);
+        }
+        let is_there = |name: &str| shard.contains(name) || shard.left_out().contains_key(name);
+        if let Some(missing) = names.iter().find(|name| !is_there(name)) {
             return Err(Error::checkpoint(
                 path,
-                format!("its weight_map puts `{}` into {file}, which has no such tensor", short(missing)),
+                format!("its weight_map puts `{}` into {}, which has no such tensor", short(missing), short(file)),
             ));
         }
         let unlisted = shard.names().filter(|name| !names.contains(name)).count();
         if unlisted > 0 {
-            dict.note(format!("left out {unlisted} tensors of {file} that the index does not list there"));
+            dict.note(format!("left out {unlisted} tensors of {} that the index does not list there", short(file)));
         }
         for (name, tensor) in shard.iter().filter(|(name, _)| names.contains(name)) {
             dict.insert(name, tensor.clone());
@@ -81,6 +74,19 @@ pub(super) fn open_index(opening: Opening, limits: &Limits) -> Result<StateDict>
         for (key, value) in shard.metadata() {
             dict.describe(key, value);
         }
+        shard.notes().iter().for_each(|note| dict.note(format!("{}: {note}", short(file))));
     }
+    // What belongs together may lie in two shards.
+    reparametrised::fold(&Source::new(path, source.bytes, &left), &mut dict)?;
     Ok(dict)
+}
+
+/// The format of the shard at `path`.
+fn format(path: &Path, head: &[u8]) -> Result<Format> {
+    match sniff::file(path, head)? {
+        format @ (Format::Safetensors | Format::TorchZip | Format::TorchLegacy) => Ok(format),
+        other => {
+            Err(Error::checkpoint(path, format!("is a shard and should be safetensors or PyTorch's; it is: {other}")))
+        }
+    }
 }

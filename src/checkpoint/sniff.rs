@@ -1,11 +1,11 @@
 //! Tells a checkpoint's format from its first bytes or from what a folder holds, and names what is not read.
 
 use super::Format;
+use super::foreign_file;
 use super::protobuf::{Fields, varint};
-use super::run::{Newest, base};
 use crate::error::{Error, Result};
 use bytes::Bytes;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What a sign in the content means.
 #[derive(Clone, Copy)]
@@ -44,13 +44,9 @@ const SIGNS: &[Sign] = &[
     ),
     (
         |b| b.starts_with(&[0x80]),
-        Refused("is a Python pickle, but not one that torch.save wrote; save the state_dict with torch.save"),
-    ),
-    (
-        |b| b.get(257..262) == Some(b"ustar"),
         Refused(
-            "is a tar archive: the first PyTorch releases wrote such checkpoints, which are not read; load it and save \
-             its state_dict with a newer torch.save",
+            "is a Python pickle, but not one that torch.save wrote (detectron2 and PaddlePaddle write such files); save the \
+             state_dict with torch.save",
         ),
     ),
     (is_mindir, Read(Format::MindIr)),
@@ -63,16 +59,6 @@ const SIGNS: &[Sign] = &[
         ),
     ),
     (is_onnx, Read(Format::Onnx)),
-    (
-        |b| b.starts_with(b"GGUF"),
-        Refused("is a GGUF file, which is not read; give a safetensors or PyTorch checkpoint"),
-    ),
-    (
-        |b| b.starts_with(b"\x89HDF\r\n\x1a\n"),
-        Refused("is an HDF5 file (Keras writes them), which is not read; give a safetensors or PyTorch checkpoint"),
-    ),
-    (|b| b.starts_with(b"\x93NUMPY"), Refused("is a NumPy array, which is not read")),
-    (|b| b.starts_with(&[0x1f, 0x8b]), Refused("is compressed with gzip; unpack it first")),
     (|b| b.starts_with(b"PK"), Refused("is a zip archive without entries or in several parts")),
 ];
 
@@ -81,66 +67,18 @@ pub(super) fn file(path: &Path, head: &[u8]) -> Result<Format> {
     match SIGNS.iter().find(|(fits, _)| fits(head)) {
         Some((_, Read(format))) => Ok(*format),
         Some((_, Refused(reason))) => Err(Error::checkpoint(path, *reason)),
-        None => {
-            Err(Error::checkpoint(path, format!("is in no known format: it begins with {}; {READ}", first_bytes(head))))
-        }
+        None => Err(Error::checkpoint(path, foreign_file::by_content(head).unwrap_or_else(|| unknown(path, head)))),
     }
+}
+
+/// What is said of a file whose content tells nothing.
+fn unknown(path: &Path, head: &[u8]) -> String {
+    let hint = foreign_file::by_name(path).unwrap_or_else(|| READ.into());
+    format!("is in no known format: it begins with {}; {hint}", first_bytes(head))
 }
 
 const READ: &str =
     "safetensors (also sharded), PyTorch (torch.save, torch.jit.save), OneFlow, MindSpore, ONNX and MindIR are read";
-
-/// What a folder is.
-pub(super) enum Folder {
-    /// One checkpoint, in one of OneFlow's layouts.
-    OneFlow(Format),
-    /// One checkpoint, whose index this is.
-    Sharded(PathBuf),
-    /// Several checkpoints, each a file, of which this is the newest.
-    Run(Newest),
-}
-
-/// What the folder at `path` is, or an error that says why that cannot be told.
-pub(super) fn folder(path: &Path) -> Result<Folder> {
-    let oneflow = super::oneflow::layout(path)?;
-    let index = super::sharded::index(path)?;
-    let newest = super::run::newest(path)?;
-    match (oneflow, index, newest) {
-        (Some(format), None, None) => Ok(Folder::OneFlow(format)),
-        (None, Some(index), None) => Ok(Folder::Sharded(index)),
-        (None, None, Some(newest)) => Ok(Folder::Run(newest)),
-        (None, None, None) => Err(Error::checkpoint(path, no_checkpoint(path)?)),
-        (oneflow, index, newest) => {
-            let oneflow = oneflow.map(|format| format.to_string());
-            let files = [index, newest.map(|newest| newest.path)].into_iter().flatten();
-            let found: Vec<String> = oneflow.into_iter().chain(files.map(|file| base(&file))).collect();
-            Err(Error::checkpoint(
-                path,
-                format!(
-                    "holds checkpoints of several kinds ({}); give the file that is meant, or a folder of one kind",
-                    found.join(", ")
-                ),
-            ))
-        }
-    }
-}
-
-/// What a folder that is no checkpoint lacks.
-fn no_checkpoint(path: &Path) -> Result<String> {
-    let io = |e| Error::io(path, e);
-    for entry in std::fs::read_dir(path).map_err(io)? {
-        let file = entry.map_err(io)?.path();
-        if [".safetensors", ".pth", ".pt", ".ckpt"].iter().any(|extension| base(&file).ends_with(extension)) {
-            let file = file.display();
-            return Ok(format!(
-                "is a folder without *.index.json, PREFIX-EPOCH_STEP.ckpt or a OneFlow snapshot; give a file, such as {file}"
-            ));
-        }
-    }
-    Ok("is a folder that holds no checkpoint: no *.index.json, PREFIX-EPOCH_STEP.ckpt or OneFlow snapshot; give the file \
-        itself"
-        .into())
-}
 
 fn has(bytes: &[u8], within: usize, sign: &[u8]) -> bool {
     bytes[..bytes.len().min(within)].windows(sign.len()).any(|window| window == sign)

@@ -1,11 +1,13 @@
 //! One file's bytes, with the path and the limits that errors about it speak of.
 
-use super::beside::Beside;
+use super::enclosure::{Enclosure, Found};
 use super::{Limits, mapping};
 use crate::error::{Error, Result};
 use crate::printable;
+use crate::regular_file;
 use bytes::Bytes;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -17,23 +19,44 @@ pub(super) const HEAD_BYTES: usize = 4096;
 pub(super) struct Opening<'a> {
     pub path: &'a Path,
     pub head: Vec<u8>,
-    limits: &'a Limits,
+    /// What the file may lead into.
+    pub enclosure: Enclosure,
+    pub limits: &'a Limits,
     file: File,
     len: u64,
 }
 
 impl<'a> Opening<'a> {
+    /// Opens the file that the caller named, links followed.
     pub fn new(path: &'a Path, limits: &'a Limits) -> Result<Self> {
         let io = |e| Error::io(path, e);
-        // Asked before opening: opening a named pipe would wait for its other end.
-        if !std::fs::metadata(path).map_err(io)?.is_file() {
-            return Err(Error::checkpoint(path, "is no regular file; a checkpoint must be a file or a folder"));
+        let kind = std::fs::metadata(path).map_err(io)?;
+        Self::check(path, &kind)?;
+        let enclosure = Enclosure::of_file(path).map_err(io)?;
+        Self::begin(path, regular_file::read(path).map_err(io)?, enclosure, limits)
+    }
+
+    /// Opens the file that was `found` within `enclosure`; errors call it `path`.
+    pub fn found(path: &'a Path, found: &Found, enclosure: Enclosure, limits: &'a Limits) -> Result<Self> {
+        let io = |e| Error::io(path, e);
+        Self::check(path, &std::fs::symlink_metadata(found.path()).map_err(io)?)?;
+        Self::begin(path, found.open().map_err(io)?, enclosure, limits)
+    }
+
+    /// Asked before opening: opening some devices is an order to them.
+    fn check(path: &Path, kind: &std::fs::Metadata) -> Result<()> {
+        match kind.is_file() {
+            true => Ok(()),
+            false => Err(Error::checkpoint(path, "is no regular file; a checkpoint must be a file or a folder")),
         }
-        let mut file = File::open(path).map_err(io)?;
+    }
+
+    fn begin(path: &'a Path, mut file: File, enclosure: Enclosure, limits: &'a Limits) -> Result<Self> {
+        let io = |e| Error::io(path, e);
         let len = file.metadata().map_err(io)?.len();
         let mut head = Vec::with_capacity(HEAD_BYTES);
         file.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(io)?;
-        Ok(Self { path, head, limits, file, len })
+        Ok(Self { path, head, enclosure, limits, file, len })
     }
 
     /// The file's size in bytes.
@@ -43,7 +66,8 @@ impl<'a> Opening<'a> {
 
     /// Maps the file into memory or reads the rest of it, as the limits have it and provided that they allow its size.
     pub fn load(self) -> Result<Source<'a>> {
-        let Self { path, head: mut bytes, limits, file, len } = self;
+        let Self { path, head: mut bytes, enclosure, limits, file, len } = self;
+        let source = |bytes| Source { neighbours: Some(Neighbours::of(enclosure)), ..Source::new(path, bytes, limits) };
         let over = |found| Error::Limit {
             path: path.to_owned(),
             what: "the file's size in bytes (Limits::file_bytes)".into(),
@@ -56,7 +80,7 @@ impl<'a> Opening<'a> {
         if len >= limits.map_from_bytes
             && let Some(bytes) = usize::try_from(len).ok().and_then(|len| mapping::map(&file, len))
         {
-            return Ok(Source::new(path, bytes, limits));
+            return Ok(source(bytes));
         }
         let rest = usize::try_from(len).unwrap_or(usize::MAX).saturating_sub(bytes.len());
         if bytes.try_reserve_exact(rest).is_err() {
@@ -68,7 +92,7 @@ impl<'a> Opening<'a> {
         if bytes.len() as u64 > limits.file_bytes {
             return Err(over(bytes.len() as u64));
         }
-        Ok(Source::new(path, Bytes::from(bytes), limits))
+        Ok(source(Bytes::from(bytes)))
     }
 }
 
@@ -78,26 +102,45 @@ pub(super) struct Source<'a> {
     pub bytes: Bytes,
     pub limits: &'a Limits,
     expanded: Cell<u64>,
-    /// Files of data in the same folder; none where the bytes come from no folder.
-    beside: Option<Beside>,
+    /// Files of data that the file may lead to; none where the bytes come from no file.
+    neighbours: Option<Neighbours>,
+}
+
+/// Files of data that belong to another file, each opened once.
+struct Neighbours {
+    enclosure: Enclosure,
+    opened: RefCell<BTreeMap<String, Bytes>>,
+}
+
+impl Neighbours {
+    fn of(enclosure: Enclosure) -> Self {
+        Self { enclosure, opened: RefCell::default() }
+    }
 }
 
 impl<'a> Source<'a> {
+    /// Bytes that lead to no other file.
     pub fn new(path: &'a Path, bytes: Bytes, limits: &'a Limits) -> Self {
-        Self { path, bytes, limits, expanded: Cell::new(0), beside: Some(Beside::default()) }
+        Self { path, bytes, limits, expanded: Cell::new(0), neighbours: None }
     }
 
-    /// Bytes that come from no file, and lead to none.
-    pub fn alone(path: &'a Path, bytes: Bytes, limits: &'a Limits) -> Self {
-        Self { beside: None, ..Self::new(path, bytes, limits) }
-    }
-
-    /// The content of another file in the same folder.
-    pub fn beside(&self, file: &str) -> Result<Bytes> {
-        match &self.beside {
-            Some(beside) => beside.open(self, file),
-            None => Err(self.fault(format!("its data lies in `{}`, which bytes alone do not lead to", short(file)))),
+    /// The content of another `file` that this one names, which counts against the same limits.
+    pub fn neighbour(&self, file: &str) -> Result<Bytes> {
+        let called = || format!("its file of data `{}`", short(file));
+        let Some(Neighbours { enclosure, opened }) = &self.neighbours else {
+            return Err(self.fault(format!("its data lies in `{}`, which bytes alone do not lead to", short(file))));
+        };
+        let mut opened = opened.borrow_mut();
+        if let Some(bytes) = opened.get(file) {
+            return Ok(bytes.clone());
         }
+        let found = enclosure.named(file).map_err(|astray| self.fault(format!("{} {}", called(), astray.reason())))?;
+        let taken = opened.values().fold(self.bytes.len() as u64, |sum, bytes| sum.saturating_add(bytes.len() as u64));
+        let mut left = self.limits.clone();
+        left.file_bytes = left.file_bytes.saturating_sub(taken);
+        let bytes = Opening::found(found.path(), &found, enclosure.clone(), &left)?.load()?.bytes;
+        opened.insert(file.to_owned(), bytes.clone());
+        Ok(bytes)
     }
 
     pub fn fault(&self, reason: impl Into<String>) -> Error {
@@ -120,6 +163,11 @@ impl<'a> Source<'a> {
         }
         self.expanded.set(total);
         Ok(())
+    }
+
+    /// The bytes that were counted so far.
+    pub fn expanded(&self) -> u64 {
+        self.expanded.get()
     }
 
     fn bound(&self) -> u64 {

@@ -45,6 +45,12 @@ impl StateDict {
     ///
     /// Of a folder of checkpoints that training runs saved (`PREFIX[_RUN]-EPOCH_STEP.ckpt`, as MindSpore and
     /// [`Checkpoints`](crate::Checkpoints) name them) the newest is taken, by run, epoch and step, and a note says which.
+    /// Of a folder in which Hugging Face's libraries saved a model, the file that they would load is taken, and of one
+    /// of DeepSpeed's the newest states.
+    ///
+    /// A `path` that is a link is followed. What the content names (shards, external data), and what lies in a folder,
+    /// may be anybody's, and stays in the folder of `path`, in that of the file which `path` resolves to, or in the
+    /// store that Hugging Face's cache links to; a link or a name that leads elsewhere is an error.
     ///
     /// Larger files are mapped into memory, so they must not be written in place while tensors of theirs live; see
     /// [`Limits::map_from_bytes`]. Checksums of zip entries are not compared, as `torch.load` does not either.
@@ -179,6 +185,10 @@ impl StateDict {
     /// without.
     pub fn rename(&self, rules: &[Rename]) -> Result<Renaming> {
         super::rename::rename(self, rules)
+    }
+
+    pub(super) fn set_format(&mut self, format: Format) {
+        self.format = Some(format);
     }
 
     pub(super) fn forget_shapes(&mut self) {

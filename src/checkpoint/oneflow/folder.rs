@@ -1,16 +1,17 @@
 //! A checkpoint's folder: what is in it, read within the limits and never out of it.
 
 use super::meta::{self, Meta};
+use crate::checkpoint::enclosure::{Astray, Enclosure, Found};
 use crate::checkpoint::source::{Opening, short};
 use crate::checkpoint::{Format, Limits};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 /// The step counter that training keeps beside the parameters.
-pub(super) const TRAIN_STEP: &str = "System-Train-TrainStep";
+pub(in crate::checkpoint) const TRAIN_STEP: &str = "System-Train-TrainStep";
 
 /// Bytes of a `meta`; a few lines.
 const MAX_META_BYTES: u64 = 64 << 10;
@@ -38,15 +39,15 @@ pub(in crate::checkpoint) fn layout(path: &Path) -> Result<Option<Format>> {
 /// A folder that is read file by file, each once, all together under one limit.
 pub(super) struct Folder<'a> {
     pub path: &'a Path,
-    root: PathBuf,
+    enclosure: Enclosure,
     left: Limits,
-    read: HashMap<PathBuf, Bytes>,
+    read: HashMap<Found, Bytes>,
 }
 
 impl<'a> Folder<'a> {
     pub fn open(path: &'a Path, limits: &Limits) -> Result<Self> {
-        let root = path.canonicalize().map_err(|e| Error::io(path, e))?;
-        Ok(Self { path, root, left: limits.clone(), read: HashMap::new() })
+        let enclosure = Enclosure::of_folder(path).map_err(|e| Error::io(path, e))?;
+        Ok(Self { path, enclosure, left: limits.clone(), read: HashMap::new() })
     }
 
     pub fn fault(&self, reason: impl Into<String>) -> Error {
@@ -75,53 +76,44 @@ impl<'a> Folder<'a> {
 
     /// Where `file` of the folder `of` is; `None` where there is no such file. Both may come from the checkpoint, so
     /// neither leads out of it.
-    pub fn locate(&self, of: &str, file: &str) -> Result<Option<PathBuf>> {
-        let inside = Path::new(of).components().all(|part| matches!(part, Component::Normal(_)));
-        if !inside || of.contains(['\\', ':', '\0']) {
-            return Err(self.fault(format!("its part `{}` is refused: it must lie in the folder itself", short(of))));
-        }
-        let path = self.root.join(of).join(file);
-        let found = match path.canonicalize() {
-            Ok(found) => found,
-            Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
-                return Ok(None);
+    pub fn locate(&self, of: &str, file: &str) -> Result<Option<Found>> {
+        let name = if of.is_empty() { file.to_owned() } else { format!("{of}/{file}") };
+        match self.enclosure.named(&name) {
+            Ok(found) => Ok(Some(found)),
+            Err(Astray::Missing) => Ok(None),
+            Err(Astray::Io(error)) => Err(Error::io(self.path.join(name), error)),
+            Err(Astray::Outside) => {
+                Err(self.fault(format!("its part `{}` is refused: it must lie in the folder itself", short(of))))
             }
-            Err(e) => return Err(Error::io(path, e)),
-        };
-        if !found.starts_with(&self.root) {
-            let reason = format!(
-                "its part `{}` is refused: {file} is a link out of the folder; put the file itself there",
-                short(of)
-            );
-            return Err(self.fault(reason));
+            Err(astray) => Err(self.fault(format!("its part `{}` {}", short(of), astray.reason()))),
         }
-        Ok(Some(found))
     }
 
-    /// The content of the file at `path`, which `locate` gave, provided that `fits` accepts its size in bytes.
-    pub fn read(&mut self, path: &Path, fits: impl FnOnce(u64) -> Result<()>) -> Result<Bytes> {
-        if let Some(bytes) = self.read.get(path) {
+    /// The content of what `locate` found, provided that `fits` accepts its size in bytes.
+    pub fn read(&mut self, found: &Found, fits: impl FnOnce(u64) -> Result<()>) -> Result<Bytes> {
+        if let Some(bytes) = self.read.get(found) {
             fits(bytes.len() as u64)?;
             return Ok(bytes.clone());
         }
-        let opening = Opening::new(path, &self.left)?;
+        let opening = Opening::found(found.path(), found, self.enclosure.clone(), &self.left)?;
         fits(opening.len())?;
         let bytes = opening.load()?.bytes;
         self.left.file_bytes = self.left.file_bytes.saturating_sub(bytes.len() as u64);
-        self.read.insert(path.to_owned(), bytes.clone());
+        self.read.insert(found.clone(), bytes.clone());
         Ok(bytes)
     }
 
     /// What the `meta` of the folder `of` says of the parameter `name`; `None` where there is none.
     pub fn meta(&mut self, of: &str, name: &str) -> Result<Option<Meta>> {
-        let Some(path) = self.locate(of, "meta")? else { return Ok(None) };
+        let Some(found) = self.locate(of, "meta")? else { return Ok(None) };
+        let path = found.path().to_owned();
         let over = |found| Error::Limit {
-            path: path.clone(),
+            path,
             what: "the size in bytes of a parameter's description".into(),
             found,
             limit: MAX_META_BYTES,
         };
-        let bytes = self.read(&path, |len| if len > MAX_META_BYTES { Err(over(len)) } else { Ok(()) })?;
+        let bytes = self.read(&found, |len| if len > MAX_META_BYTES { Err(over(len)) } else { Ok(()) })?;
         let meta = meta::parse(&bytes);
         meta.map(Some).map_err(|reason| self.fault(format!("parameter `{}`: its meta {reason}", short(name))))
     }

@@ -10,6 +10,6 @@ mod meta;
 mod pickled;
 mod snapshot;
 
-pub(super) use folder::layout;
+pub(super) use folder::{TRAIN_STEP, layout};
 pub(super) use pickled::{open_file, open_folder as open_pickled};
-pub(super) use snapshot::open as open_snapshot;
+pub(super) use snapshot::{open as open_snapshot, slot_of};

@@ -27,7 +27,7 @@ pub(in crate::checkpoint) fn open_folder(path: &Path, limits: &Limits) -> Result
     let file = folder.locate("", "pickled_data")?;
     let file = file.ok_or_else(|| folder.fault("its file pickled_data is missing"))?;
     let bytes = folder.read(&file, |_| Ok(()))?;
-    let source = Source::new(&file, bytes, limits);
+    let source = Source::new(file.path(), bytes, limits);
     let mut fetch = |pickle: &Pickle, state: Id, name: &str| {
         let at = pickle.item(state, "path").and_then(|id| pickle.str(id));
         let fault = |reason: &str| Error::checkpoint(path, format!("parameter `{}`: {reason}", short(name)));

@@ -9,6 +9,11 @@ use crate::tensor::DType;
 /// What optimizers add to a parameter's name for what they keep beside it: Adam two moments, momentum one.
 const SLOTS: [&str; 3] = ["-m", "-v", "-momentum"];
 
+/// The names of the parameters that an optimizer may keep `name` for.
+pub(in crate::checkpoint) fn slot_of(name: &str) -> impl Iterator<Item = &str> {
+    SLOTS.iter().filter_map(|slot| name.strip_suffix(slot))
+}
+
 /// Reads the folder at `path`, whose parameters have a `meta` where `format` says so and else are flat `f32`.
 pub(in crate::checkpoint) fn open(path: &std::path::Path, format: Format, limits: &Limits) -> Result<StateDict> {
     let mut folder = Folder::open(path, limits)?;
@@ -37,11 +42,7 @@ pub(in crate::checkpoint) fn open(path: &std::path::Path, format: Format, limits
             }
             None => folder.tensor(name, name, DType::F32, None)?,
         };
-        let is_slot = SLOTS.iter().any(|slot| {
-            name.strip_suffix(slot)
-                .is_some_and(|parameter| names.binary_search_by(|n| n.as_str().cmp(parameter)).is_ok())
-        });
-        if is_slot {
+        if slot_of(name).any(|parameter| names.binary_search_by(|n| n.as_str().cmp(parameter)).is_ok()) {
             dict.insert_optimizer(name, tensor);
         } else {
             dict.insert(name, tensor);

@@ -1,5 +1,6 @@
 //! Makes a file or a folder appear under its name whole or not at all: written beside it, synced, renamed.
 
+use super::temporaries::{self, ASIDE, TEMPORARY};
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -24,7 +25,9 @@ pub(crate) fn file(
         }
     }
     let io = |error| Error::io(target, error);
-    let (temporary, file) = place.temporary(|path| OpenOptions::new().write(true).create_new(true).open(path))?;
+    let (temporary, file) =
+        place.temporary(TEMPORARY, |path| OpenOptions::new().write(true).create_new(true).open(path))?;
+    temporaries::hold(&file);
     let mut out = BufWriter::with_capacity(1 << 20, file);
     write(&mut out).map_err(io)?;
     let file = out.into_inner().map_err(|error| io(error.into_error()))?;
@@ -72,7 +75,8 @@ pub(super) fn folder(target: &Path, overwrite: bool, write: impl FnOnce(&Path) -
             ));
         }
     }
-    let (new, ()) = place.temporary(|path| fs::create_dir(path))?;
+    let (new, ()) = place.temporary(TEMPORARY, |path| fs::create_dir(path))?;
+    let _held = temporaries::hold_folder(&new.path);
     write(&new.path).map_err(io)?;
     sync_folder(&new.path).map_err(io)?;
     if old.is_none() {
@@ -82,8 +86,9 @@ pub(super) fn folder(target: &Path, overwrite: bool, write: impl FnOnce(&Path) -
             _ => io(error),
         })?;
     } else {
-        // Two renames: no portable call swaps folders. If the second fails, the old folder goes back.
-        let (mut aside, ()) = place.temporary(|path| fs::create_dir(path))?;
+        // Two renames: no portable call swaps folders. If the second fails, the old folder goes back. Where the process
+        // ends between them, the old folder is all that there is, and so nobody removes it for stale.
+        let (mut aside, ()) = place.temporary(ASIDE, |path| fs::create_dir(path))?;
         let kept = aside.path.join("old");
         fs::rename(&place.path, &kept).map_err(io)?;
         if let Err(error) = fs::rename(&new.path, &place.path) {
@@ -123,12 +128,14 @@ impl Place {
         }
     }
 
-    /// What `create` makes, at a path beside the target that nobody else has.
-    fn temporary<T>(&self, create: impl Fn(&Path) -> io::Result<T>) -> Result<(Temporary, T)> {
+    /// What `create` makes, at a path beside the target that nobody else has and that ends with `end`. Those that other
+    /// writers have left there go first.
+    fn temporary<T>(&self, end: &str, create: impl Fn(&Path) -> io::Result<T>) -> Result<(Temporary, T)> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
+        temporaries::remove_stale(&self.parent);
         loop {
             let number = COUNT.fetch_add(1, Ordering::Relaxed);
-            let path = self.parent.join(format!(".pretrained-{}-{number}.tmp", std::process::id()));
+            let path = self.parent.join(temporaries::name(number, end));
             match create(&path) {
                 Ok(made) => return Ok((Temporary { path, keep: false }, made)),
                 // Another machine or container may share the folder and the process's number.

@@ -11,6 +11,7 @@ pub(crate) mod mindspore;
 mod oneflow;
 mod pickle;
 mod safetensors;
+mod temporaries;
 mod torch;
 
 pub use checkpoints::{CheckpointConfig, Checkpoints};
@@ -95,9 +96,10 @@ impl StateDict {
     ///
     /// The checkpoint appears under its name only when it is complete and on the disk. An error half way (a full disk)
     /// leaves what was there before, and no temporary; a process that is killed leaves what was there before, and its
-    /// temporary beside it, `.pretrained-*.tmp`. A folder is replaced by two renames, so a machine that stops
-    /// between them leaves the old one beside the target under a name that begins with `.pretrained-`. Only a file
-    /// replaces a file, and only a folder that is empty or a OneFlow snapshot is ever replaced.
+    /// temporary beside it, `.pretrained-PROCESS-NUMBER.tmp`, which the next writer to the folder removes (on Unix). A
+    /// folder is replaced by two renames, so a machine that stops between them leaves the old one beside the target,
+    /// in `.pretrained-PROCESS-NUMBER.old`. Only a file replaces a file, and only a folder that is empty or a OneFlow
+    /// snapshot is ever replaced.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] where `path` exists and `overwrite` is not set, or where a tensor has a name or a value

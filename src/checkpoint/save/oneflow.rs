@@ -1,9 +1,11 @@
 //! Writes OneFlow's snapshot: `NAME/out` (the raw elements) and `NAME/meta` (a text protobuf), then `snapshot_done`.
 
 use super::atomic::{sync_folder, synced};
-use super::{Named, fault};
-use crate::error::Result;
+use super::{Named, fault, short};
+use crate::checkpoint::oneflow;
+use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -11,16 +13,30 @@ use std::path::Path;
 /// Its presence says that the snapshot is complete.
 const DONE: &str = "snapshot_done";
 
-/// Refuses names that are no plain name of a folder.
+/// Refuses what would not be read back as it is: names that are not a plain name of a folder, or that mean something
+/// else in a snapshot, and no tensors at all.
 pub(super) fn check(path: &Path, tensors: &[Named]) -> Result<()> {
+    if tensors.is_empty() {
+        return Err(Error::checkpoint(
+            path,
+            "would be a OneFlow snapshot without parameters, which cannot be told from an \
+                                           empty folder; write another format",
+        ));
+    }
+    let names: HashSet<&str> = tensors.iter().map(|(name, _)| *name).collect();
     for (name, _) in tensors {
+        let parameter = oneflow::slot_of(name).find(|parameter| names.contains(parameter));
         let why = match *name {
-            "" => "is empty",
-            "." | ".." => "is the folder itself, or the one above it",
-            DONE => "is what OneFlow marks a complete snapshot with",
+            "" => "is empty".to_owned(),
+            "." | ".." => "is the folder itself, or the one above it".into(),
+            DONE => "is what OneFlow marks a complete snapshot with".into(),
             // Backslash and colon lead out of the folder on Windows.
-            _ if name.contains(['/', '\\', ':', '\0']) => "has a slash, backslash, colon or zero byte",
-            _ => continue,
+            _ if name.contains(['/', '\\', ':', '\0']) => "has a slash, backslash, colon or zero byte".into(),
+            _ if name.starts_with(oneflow::TRAIN_STEP) => "is that of OneFlow's counter of steps".into(),
+            _ => match parameter {
+                Some(parameter) => format!("is that of what an optimizer keeps for `{}`", short(parameter)),
+                None => continue,
+            },
         };
         let advice = "a OneFlow snapshot has a folder of that name for it; rename it, or write another format";
         return Err(fault(path, name, format!("its name {why}, and {advice}")));

@@ -7,7 +7,7 @@ use super::module::Tree;
 use super::select;
 use super::tensors::Storage;
 use crate::checkpoint::source::Source;
-use crate::checkpoint::{Format, StateDict, pickle};
+use crate::checkpoint::{Format, StateDict, foreign_file, pickle};
 use crate::error::Result;
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -89,13 +89,7 @@ impl<'a> Archive<'a> {
             .filter_map(|name| name.strip_suffix("data.pkl"))
             .filter(|folder| folder.is_empty() || folder.strip_suffix('/').is_some_and(|folder| !folder.contains('/')));
         let Some(folder) = folders.next() else {
-            let hint = if names().any(|name| name.ends_with(".npy")) {
-                "; it is a NumPy .npz, which is not read"
-            } else if names().any(|name| name.ends_with(".pth") || name.ends_with(".pt")) {
-                "; unpack it first, the checkpoint lies within"
-            } else {
-                ""
-            };
+            let hint = foreign_file::by_entries(names()).map_or_else(String::new, |hint| format!("; {hint}"));
             return Err(self
                 .source
                 .fault(format!("is a zip archive, but not one that torch.save wrote: no data.pkl{hint}")));
