@@ -208,7 +208,8 @@ fn cached(folder: &Path, cache: &Path) -> PathBuf {
 #[cfg(unix)]
 #[test]
 fn hugging_faces_cache_opens_like_the_folder_itself() {
-    let fill: [(fn(&Path), &str); 6] = [
+    type Fill = fn(&Path);
+    let fill: [(Fill, &str); 6] = [
         (|folder| write(&folder.join("model.safetensors"), &["a"], 1.0), "model.safetensors"),
         (|folder| write(&folder.join("pytorch_model.bin"), &["a"], 1.0), "pytorch_model.bin"),
         (|folder| write_shards(folder, "model", "safetensors"), "model.safetensors.index.json"),
@@ -286,7 +287,7 @@ fn what_lies_in_a_folder_does_not_lead_out_of_it() {
     symlink(outside.path().join("good.safetensors"), folder.path().join("link")).unwrap();
     symlink("/dev/zero", folder.path().join("zero")).unwrap();
     #[cfg(target_os = "linux")]
-    rustix::fs::mknodat(rustix::fs::CWD, &folder.path().join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+    rustix::fs::mknodat(rustix::fs::CWD, folder.path().join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
         .unwrap();
     for (shard, part) in [
         ("link", "link out of the folder"),

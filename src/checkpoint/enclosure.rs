@@ -4,7 +4,7 @@
 //! folder that the caller named, may be anybody's: it stays in the folder of the named file, in that of the file which
 //! the name resolves to, or in the store of Hugging Face's cache that the folder belongs to.
 
-use crate::regular_file;
+use crate::{printable, regular_file};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -124,7 +124,7 @@ impl Astray {
             Self::Outside => "is refused: it must lie in the same folder".into(),
             Self::Link(to) => format!(
                 "is refused: it is a link out of the folder, to {}; put the file itself there, or give it by its own path",
-                super::source::short(&to.to_string_lossy())
+                printable::path(&to)
             ),
             Self::Twice => "is refused: the file that was given is a link, and two different files of this name lie \
                             beside the link and beside what it leads to; give the path that it leads to"

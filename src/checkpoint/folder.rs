@@ -4,6 +4,7 @@ use super::enclosure::{Astray, Enclosure};
 use super::source::short;
 use super::{Format, deepspeed, oneflow, run};
 use crate::error::{Error, Result};
+use crate::printable;
 use std::path::Path;
 
 /// What a folder holds.
@@ -146,11 +147,11 @@ const TRAINING: [&str; 6] = ["optimizer", "scheduler", "rng_state", "random_stat
 
 /// What a folder is that is no checkpoint, and what to do.
 fn unread(path: &Path, listing: &Listing) -> String {
-    let shown = |name: &str| short(&path.join(name).to_string_lossy());
+    let shown = |name: &str| printable::path(&path.join(name));
     let is_distributed =
         |path: &Path| path.join(".metadata").is_file() && (path.join("__0_0.distcp").is_file() || distributed(path));
     if is_distributed(path) || listing.ending(".distcp").next().is_some() {
-        return distributed_reason(&path.to_string_lossy());
+        return distributed_reason(&printable::path(path));
     }
     if let Some(folder) = listing.folders.iter().find(|folder| is_distributed(&path.join(folder))) {
         return format!("holds a folder `{}`, which {}", short(folder), distributed_reason(&shown(folder)));
@@ -213,8 +214,7 @@ fn distributed(path: &Path) -> bool {
 fn distributed_reason(path: &str) -> String {
     format!(
         "is a distributed checkpoint of PyTorch (DCP), which is not read; make one file of it: python -m \
-         torch.distributed.checkpoint.format_utils dcp_to_torch {} model.pth",
-        short(path)
+         torch.distributed.checkpoint.format_utils dcp_to_torch {path} model.pth"
     )
 }
 
