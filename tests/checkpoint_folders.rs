@@ -83,6 +83,23 @@ fn shards_of_either_kind_open_by_index_and_by_folder() {
 }
 
 #[test]
+fn what_belongs_together_may_lie_in_two_shards() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = |values: &[f32], shape: &[usize]| Tensor::from_f32(shape, values).unwrap();
+    let options = SaveOptions { format: SaveFormat::Torch, ..SaveOptions::default() };
+    for (shard, name, tensor) in
+        [("1.bin", "fc.weight_g", part(&[10.0], &[1, 1])), ("2.bin", "fc.weight_v", part(&[3.0, 4.0], &[1, 2]))]
+    {
+        let state: StateDict = [(name, tensor)].into_iter().collect();
+        state.save(folder.path().join(shard), &options).unwrap();
+    }
+    let index = serde_json::json!({"weight_map": {"fc.weight_g": "1.bin", "fc.weight_v": "2.bin"}});
+    fs::write(folder.path().join("pytorch_model.bin.index.json"), index.to_string()).unwrap();
+    let state = StateDict::open(folder.path()).unwrap();
+    assert_eq!(state.get("fc.weight").unwrap().to_f32_vec(), [6.0, 8.0]);
+}
+
+#[test]
 fn the_model_is_taken_from_among_what_lies_beside_it() {
     let folder = folder_of(&["config.json", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"]);
     let path = |name: &str| folder.path().join(name);

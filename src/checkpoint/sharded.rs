@@ -25,8 +25,8 @@ pub(super) fn open_index(opening: Opening) -> Result<StateDict> {
             limit: limits.header_bytes,
         });
     }
-    let source = opening.load()?;
-    let index: Index = serde_json::from_slice(&source.bytes).map_err(|error| {
+    let listing = opening.load()?.bytes;
+    let index: Index = serde_json::from_slice(&listing).map_err(|error| {
         let reason = "is JSON, but not the index of a sharded checkpoint, which has a weight_map";
         Error::checkpoint(path, format!("{reason} ({}); give the file of weights itself", short(&error.to_string())))
     })?;
@@ -49,9 +49,9 @@ pub(super) fn open_index(opening: Opening) -> Result<StateDict> {
         if format != Format::Safetensors {
             dict.set_format(Format::ShardedTorch);
         }
-        let file_source = opening.load()?;
-        let shard = super::decode(format, &file_source)?;
-        let (bytes, expanded) = (file_source.bytes.len() as u64, file_source.expanded());
+        let source = opening.load()?;
+        let shard = super::decode(format, &source)?;
+        let (bytes, expanded) = (source.bytes.len() as u64, source.expanded());
         left.file_bytes = left.file_bytes.saturating_sub(bytes);
         left.expanded_bytes = left.expanded_bytes.saturating_sub(expanded.saturating_sub(bytes));
         for (name, reason) in shard.left_out() {
@@ -77,7 +77,7 @@ pub(super) fn open_index(opening: Opening) -> Result<StateDict> {
         shard.notes().iter().for_each(|note| dict.note(format!("{}: {note}", short(file))));
     }
     // What belongs together may lie in two shards.
-    reparametrised::fold(&Source::new(path, source.bytes, &left), &mut dict)?;
+    reparametrised::fold(&Source::new(path, listing, &left), &mut dict)?;
     Ok(dict)
 }
 
