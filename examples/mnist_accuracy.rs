@@ -39,7 +39,7 @@ fn main() -> Result<(), Error> {
         let digits = digits.collect::<Result<Vec<_>, Error>>()?;
         let logits = classifier.run(&digits)?;
         let best = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
-        let answers = logits.chunks(classifier.classes()).map(best);
+        let answers = logits.chunks(classifier.outputs()).map(best);
         right += answers.zip(labels).filter(|(answer, label)| *answer == Some(usize::from(**label))).count();
     }
     println!("{} of {} digits: {:.2} %", right, labels.len(), 100.0 * right as f64 / labels.len() as f64);

@@ -3,7 +3,7 @@
 use crate::bind::{Initialised, LoadReport, Strictness, Weights, bind};
 use crate::checkpoint::StateDict;
 use crate::error::Result;
-use crate::graph::ParameterId;
+use crate::graph::{Head, ParameterId};
 use crate::import;
 use crate::initialiser::{self, Initialiser};
 use crate::tensor::Tensor;
@@ -39,9 +39,14 @@ impl Model {
         Ok(Self { network, weights, report })
     }
 
-    /// The same model without a softmax that ends it, so that it returns logits as all others do.
+    /// The same model without a softmax that ends it, so that it returns logits as all others do. Its head says so.
     pub(crate) fn into_logits(mut self) -> Self {
-        self.network.graph = self.network.graph.without_last_softmax();
+        if self.network.head == Head::Probabilities
+            && let Some(graph) = self.network.graph.without_last_softmax()
+        {
+            self.network.graph = graph;
+            self.network.head = Head::Softmax;
+        }
         self
     }
 

@@ -53,7 +53,7 @@ fn lines(text: &str) -> Vec<serde_json::Value> {
 fn json_lines_are_exactly_as_documented() {
     let (out, _, code) = digits(&["--format", "jsonl", &digit(3)]);
     let start = format!(
-        r#"{{"image": "{}", "model": "mnist_mlp", "device": "cpu", "predictions": [{{"class": 3, "label": "3", "probability": 0."#,
+        r#"{{"image": "{}", "model": "mnist_mlp", "device": "cpu", "activation": "softmax", "predictions": [{{"class": 3, "label": "3", "probability": 0."#,
         digit(3)
     );
     assert!(out.starts_with(&start), "{out}");
@@ -179,7 +179,7 @@ fn json_is_one_array_and_csv_has_a_header() {
     assert_eq!(array[1]["predictions"].as_array().unwrap().len(), 3);
     let (out, _, _) = digits(&["--format", "csv", "--top-k", "2", &digit(1), "missing,\"1\".png"]);
     let rows: Vec<csv::StringRecord> = csv::Reader::from_reader(out.as_bytes()).records().map(Result::unwrap).collect();
-    assert!(out.starts_with("image,model,device,rank,class,label,probability,error\n"));
+    assert!(out.starts_with("image,model,device,rank,class,label,probability,error,activation\n"));
     assert_eq!((rows.len(), &rows[0][3], &rows[1][3], &rows[0][4]), (3, "1", "2", "1"));
     assert_eq!((&rows[2][0], &rows[2][3]), ("missing,\"1\".png", ""));
     assert!(!rows[2][7].is_empty());
@@ -211,19 +211,26 @@ fn folders_globs_and_standard_input_are_images_too() {
 
 #[test]
 fn what_cannot_start_says_why_and_exits_with_2() {
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 19] = [
         (&[], "no image is given"),
         (&["--model", "mnist_mpl", "x.png"], "did you mean mnist_mlp?"),
         (&["--weights", "/no/such/weights.pth", "x.png"], "/no/such/weights.pth"),
         (&["--weights", &digit(1), "x.png"], "digit_1.png"),
         (&["--device", "no such device", "x.png"], "cpu [CPU]"),
-        (&["--preset", "imagenet", "x.png"], "torchvision"),
+        (&["--preset", "imagenets", "x.png"], "torchvision"),
+        (&["--device", "", "x.png"], "cpu [CPU]"),
+        (&["--device", " ", "x.png"], "cpu [CPU]"),
+        (&["--activation", "relu", "x.png"], "softmax, sigmoid, none"),
         (&["--batch-size", "0", "x.png"], "at least 1"),
-        (&["--threads", "0", "x.png"], "at least 1"),
+        (&["--threads", "0", "x.png"], "a whole number of at least 1"),
         (&["--threads", "100000", "--device", "cpu", "x.png"], "at most 1024"),
         (&["--top-k", "five", "x.png"], "a whole number"),
+        (&["--threads", "-1", "x.png"], "--threads"),
         (&["--labels", MNIST, "x.png"], "mnist_mlp.safetensors"),
-        (&["--mean", "123,117,104", "x.png"], "0..1"),
+        (&["--mean", "123,117,104", "x.png"], "divide by 255, which gives 0.48235,0.45882,0.40784"),
+        (&["--std", "58.395,57.12,57.375", "x.png"], "divide by 255, which gives 0.229,0.224,0.225"),
+        (&["--mean", "a,b", "x.png"], "0.485,0.456,0.406"),
+        (&["--mean", "", "x.png"], "one a channel"),
     ];
     for (arguments, reason) in cases {
         let (out, err, code) = run(env!("CARGO_BIN_EXE_predict"), arguments);
@@ -430,6 +437,101 @@ fn parts_of_the_preprocessing_can_be_set() {
     }
     let (_, err, code) = digits(&["--size", "32", &digit(5)]);
     assert!(code == 2 && err.contains("784"), "{err}");
+}
+
+#[test]
+fn numbers_and_words_are_taken_as_people_write_them() {
+    let (_, err, code) = digits(&["--mean", "0.1, 0.2, 0.3", &digit(5)]);
+    assert!(code == 2 && err.contains("mean has 3 values, and the input has 1 channel"), "{err}");
+    let picture = format!("{IMAGES}/ship.png");
+    let of = |arguments: &[&str]| {
+        let all = [&["--device", "cpu", "--format", "jsonl", "--top-k", "10", &picture], arguments].concat();
+        let (out, err, code) = run(env!("CARGO_BIN_EXE_predict"), &all);
+        assert_eq!(code, 0, "{arguments:?}: {err}");
+        out
+    };
+    for (one, other) in [
+        (&["--mean", "0.485, 0.456, 0.406"][..], &["--mean", "0.485,0.456,0.406"][..]),
+        (&["--mean", "[0.485 0.456 0.406]", "--std=0.5"], &["--mean", "0.485,0.456,0.406", "--std", "0.5,0.5,0.5"]),
+        (&["--mean", "-0.5,0,0"], &["--mean=-0.5,0,0"]),
+        (&["--preset", "imagenet"], &["--preset", "Torchvision"]),
+        (&["--resize-filter", "lanczos"], &["--resize-filter", "lanczos3"]),
+        (&["--resize-filter", "linear"], &["--resize-filter", "bilinear"]),
+        (&["--resize-filter", "cubic"], &["--resize-filter", "bicubic"]),
+        (&["--labels", "CIFAR10"], &["--labels", "cifar10"]),
+    ] {
+        assert_eq!(of(one), of(other), "{one:?}");
+    }
+    assert_ne!(of(&["--mean", "-0.5,0,0"]), of(&["--mean", "0.5,0,0"]));
+}
+
+/// A preset is made for images of a size, and gives the network its own.
+#[test]
+fn presets_take_the_side_and_the_grey_of_the_network() {
+    for preset in ["mnist32", "cifar10-tutorial", "levels", "torchvision"] {
+        let (out, err, code) = digits(&["--preset", preset, "--format", "jsonl", &digit(5)]);
+        assert!(code == 0 && err.is_empty(), "{preset}: {out}{err}");
+    }
+}
+
+/// Pixels that are prepared by a guess are told, in one line that says how to set it.
+#[test]
+fn a_guess_at_the_preprocessing_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plain.safetensors");
+    StateDict::open(MNIST)
+        .unwrap()
+        .iter()
+        .map(|(name, tensor)| (name.to_owned(), tensor.clone()))
+        .collect::<StateDict>()
+        .save(&file, &SaveOptions::default())
+        .unwrap();
+    let image = digit(5);
+    let predict = |arguments: &[&str]| {
+        let all = [&["--device", "cpu", "--weights", file.to_str().unwrap(), &image], arguments].concat();
+        run(env!("CARGO_BIN_EXE_predict"), &all)
+    };
+    let (_, err, code) = predict(&[]);
+    let parts = [
+        "plain.safetensors",
+        "guessed the preset mnist: resized to 28x28 (bilinear), grey, values in 0..1",
+        "--preset NAME",
+    ];
+    assert!(code == 0 && err.lines().count() == 1 && parts.iter().all(|part| err.contains(part)), "{err}");
+    // A part of it is still a guess.
+    assert!(predict(&["--mean", "0.1307"]).1.contains("guessed"));
+    for said in [&["--preset", "mnist-standardized"][..], &["--mean", "0.1307", "--std", "0.3081"]] {
+        let (out, err, code) = predict(&[said, &["--format", "jsonl"]].concat());
+        assert_eq!((err.as_str(), code), ("", 0), "{said:?}");
+        assert_eq!(lines(&out)[0]["predictions"][0]["class"], 5);
+    }
+    // What is shipped says how.
+    assert_eq!(digits(&[&digit(5)]).1, "");
+}
+
+#[test]
+fn labels_that_do_not_fit_name_their_file_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let labelled = |text: &str| {
+        let file = folder.path().join("names.txt");
+        std::fs::write(&file, text).unwrap();
+        digits(&["--format", "jsonl", "--labels", file.to_str().unwrap(), &digit(5)])
+    };
+    let ten: String = (0..10).map(|n| format!("digit {n}\n")).collect();
+    for header in ["background", "Background", "dummy", "label"] {
+        let (out, err, code) = labelled(&format!("{header}\n{ten}"));
+        assert!(code == 0 && err.contains("names.txt: line 1, ") && err.contains(header), "{err}");
+        assert_eq!(lines(&out)[0]["predictions"][0]["label"], "digit 5");
+    }
+    let (_, err, code) = labelled(&format!("zero\n{ten}"));
+    let reason = "names.txt: there are 11 labels, and the network has 10 classes; is line 1, \"zero\", a header";
+    assert!(code == 2 && err.contains(reason), "{err}");
+    let (_, err, code) = labelled("a\nb\nc\nd\ne\nf\ng\nh\ni");
+    assert!(code == 2 && err.contains("names.txt: there are 9 labels, and the network has 10 classes"), "{err}");
+    let numbered: String = (0..10).rev().map(|n| format!("{n}: digit {n}\n")).collect();
+    let (out, err, code) = labelled(&format!("number: name\n{numbered}"));
+    assert!(code == 0 && err.contains("line 1, \"number: name\", is taken for a header"), "{err}");
+    assert_eq!(lines(&out)[0]["predictions"][0]["label"], "digit 5");
 }
 
 #[test]

@@ -164,8 +164,9 @@ fn wanted() -> Option<String> {
 /// environment, which decides wherever the choice leaves it open.
 fn pick(choice: &DeviceChoice, wanted: Option<&str>, adapters: &[&DeviceInfo]) -> Result<Option<usize>> {
     let named = |part: &str| {
-        let part = part.to_lowercase();
-        adapters.iter().position(|adapter| adapter.name.to_lowercase().contains(&part))
+        let part = part.trim().to_lowercase();
+        // Nothing is part of every name, and asks for none.
+        adapters.iter().position(|adapter| !part.is_empty() && adapter.name.to_lowercase().contains(&part))
     };
     let hardware = || {
         let real = adapters.iter().enumerate().filter(|(_, adapter)| adapter.kind < DeviceKind::Software);
@@ -248,6 +249,14 @@ mod tests {
         assert_eq!(picked("0", None, &all).unwrap(), Some(0));
         assert_eq!(picked("3", None, &all).unwrap(), None);
         assert!(picked("4", None, &all).unwrap_err().to_string().starts_with("there is no device 4"));
+    }
+
+    #[test]
+    fn an_empty_name_is_no_device() {
+        for empty in ["", " ", "\t"] {
+            let error = picked(empty, None, &machine()).unwrap_err().to_string();
+            assert!(error.starts_with("no device is called") && error.contains("3: cpu"), "{error}");
+        }
     }
 
     #[test]

@@ -7,14 +7,16 @@ use super::lowered::{Array, Edge, Kind, Lowered, Step};
 use crate::bind::Weights;
 use crate::compile;
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Conv2d, Graph, Node, Op, ParameterId, Shape, Value};
+use crate::graph::{Activation, Conv2d, Graph, Head, Node, Op, ParameterId, Shape, Value};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// Takes `graph` apart, as far as its output needs it, for images of shape `input`. Where `folding`, batch normalisation
 /// goes into the convolution that it alone reads; where pools cannot pad by themselves, padding becomes a step of its own.
+/// The softmax that `head` has instead of the graph comes last.
 pub(super) fn lower<'m>(
     graph: &'m Graph,
+    head: Head,
     weights: &'m Weights,
     input: Shape,
     padded_pools: bool,
@@ -46,7 +48,7 @@ pub(super) fn lower<'m>(
         splits: HashMap::new(),
         constants: HashSet::new(),
     };
-    lowering.run(folding)
+    lowering.run(head, folding)
 }
 
 /// An edge for each parameter. Those that share a name share numbers, and so an edge.
@@ -141,7 +143,7 @@ fn uses(graph: &Graph, parameters: &[Edge]) -> HashMap<Edge, usize> {
 }
 
 impl<'m> Lowering<'m> {
-    fn run(mut self, folding: bool) -> Result<Lowered<'m>> {
+    fn run(mut self, head: Head, folding: bool) -> Result<Lowered<'m>> {
         for (value, node) in self.graph.steps() {
             if !self.needed.contains(&value) {
                 continue;
@@ -153,6 +155,15 @@ impl<'m> Lowering<'m> {
         let output = self.values[&self.graph.output()];
         let single = self.shapes[self.graph.output().0].pixels() == 1;
         let mut output = if single { self.vector(output) } else { output };
+        let left_out = match head {
+            Head::Softmax => Some(Kind::Softmax),
+            Head::LogSoftmax | Head::LogProbabilities => Some(Kind::LogSoftmax),
+            _ => None,
+        };
+        if let Some(kind) = left_out {
+            let dims = self.lowered.dims(output).to_vec();
+            output = self.step("", kind, vec![output], &dims);
+        }
         if output == self.lowered.input {
             let dims = self.lowered.dims(output).to_vec();
             output = self.step("", Kind::Reshape, vec![output], &dims);

@@ -95,6 +95,7 @@ pub(super) enum Kind {
     Mean,
     /// Along axis 1.
     Softmax,
+    LogSoftmax,
     /// Of an image to a vector.
     Flatten,
     /// Of a vector, a matrix `[out, in]`, and maybe a bias.
@@ -124,6 +125,7 @@ impl Kind {
             Self::Swap => "Swap",
             Self::Mean => "Mean",
             Self::Softmax => "Softmax",
+            Self::LogSoftmax => "LogSoftmax",
             Self::Flatten => "Flatten",
             Self::Linear => "Linear",
         }

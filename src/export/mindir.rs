@@ -168,6 +168,7 @@ impl<'m> Graph<'m, '_> {
             }
             Kind::Mean => self.call(&output, "ReduceMean", &inputs, [Value::sizes(&[2, 3]), Value::Bool(true)]),
             Kind::Softmax => self.call(&output, "Softmax", &inputs, [Value::sizes(&[1])]),
+            Kind::LogSoftmax => self.call(&output, "LogSoftmax", &inputs, [Value::Int(1)]),
             Kind::Flatten => self.call(&output, "Flatten", &inputs, []),
             Kind::Linear => {
                 let transposed = [Value::Bool(false), Value::Bool(true)];

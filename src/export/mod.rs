@@ -62,7 +62,7 @@ pub struct ExportOptions {
     /// this shape.
     pub input: Option<Shape>,
     /// What the model says of itself beside the network's name, which it says under `network`;
-    /// [`vision::description`](crate::vision::description) tells `preset` and `labels`.
+    /// [`vision::description`](crate::vision::description) tells `preset`, `activation` and `labels`.
     pub metadata: IndexMap<String, String>,
     /// Replaces what is at the target. By default that is an error.
     pub overwrite: bool,
@@ -73,7 +73,8 @@ impl Model {
     ///
     /// It has one input, `input`: f32 images `[batch, channels, height, width]` of any number, or vectors
     /// `[batch, features]` where the network takes these; and one output, `output`, in which one pixel is
-    /// `[batch, features]`. Parameters keep their names, as far as the format has no names of its own for them. As
+    /// `[batch, features]`. A softmax or log-softmax that the network's [head](crate::graph::Head) says was left out of the
+    /// graph is put back. Parameters keep their names, as far as the format has no names of its own for them. As
     /// everything that is written here, it appears whole or not at all.
     ///
     /// ```no_run
@@ -94,7 +95,7 @@ impl Model {
         let network = self.network();
         let input = options.input.unwrap_or(network.input);
         let padded_pools = options.format == ExportFormat::Onnx;
-        let lowered = lower::lower(&network.graph, self.weights(), input, padded_pools, options.fold)?;
+        let lowered = lower::lower(&network.graph, network.head, self.weights(), input, padded_pools, options.fold)?;
         let mut metadata = options.metadata.clone();
         metadata.insert("network".into(), network.name.clone());
         let message = match options.format {

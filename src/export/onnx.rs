@@ -108,6 +108,7 @@ fn add<'m>(mut graph: Message<'m>, step: Step, lowered: &mut Lowered) -> Message
         Kind::Swap => ("Transpose", vec![ints("perm", [0, 2, 1].into_iter().chain(3..dims.len() as i64 + 1))]),
         Kind::Mean => ("GlobalAveragePool", vec![]),
         Kind::Softmax => ("Softmax", vec![int("axis", 1)]),
+        Kind::LogSoftmax => ("LogSoftmax", vec![int("axis", 1)]),
         Kind::Flatten => ("Flatten", vec![int("axis", 1)]),
         Kind::Linear => ("Gemm", vec![int("transB", 1)]),
     };

@@ -9,7 +9,7 @@ mod window;
 
 pub use activation::Activation;
 pub use builder::{Builder, Sequential};
-pub use head::Head;
+pub use head::{Head, OutputActivation};
 pub use op::{AvgPool2d, BatchNorm2d, Conv2d, Linear, MaxPool2d, Op};
 pub use shape::Shape;
 pub use window::{Padding, Window};
@@ -73,18 +73,6 @@ impl Graph {
     /// The value that the network returns.
     pub fn output(&self) -> Value {
         self.output
-    }
-
-    /// The graph without a softmax that ends it, so that it returns logits.
-    pub(crate) fn without_last_softmax(mut self) -> Self {
-        if let Some(Node { op: Op::Softmax, inputs, .. }) = self.nodes.last()
-            && self.output.0 == self.nodes.len()
-            && let [x] = inputs[..]
-        {
-            self.output = x;
-            self.nodes.pop();
-        }
-        self
     }
 
     /// The only input that it takes: of a graph in which sizes are numbers that follow from the input's, as

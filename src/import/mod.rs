@@ -64,8 +64,8 @@ pub fn network(state: &StateDict) -> Result<(Network, StateDict)> {
 /// The network that the graph in `state` describes, and its parameters: under the file's names, in the shapes that the
 /// network wants.
 ///
-/// A softmax at the end is left out, so that the network gives logits as all others do. The network takes images of one
-/// size alone ([`Graph::only_input`](crate::graph::Graph::only_input)), because paddings, pools and shapes in a graph
+/// A softmax or log-softmax at the end is left out of the graph, so that it gives logits as all others do; the network's
+/// [head](Network::head) says so. The network takes images of one size alone ([`Graph::only_input`](crate::graph::Graph::only_input)), because paddings, pools and shapes in a graph
 /// may follow from it; where the file leaves the size free, import it again for another.
 ///
 /// # Errors
@@ -108,12 +108,13 @@ fn import(graph: &OnnxGraph, state: &StateDict, options: &ImportOptions) -> Resu
     }
     let Trace { mut steps, mut memory, .. } = trace;
     let range = if integers { Some(Range::Levels) } else { prepared::range(&steps) };
-    let output = patterns::simplify(&mut steps, output.source, &mut memory);
+    let (output, head) = patterns::simplify(&mut steps, output.source, &mut memory);
     flat::check(&steps, output)?;
     let (graph_of_network, mut parameters) = lower::lower(&steps, output, &mut memory)?;
     unused(graph, state, &mut parameters);
     let name = state.path().and_then(Path::file_stem).map_or("onnx".into(), |stem| stem.to_string_lossy());
     let mut network = Network::new(short(&name), graph_of_network, shape);
+    network.head = head.unwrap_or(network.head);
     network.notes.extend(note);
     if let Some(range) = range {
         network.preset = Some(range.preset());

@@ -6,10 +6,11 @@
 use super::constant::{Constant, Memory};
 use super::operators::within;
 use super::steps::{Kind, PerChannel, Source, Step, Steps};
-use crate::graph::{Activation, AvgPool2d, Linear, MaxPool2d, Op, Padding, Shape, Window};
+use crate::graph::{Activation, AvgPool2d, Head, Linear, MaxPool2d, Op, Padding, Shape, Window};
 
-/// Rewrites all steps, and returns what the network gives in the place of `output`.
-pub fn simplify(steps: &mut Steps, output: Source, memory: &mut Memory) -> Source {
+/// Rewrites all steps, and returns what the network gives in the place of `output`, and the head that takes it on from
+/// there, where the file's last step is left to it.
+pub fn simplify(steps: &mut Steps, output: Source, memory: &mut Memory) -> (Source, Option<Head>) {
     let mut readers = vec![0usize; steps.list.len() + 1];
     steps.list.iter().flat_map(|step| &step.inputs).for_each(|&source| readers[source] += 1);
     readers[output] += 1;
@@ -39,10 +40,11 @@ pub fn simplify(steps: &mut Steps, output: Source, memory: &mut Memory) -> Sourc
 
 /// Classes are told by logits: whoever wants probabilities takes the softmax, once. One before that is a part of the
 /// network like any other.
-fn without_softmax(steps: &Steps, output: Source) -> Source {
+fn without_softmax(steps: &Steps, output: Source) -> (Source, Option<Head>) {
     match steps.maker(output) {
-        Some(Step { kind: Kind::Plain(Op::Softmax) | Kind::LogSoftmax, inputs, .. }) => inputs[0],
-        _ => output,
+        Some(Step { kind: Kind::Plain(Op::Softmax), inputs, .. }) => (inputs[0], Some(Head::Softmax)),
+        Some(Step { kind: Kind::LogSoftmax, inputs, .. }) => (inputs[0], Some(Head::LogSoftmax)),
+        _ => (output, None),
     }
 }
 
@@ -54,6 +56,10 @@ fn simpler(steps: &Steps, readers: &[usize], at: usize, memory: &mut Memory) -> 
     match (&step.kind, inner) {
         (Kind::Plain(Op::Activation(outer)), Some(inner)) => {
             activation(*outer, inner).map(|kind| (kind, inner.inputs.clone()))
+        }
+        // The logarithm of a softmax differs from its input by one number, which a softmax takes out again.
+        (Kind::Plain(Op::Softmax) | Kind::LogSoftmax, Some(Step { kind: Kind::LogSoftmax, inputs, .. })) => {
+            Some((step.kind.clone(), inputs.clone()))
         }
         (Kind::Plain(Op::Mul), _) => {
             let &[a, b] = step.inputs.as_slice() else { return None };

@@ -1,17 +1,18 @@
 //! From image files to labelled classes: preprocessing, a session, and labels behind one door.
 
-use super::{Labels, Limits, Overrides, Planes, Prediction, Preprocess, Preset, Resize, decode_file, top_k};
+use super::description::{self, Said};
+use super::{Labels, Limits, Overrides, Planes, Prediction, Preprocess, Preset, decode_file, top_k_by};
 use crate::bind::Strictness;
 use crate::catalog;
 use crate::checkpoint::{Rename, Renaming, StateDict};
 use crate::device::cpu::CpuOptions;
 use crate::device::{Device, DeviceChoice, Precision, Session, StepTime, Ticket};
 use crate::error::{Error, Result};
-use crate::graph::Shape;
+use crate::graph::{Head, OutputActivation, Shape};
 use crate::model::Model;
+use crate::printable;
 use crate::zoo::Network;
 use image::RgbImage;
-use indexmap::IndexMap;
 use std::borrow::{Borrow, Cow};
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,9 @@ pub struct Classifier {
     device: Device,
     precision: Precision,
     preprocess: Preprocess,
+    guess: Option<String>,
+    head: Head,
+    outputs: usize,
     labels: Option<Labels>,
     notes: Vec<String>,
     limits: Limits,
@@ -57,9 +61,17 @@ impl Classifier {
         &self.model
     }
 
-    /// What was chosen or guessed on the way here, a sentence each: [`StateDict::notes`], and the network's.
+    /// What was chosen or guessed on the way here, a sentence each: [`StateDict::notes`], the network's, and what was
+    /// made of outputs and labels. How images are prepared is told apart, by [`guess`](Self::guess).
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// A sentence on how images are prepared, where neither the checkpoint nor the network nor the caller said it, so
+    /// that it was guessed. [`ClassifierBuilder::preset`] or a mean and a deviation among
+    /// [`overrides`](ClassifierBuilder::overrides) set it.
+    pub fn guess(&self) -> Option<&str> {
+        self.guess.as_deref()
     }
 
     /// The device that it runs on.
@@ -98,24 +110,33 @@ impl Classifier {
     /// [`Error::Usage`] where the network cannot take an image of this size; [`Error::Device`] where the device fails.
     pub fn classify(&mut self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>> {
         let input = self.preprocess.apply(image)?;
-        let logits = self.run(&[input])?;
-        top_k(&logits, k, self.labels.as_ref())
+        let outputs = self.run(&[input])?;
+        self.top_k(&outputs, k)
     }
 
-    /// The logits of prepared images, one after the other. Neighbours of one size run as one batch.
+    /// The `k` most probable classes of an image for which [`run`](Self::run) gave `outputs`.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where an output is NaN or infinite.
+    pub fn top_k(&self, outputs: &[f32], k: usize) -> Result<Vec<Prediction>> {
+        top_k_by(self.head, outputs, k, self.labels.as_ref())
+    }
+
+    /// The outputs of the network for prepared images, [`outputs`](Self::outputs) each, one after the other: logits,
+    /// unless the [`head`](Self::head) says otherwise. Neighbours of one size run as one batch.
     ///
     /// # Errors
     /// As [`classify`](Self::classify).
     pub fn run<P: Borrow<Planes>>(&mut self, inputs: &[P]) -> Result<Vec<f32>> {
-        let mut logits = Vec::new();
+        let mut outputs = Vec::new();
         for ticket in self.submit(inputs)? {
-            logits.extend(ticket.wait()?);
+            outputs.extend(ticket.wait()?);
         }
-        Ok(logits)
+        Ok(outputs)
     }
 
     /// Begins what [`run`](Self::run) does, and does not wait for it: the tickets' results, one after the other, are
-    /// the logits. Meanwhile the next images can be decoded.
+    /// the outputs. Meanwhile the next images can be decoded.
     ///
     /// # Errors
     /// As [`classify`](Self::classify).
@@ -140,10 +161,24 @@ impl Classifier {
         self.session(shape(first))?.profile(&values(batch))
     }
 
-    /// How many classes there are.
+    /// How many classes there are: as many as [`outputs`](Self::outputs), but two where one output tells two apart.
     pub fn classes(&self) -> usize {
-        let graph = &self.model.network().graph;
-        graph.shapes(self.model.network().input).map_or(0, |shapes| shapes[graph.output().0].elements())
+        self.head.classes(self.outputs)
+    }
+
+    /// How many numbers the network gives for an image.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// What these numbers are.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The function that makes probabilities of them, within the network or here.
+    pub fn activation(&self) -> OutputActivation {
+        self.head.activation(self.outputs)
     }
 
     /// The session for inputs of `shape`: the last one, or a new one in its place.
@@ -184,6 +219,7 @@ pub struct ClassifierBuilder {
     precision: Precision,
     preset: Option<Preset>,
     overrides: Overrides,
+    activation: Option<OutputActivation>,
     labels: Option<Labels>,
     max_batch: usize,
     cache: Option<PathBuf>,
@@ -204,6 +240,7 @@ impl Default for ClassifierBuilder {
             precision: Precision::F32,
             preset: None,
             overrides: Overrides::default(),
+            activation: None,
             labels: None,
             max_batch: 8,
             cache: cache(),
@@ -275,7 +312,8 @@ impl ClassifierBuilder {
         self
     }
 
-    /// How images are prepared; by default as the checkpoint or the network says.
+    /// How images are prepared; by default as the checkpoint or the network says, or else by a
+    /// [guess](Classifier::guess). Grey or colour and the side are the network's where it leaves no choice.
     pub fn preset(mut self, preset: Preset) -> Self {
         self.preset = Some(preset);
         self
@@ -284,6 +322,14 @@ impl ClassifierBuilder {
     /// Parts of the preprocessing that are wanted otherwise.
     pub fn overrides(mut self, overrides: Overrides) -> Self {
         self.overrides = overrides;
+        self
+    }
+
+    /// The function that makes probabilities of the network's outputs, for weights that cannot say it: a state dict has
+    /// no sigmoid at its end. By default as the network or the checkpoint says, or else softmax, or a sigmoid for one
+    /// output.
+    pub fn activation(mut self, activation: OutputActivation) -> Self {
+        self.activation = Some(activation);
         self
     }
 
@@ -311,7 +357,7 @@ impl ClassifierBuilder {
     ///
     /// # Errors
     /// Whatever the parts report: [`Error::Usage`] for unknown names, renaming that makes two parameters one, labels that
-    /// are not as many as the classes and sizes that do not fit; [`Error::Checkpoint`], [`Error::Limit`] and [`Error::Io`] for the file;
+    /// are not as many as the classes, an activation that contradicts the network's and sizes that do not fit; [`Error::Checkpoint`], [`Error::Limit`] and [`Error::Io`] for the file;
     /// [`Error::Mismatch`] for its parameters; [`Error::Device`].
     pub fn build(self) -> Result<Classifier> {
         if self.max_batch == 0 {
@@ -322,25 +368,37 @@ impl ClassifierBuilder {
             (None, None, None) => Some(catalog::find(catalog::DEFAULT)?),
             _ => None,
         };
+        let own_weights = self.state.is_none() && self.weights.is_none();
         let state = match (self.state, self.weights, known) {
             (Some(state), ..) => state,
             (None, Some(path), _) => StateDict::open(path)?,
             (None, None, Some(known)) => pretrained_weights(known)?,
             (None, None, None) => return Err(Error::Usage("name a model or give its weights".into())),
         };
+        let published = is_published(&state, known, own_weights);
         let Renaming { state, unmatched } = state.rename(&self.renames)?;
         let model = match (self.network, known) {
             (Some(network), _) => Model::load(network, &state, self.strictness)?,
             (None, Some(known)) => Model::load(known.network(&state)?, &state, self.strictness)?,
             (None, None) => Model::from_state_dict(&state, self.strictness)?,
         };
-        // Probabilities are made of logits here.
+        // Classes are ranked by logits.
         let model = model.into_logits();
         let network = model.network();
-        let preprocess = match self.preset {
-            Some(preset) => preset.preprocess(),
-            None => default_preprocess(&state, network)?,
+        let outputs = description::outputs(network);
+        let mut said = Said::by(&state, network);
+        let activation = self.activation.or(said.activation);
+        let head = match self.activation {
+            Some(activation) => network.head.with(activation, outputs),
+            None => Ok(said.head),
         };
+        let head = head.map_err(|error| Error::Usage(format!("{}: {error}", printable::path(state.origin()))))?;
+        let known_preset = self.preset.or(said.preset).or_else(|| published.then_some(Preset::Torchvision));
+        let (preprocess, guess) = match known_preset {
+            Some(preset) => (description::preprocess(preset, &state, network)?, None),
+            None => description::guess(&state, network).map(|(preprocess, guess)| (preprocess, Some(guess)))?,
+        };
+        let guess = guess.filter(|_| self.overrides.mean.is_none() || self.overrides.std.is_none());
         let preprocess = self.overrides.apply(preprocess)?;
         let fixed = preprocess
             .fixed_size()
@@ -362,6 +420,9 @@ impl ClassifierBuilder {
         let mut classifier = Classifier {
             name: known.map_or_else(|| network.name.clone(), |known| known.name.to_owned()),
             preprocess,
+            guess,
+            head,
+            outputs,
             labels: None,
             notes: [state.notes(), &model.network().notes].concat(),
             limits: Limits::default(),
@@ -372,7 +433,20 @@ impl ClassifierBuilder {
             precision: self.precision,
             model,
         };
-        classifier.labels = labels(self.labels, &state, classifier.classes())?;
+        let unclear = match head {
+            Head::Logits if outputs == 1 => Some("its one output is taken for the logit of class 1 against class 0"),
+            Head::Values => Some("its outputs are made of probabilities by further arithmetic, and given as they are"),
+            _ => None,
+        };
+        if let (Some(unclear), None) = (unclear, activation) {
+            classifier.notes.push(format!("{}: {unclear}; an activation would say otherwise", classifier.name));
+        }
+        classifier.labels = match self.labels {
+            Some(labels) => Some(labels.for_outputs(head, outputs)?),
+            None => said.labels(&state, head, outputs),
+        };
+        classifier.notes.extend(said.notes);
+        classifier.notes.extend(classifier.labels.iter().flat_map(Labels::notes).cloned());
         if let Some(shape) = fixed {
             classifier.session(shape)?;
         }
@@ -394,6 +468,21 @@ fn pretrained_weights(known: &catalog::CatalogModel) -> Result<StateDict> {
     }
 }
 
+/// Whether `state` is what torchvision published, whose preprocessing is known: by the name of its file, or since it was
+/// fetched as the `known` model's own.
+fn is_published(state: &StateDict, known: Option<&catalog::CatalogModel>, own_weights: bool) -> bool {
+    #[cfg(feature = "hub")]
+    {
+        let file = state.path().and_then(|path| path.file_name());
+        let published = crate::hub::TORCHVISION.iter().any(|weights| file.is_some_and(|name| name == weights.file));
+        if published {
+            return true;
+        }
+    }
+    let _ = state;
+    own_weights && known.is_some_and(|known| known.shipped_weights().is_none())
+}
+
 /// The folder that everything is kept in, if there is one.
 fn cache() -> Option<PathBuf> {
     #[cfg(feature = "hub")]
@@ -401,65 +490,4 @@ fn cache() -> Option<PathBuf> {
     #[cfg(not(feature = "hub"))]
     let folder = None;
     folder
-}
-
-/// What a checkpoint asks for under `preset` in its metadata, or else what the network was published with, or else what
-/// its usual input suggests.
-fn default_preprocess(state: &StateDict, network: &Network) -> Result<Preprocess> {
-    if let Some(preset) = preset(state, network)? {
-        return Ok(preset.preprocess());
-    }
-    let input = network.input;
-    let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
-    let resize = Resize::Exact { width: side(input.width), height: side(input.height) };
-    Ok(match input.channels {
-        1 => Preprocess { resize, ..Preset::Mnist.preprocess() },
-        3 => Preprocess { resize, mean: vec![0.0; 3], std: vec![1.0; 3], ..Preset::Cifar10.preprocess() },
-        _ => return Err(Error::Usage(format!("{}: its input of {input} is no image", state.origin().display()))),
-    })
-}
-
-/// The preset that a checkpoint asks for under `preset` in its metadata, or else that the network was published with, or
-/// else ImageNet's usual one for images of its size.
-fn preset(state: &StateDict, network: &Network) -> Result<Option<Preset>> {
-    match state.metadata().get("preset").map(String::as_str).or(network.preset) {
-        Some(name) => Preset::from_name(name).map(Some),
-        None => Ok((network.input == Shape::new(3, 224, 224)).then_some(Preset::Torchvision)),
-    }
-}
-
-/// What is known of the images and the classes of a checkpoint of `network`, in the words of a checkpoint's metadata:
-/// `preset`, the name of a [`Preset`], and `labels`, a JSON array. What is not known is left out.
-///
-/// # Errors
-/// [`Error::Usage`] for metadata with an unknown preset, or with other labels than the network has classes.
-pub fn description(state: &StateDict, network: &Network) -> Result<IndexMap<String, String>> {
-    let mut known = IndexMap::new();
-    if let Some(preset) = preset(state, network)? {
-        known.insert("preset".to_owned(), preset.name().to_owned());
-    }
-    let shapes = network.graph.shapes(network.input)?;
-    let classes = shapes.get(network.graph.output().0).map_or(0, Shape::elements);
-    if let Some(labels) = labels(None, state, classes)? {
-        known.insert("labels".to_owned(), serde_json::json!(labels.names()).to_string());
-    }
-    Ok(known)
-}
-
-/// The caller's labels; else those that the checkpoint asks for under `labels` in its metadata, a built-in list's name
-/// or a JSON array; else ImageNet's, where there are as many classes.
-fn labels(given: Option<Labels>, state: &StateDict, classes: usize) -> Result<Option<Labels>> {
-    let labels = match (given, state.metadata().get("labels")) {
-        (Some(labels), _) => labels,
-        (None, Some(name)) => match Labels::built_in(name) {
-            Some(labels) => labels,
-            None => Labels::parse(state.origin(), name.as_bytes())?,
-        },
-        (None, None) if classes == Labels::imagenet().len() => Labels::imagenet(),
-        (None, None) => return Ok(None),
-    };
-    if labels.len() != classes {
-        return Err(Error::Usage(format!("there are {} labels, and the network has {classes} classes", labels.len())));
-    }
-    Ok(Some(labels))
 }

@@ -14,15 +14,19 @@
 
 mod classifier;
 mod decode;
+mod description;
 mod labels;
+mod overrides;
 mod preprocess;
 mod preset;
 mod topk;
 
-pub use classifier::{Classifier, ClassifierBuilder, description};
+pub use classifier::{Classifier, ClassifierBuilder};
 pub use decode::{Limits, decode, decode_file};
+pub use description::description;
 pub use image::RgbImage;
 pub use labels::Labels;
+pub use overrides::{Overrides, Size};
 pub use preprocess::{Crop, Filter, Planes, Preprocess, Resize};
-pub use preset::{Overrides, Preset, Size};
-pub use topk::{Prediction, softmax, top_k};
+pub use preset::Preset;
+pub use topk::{Prediction, probabilities, softmax, top_k, top_k_by};

@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// would otherwise ask for gigabytes.
 const MAX_PIXELS: u64 = 1 << 26;
 
+/// One level of 255, in units of 0..1: the deviation of what stays in levels.
+pub(super) const LEVEL: f32 = 1.0 / 255.0;
+
 /// How an image becomes a network's input, in this order: grey, resize, crop, channel order, invert, normalise.
 ///
 /// ```
@@ -96,7 +99,7 @@ impl Filter {
     /// Every filter.
     pub const ALL: [Self; 5] = [Self::Nearest, Self::Box, Self::Bilinear, Self::Bicubic, Self::Lanczos3];
 
-    /// The name that [`FromStr`] reads.
+    /// The name that [`FromStr`] reads. It also reads `linear`, `cubic` and `lanczos`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Nearest => "nearest",
@@ -118,10 +121,46 @@ impl FromStr for Filter {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|filter| filter.name().eq_ignore_ascii_case(text)).ok_or_else(|| {
+        let text = text.trim().to_ascii_lowercase();
+        let name = match text.as_str() {
+            "linear" | "triangle" => "bilinear",
+            "cubic" => "bicubic",
+            "lanczos" | "antialias" => "lanczos3",
+            other => other,
+        };
+        Self::ALL.into_iter().find(|filter| filter.name() == name).ok_or_else(|| {
             let names = Self::ALL.map(Self::name).join(", ");
             Error::Usage(format!("no filter is called {text:?}; there are {names}"))
         })
+    }
+}
+
+impl fmt::Display for Preprocess {
+    /// Such as `shorter side to 256 (bilinear), centre 224x224, mean 0.485,0.456,0.406, std 0.229,0.224,0.225`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.resize {
+            Resize::None => write!(f, "not resized")?,
+            Resize::Exact { width, height } => write!(f, "resized to {width}x{height} ({})", self.filter)?,
+            Resize::ShorterSide(side) => write!(f, "shorter side to {side} ({})", self.filter)?,
+        }
+        if let Crop::Centre { width, height } = self.crop {
+            write!(f, ", centre {width}x{height}")?;
+        }
+        for (is, what) in [(self.grayscale, "grey"), (self.bgr, "blue first"), (self.invert, "inverted")] {
+            if is {
+                write!(f, ", {what}")?;
+            }
+        }
+        let list = |values: &[f32]| values.iter().map(f32::to_string).collect::<Vec<_>>().join(",");
+        match (&self.mean[..], &self.std[..]) {
+            (mean, std) if mean.iter().all(|v| *v == 0.0) && std.iter().all(|v| *v == 1.0) => {
+                write!(f, ", values in 0..1")
+            }
+            (mean, std) if mean.iter().all(|v| *v == 0.0) && std.iter().all(|v| *v == LEVEL) => {
+                write!(f, ", levels in 0..255")
+            }
+            (mean, std) => write!(f, ", mean {}, std {}", list(mean), list(std)),
+        }
     }
 }
 
@@ -154,6 +193,19 @@ impl Preprocess {
         if self.grayscale { 1 } else { 3 }
     }
 
+    /// The same for a grey input, or for one of colours: grey takes the mean of the colours' means and deviations, and
+    /// every colour takes those of grey.
+    pub(super) fn in_grey(mut self, grayscale: bool) -> Self {
+        if grayscale != self.grayscale {
+            for values in [&mut self.mean, &mut self.std] {
+                let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;
+                *values = vec![mean; if grayscale { 1 } else { 3 }];
+            }
+            self.grayscale = grayscale;
+        }
+        self
+    }
+
     /// Whether the settings make sense by themselves, whatever the image.
     ///
     /// # Errors
@@ -172,7 +224,8 @@ impl Preprocess {
         }
         for (name, values) in [("mean", &self.mean), ("std", &self.std)] {
             if values.len() != channels {
-                return usage(format!("{name} has {} values and the input has {channels} channels", values.len()));
+                let (count, plural) = (values.len(), if channels == 1 { "" } else { "s" });
+                return usage(format!("{name} has {count} values, and the input has {channels} channel{plural}"));
             }
             if values.iter().any(|value| !value.is_finite()) {
                 return usage(format!("{name} must be finite, and is {values:?}"));
@@ -229,7 +282,12 @@ impl Preprocess {
 
         let (left, top, row) = (across.pad as usize, down.pad as usize, across.take as usize);
         for (channel, plane) in out.chunks_exact_mut(height * width).enumerate() {
-            let normalise = |level: u8| (f32::from(level) / 255.0 - self.mean[channel]) / self.std[channel];
+            let (mean, std) = (self.mean[channel], self.std[channel]);
+            let normalise = |level: u8| match std == LEVEL {
+                // Levels stay whole numbers.
+                true => f32::from(level) - 255.0 * mean,
+                false => (f32::from(level) / 255.0 - mean) / std,
+            };
             let table: [f32; 256] = std::array::from_fn(|level| {
                 let level = level as u8;
                 normalise(if self.invert { 255 - level } else { level })

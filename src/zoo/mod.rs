@@ -50,9 +50,10 @@ pub struct Network {
 
 impl Network {
     /// A network of your own: what to call it, what it computes (by [`graph::Builder`](crate::graph::Builder)), and its
-    /// usual input.
+    /// usual input. Its head is what the graph [tells](Head::of).
     pub fn new(name: impl Into<String>, graph: Graph, input: Shape) -> Self {
-        Self { name: name.into(), graph, input, preset: None, head: Head::default(), notes: Vec::new() }
+        let head = Head::of(&graph);
+        Self { name: name.into(), graph, input, preset: None, head, notes: Vec::new() }
     }
 }
 
@@ -98,7 +99,7 @@ pub fn by_name(name: &str, num_classes: usize) -> Option<Network> {
 /// PyTorch's tutorial. Its input has the channels of the first convolution and is square, of 224 or 32 pixels (28 where
 /// it has one channel) if that gives as many numbers as the first `nn.Linear` takes or if any size does, otherwise of
 /// the side among those that do which halves most often. `input` of the [`Network`] is free to be changed. `nn.LogSoftmax`
-/// at the end is left out, which changes all logits by the same number.
+/// at the end is left out of the graph, and its [`head`](Network::head) says so.
 ///
 /// All others are told by the names and shapes of their parameters alone. Names that the rules of [`remap`] know are
 /// taken for PyTorch's.

@@ -1,10 +1,12 @@
 //! The command line of `predict`.
 
 use clap::Parser;
+use pretrained::graph::OutputActivation;
 use pretrained::vision::{Crop, Filter, Labels, Overrides, Preset, Size};
 use pretrained::{DeviceChoice, Initialiser, Precision, Rename, Result, Strictness};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 const AFTER: &str = "\
 Examples:
@@ -52,10 +54,12 @@ pub struct Args {
     pub no_cache: bool,
 
     /// Threads that prepare images, and threads of the cpu device; by default the cores that there are
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = at_least_one)]
     pub threads: Option<NonZeroUsize>,
 
-    /// How images are prepared: torchvision, oneflow, megvii, mnist, mnist32 or cifar10; by default, as the model was trained
+    /// How images are prepared: torchvision (or imagenet), oneflow, megvii, half (-1..1), unit (0..1), levels (0..255),
+    /// mnist, mnist32, mnist-standardized, fashion-mnist, cifar10, cifar10-standardized, cifar10-tutorial, pytorch-cifar,
+    /// cifar100 or svhn; by default, as the model was trained
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
 
@@ -67,17 +71,17 @@ pub struct Args {
     #[arg(long, value_name = "N|WxH|none")]
     crop: Option<Crop>,
 
-    /// nearest, box, bilinear, bicubic or lanczos3
+    /// nearest, box, bilinear (or linear), bicubic (or cubic) or lanczos3 (or lanczos)
     #[arg(long, value_name = "FILTER")]
     resize_filter: Option<Filter>,
 
     /// What is subtracted from each channel, in units of 0..1
-    #[arg(long, value_name = "R,G,B", value_delimiter = ',', allow_negative_numbers = true)]
-    mean: Option<Vec<f32>>,
+    #[arg(long, value_name = "R,G,B", allow_hyphen_values = true)]
+    mean: Option<Channels>,
 
     /// What each channel is divided by, in units of 0..1
-    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
-    std: Option<Vec<f32>>,
+    #[arg(long, value_name = "R,G,B", allow_hyphen_values = true)]
+    std: Option<Channels>,
 
     /// Turn colours into grey
     #[arg(long)]
@@ -87,9 +91,15 @@ pub struct Args {
     #[arg(long)]
     invert: bool,
 
-    /// A file with a label a line or a JSON list; or imagenet, cifar10, mnist
+    /// A file with a label a line, a JSON or Python list or dict, a config.json, or a label map; or imagenet, cifar10,
+    /// mnist
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
+
+    /// What makes probabilities of the outputs: softmax (one class is right), sigmoid (each is there or not), none (the
+    /// outputs as they are); by default as the model says, or else softmax, or sigmoid for one output
+    #[arg(long, value_name = "NAME")]
+    pub activation: Option<OutputActivation>,
 
     /// How many classes to show for each image
     #[arg(short = 'k', long, value_name = "K", default_value_t = 1, value_parser = whole)]
@@ -112,7 +122,7 @@ pub struct Args {
     pub verbose: bool,
 
     /// Images that run at once; the first one runs by itself, so that its result does not wait
-    #[arg(short, long, value_name = "N", default_value = "8", value_parser = at_least_one)]
+    #[arg(short, long, value_name = "N", default_value = "8", allow_negative_numbers = true, value_parser = at_least_one)]
     pub batch_size: NonZeroUsize,
 
     /// How wide numbers are in a GPU's memory: f32, or f16 for half the traffic and results off by a thousandth
@@ -179,8 +189,8 @@ impl Args {
             size: self.size,
             crop: self.crop,
             filter: self.resize_filter,
-            mean: self.mean.clone(),
-            std: self.std.clone(),
+            mean: self.mean.clone().map(|channels| channels.0),
+            std: self.std.clone().map(|channels| channels.0),
             grayscale: self.grayscale.then_some(true),
             invert: self.invert.then_some(true),
         })
@@ -197,6 +207,25 @@ pub fn read_labels(name: &Path) -> Result<Labels> {
 
 fn whole(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "a whole number is expected".to_owned())
+}
+
+/// One number for all channels, or one a channel.
+#[derive(Debug, Clone)]
+struct Channels(Vec<f32>);
+
+impl FromStr for Channels {
+    type Err = String;
+
+    /// Reads numbers between commas or blanks, in brackets or not.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bare = text.trim().trim_start_matches(['[', '(']).trim_end_matches([']', ')']);
+        let parts = bare.split([',', ' ']).map(str::trim).filter(|part| !part.is_empty());
+        let numbers: Result<Vec<f32>, _> = parts.map(str::parse).collect();
+        match numbers {
+            Ok(numbers) if !numbers.is_empty() => Ok(Self(numbers)),
+            _ => Err("give one number, or one a channel, such as 0.485,0.456,0.406".to_owned()),
+        }
+    }
 }
 
 fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {

@@ -44,6 +44,9 @@ pub fn load(args: &Args, inputs: &[Input]) -> Result<(Classifier, Times)> {
     if let Some(labels) = &args.labels {
         builder = builder.labels(args::read_labels(labels)?);
     }
+    if let Some(activation) = args.activation {
+        builder = builder.activation(activation);
+    }
     // A download is worth nothing where no picture is there.
     let worth_it = || match inputs.iter().map(Input::absent).collect::<Option<Vec<Error>>>() {
         Some(errors) => errors.into_iter().next().map_or(Ok(()), Err),
@@ -61,6 +64,9 @@ pub fn load(args: &Args, inputs: &[Input]) -> Result<(Classifier, Times)> {
 
 fn tell(args: &Args, classifier: &Classifier, times: &Times) {
     classifier.notes().iter().for_each(remark);
+    if let Some(guess) = classifier.guess() {
+        remark(format_args!("{guess}; --preset NAME, or --mean and --std, set it"));
+    }
     for rule in classifier.unmatched_renames() {
         remark(format_args!("--rename {rule} matches no parameter"));
     }
@@ -78,7 +84,12 @@ fn tell(args: &Args, classifier: &Classifier, times: &Times) {
             classifier.device().name(),
             network.input
         ));
-        remark(format_args!("images are prepared so: {:?}", classifier.preprocess()));
+        remark(format_args!("images are prepared so: {}", classifier.preprocess()));
+        remark(format_args!(
+            "probabilities are made of {} outputs by: {}",
+            classifier.outputs(),
+            classifier.activation()
+        ));
         remark(format_args!("{} parameters loaded, {} passed over", report.loaded.len(), report.ignored.len()));
         report.renamed.iter().for_each(|rule| remark(format_args!("names were matched by a rule: {rule}")));
         remark(format_args!(

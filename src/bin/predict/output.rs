@@ -28,6 +28,7 @@ pub struct Output {
     page: bool,
     model: String,
     device: String,
+    activation: &'static str,
     sink: Sink,
     written: usize,
 }
@@ -41,6 +42,7 @@ struct Record<'a> {
     image_bytes: Option<&'a [u8]>,
     model: &'a str,
     device: &'a str,
+    activation: &'a str,
     predictions: Vec<Class<'a>>,
     error: Option<String>,
 }
@@ -59,11 +61,19 @@ impl<'a> From<&'a Prediction> for Class<'a> {
     }
 }
 
-const CSV_HEADER: [&str; 8] = ["image", "model", "device", "rank", "class", "label", "probability", "error"];
+const CSV_HEADER: [&str; 9] =
+    ["image", "model", "device", "rank", "class", "label", "probability", "error", "activation"];
 
 impl Output {
-    pub fn new(sink: Sink, format: Format, page: bool, model: String, device: String) -> Self {
-        Self { format, page, model, device, sink, written: 0 }
+    pub fn new(
+        sink: Sink,
+        format: Format,
+        page: bool,
+        model: String,
+        device: String,
+        activation: &'static str,
+    ) -> Self {
+        Self { format, page, model, device, activation, sink, written: 0 }
     }
 
     /// What comes before the first image. `name` is the model as the user spells it.
@@ -118,6 +128,7 @@ impl Output {
             image_bytes: name.to_str().is_none().then_some(name.as_encoded_bytes()),
             model: &self.model,
             device: &self.device,
+            activation: self.activation,
             predictions: predictions.iter().map(Class::from).collect(),
             error: outcome.predictions.as_ref().err().map(Error::to_string),
         };
@@ -132,7 +143,8 @@ impl Output {
         let [model, device] = [printable::line(&self.model), printable::line(&self.device)];
         let line = |rank: String, class: String, label: &str, probability: String, error: String| {
             let label = printable::line(label);
-            let texts = [&*model, &*device, &rank, &class, &label, &probability, &error].map(str::as_bytes);
+            let texts = [&*model, &*device, &rank, &class, &label, &probability, &error, self.activation];
+            let texts = texts.map(str::as_bytes);
             csv_line(&[&[&*image], &texts[..]].concat())
         };
         match &outcome.predictions {

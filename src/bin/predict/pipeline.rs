@@ -6,7 +6,7 @@ use crate::inputs::Input;
 use crate::output::{Outcome, Output};
 use crate::{Tally, Times, ahead, console, profile};
 use indicatif::ProgressBar;
-use pretrained::vision::{Limits, Planes, Preprocess, top_k};
+use pretrained::vision::{Limits, Planes, Preprocess};
 use pretrained::{Classifier, Error, Ticket};
 use std::any::Any;
 use std::num::NonZeroUsize;
@@ -43,7 +43,8 @@ struct UnderWay<'a> {
 impl<'a> Pipeline<'a> {
     pub fn new(args: &'a Args, classifier: &'a mut Classifier, sink: Sink, times: Times, tally: &'a mut Tally) -> Self {
         let page = !args.image_path.is_empty();
-        let output = Output::new(sink, args.format, page, classifier.name().to_owned(), classifier.device().name());
+        let (model, device) = (classifier.name().to_owned(), classifier.device().name());
+        let output = Output::new(sink, args.format, page, model, device, classifier.activation().name());
         Self { args, classifier, output, times, tally, bar: ProgressBar::hidden(), profiled: !args.profile }
     }
 
@@ -98,12 +99,12 @@ impl<'a> Pipeline<'a> {
 
     fn finish(&mut self, UnderWay { inputs, planes, tickets, submit }: UnderWay) -> Result<()> {
         let began = Instant::now();
-        let logits = self.infer(planes, tickets);
+        let outputs = self.infer(planes, tickets);
         let took = submit + began.elapsed();
         self.times.infer += took;
-        let share = took / logits.iter().filter(|l| l.is_ok()).count().max(1) as u32;
-        for (input, logits) in inputs.iter().zip(logits) {
-            let predictions = logits.and_then(|logits| top_k(&logits, self.args.top_k, self.classifier.labels()));
+        let share = took / outputs.iter().filter(|row| row.is_ok()).count().max(1) as u32;
+        for (input, outputs) in inputs.iter().zip(outputs) {
+            let predictions = outputs.and_then(|outputs| self.classifier.top_k(&outputs, self.args.top_k));
             self.tally.done += 1;
             self.tally.failed += usize::from(predictions.is_err());
             let outcome = Outcome { image: input.name(), predictions, infer: share };
@@ -121,17 +122,17 @@ impl<'a> Pipeline<'a> {
         Ok(())
     }
 
-    /// The logits of each image. Where a batch fails as a whole, its images run one by one, so that each has its own
+    /// The network's outputs for each image. Where a batch fails as a whole, its images run one by one, so that each has its own
     /// error.
     fn infer(
         &mut self,
         planes: Vec<Result<Planes, Error>>,
         tickets: Result<Vec<Ticket>, Error>,
     ) -> Vec<Result<Vec<f32>, Error>> {
-        let classes = self.classifier.classes();
+        let outputs = self.classifier.outputs().max(1);
         let wait = |tickets: Vec<Ticket>| tickets.into_iter().map(Ticket::wait).collect::<Result<Vec<_>, Error>>();
-        let whole = tickets.and_then(wait).ok().map(|logits| logits.concat());
-        let mut rows = whole.as_deref().map(|logits| logits.chunks(classes.max(1)));
+        let whole = tickets.and_then(wait).ok().map(|rows| rows.concat());
+        let mut rows = whole.as_deref().map(|rows| rows.chunks(outputs));
         planes
             .into_iter()
             .map(|planes| {

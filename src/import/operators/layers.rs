@@ -5,7 +5,7 @@ use crate::graph::{BatchNorm2d, Conv2d, Linear, Op};
 use crate::import::call::{Call, axis};
 use crate::import::constant::Constant;
 use crate::import::layout::{Part, Side, size, whole};
-use crate::import::steps::Kind;
+use crate::import::steps::{Kind, Step};
 use crate::import::trace::{Trace, Traced, View};
 
 pub fn batch_normalization(trace: &mut Trace, call: &Call) -> Made {
@@ -72,6 +72,16 @@ pub fn softmax(trace: &mut Trace, call: &Call) -> Made {
 
 pub fn log_softmax(trace: &mut Trace, call: &Call) -> Made {
     over_channels(trace, call, Kind::LogSoftmax)
+}
+
+/// Only the logarithm of a softmax, which ends networks that were trained on logarithms.
+pub fn log(trace: &mut Trace, call: &Call) -> Made {
+    let view = call.view()?;
+    let Some(Step { kind: Kind::Plain(Op::Softmax), inputs, .. }) = trace.steps.maker(view.source) else {
+        return Err("only the logarithm of a softmax is supported".into());
+    };
+    let inputs = inputs.clone();
+    one(Traced::View(trace.alike(Kind::LogSoftmax, &inputs, &view.layout, &call.name)?))
 }
 
 /// Before opset 13 all axes from the named one on were one.

@@ -18,7 +18,7 @@ type Made = Result<Vec<Traced>, String>;
 type Operator = fn(&mut Trace, &Call) -> Made;
 
 /// Every operator that is supported.
-const OPERATORS: [(&str, Operator); 46] = [
+const OPERATORS: [(&str, Operator); 47] = [
     ("Add", arithmetic::add),
     ("AveragePool", windows::average_pool),
     ("BatchNormalization", layers::batch_normalization),
@@ -42,6 +42,7 @@ const OPERATORS: [(&str, Operator); 46] = [
     ("HardSigmoid", arithmetic::hard_sigmoid),
     ("HardSwish", arithmetic::hard_swish),
     ("Identity", moves::identity),
+    ("Log", layers::log),
     ("LogSoftmax", layers::log_softmax),
     ("MatMul", layers::mat_mul),
     ("Max", arithmetic::max),

@@ -10,6 +10,7 @@ mod settings;
 
 use super::Network;
 use crate::checkpoint::{Module, ModuleTree};
+use crate::graph::Head;
 use chain::Chain;
 use std::fmt;
 
@@ -47,10 +48,12 @@ pub(super) fn rebuild(tree: &ModuleTree) -> Result<Network, NotRebuilt> {
     }
     let end = layers.iter().rposition(|layer| !passes(layer));
     let mut chain = Chain::default();
+    let mut head = None;
     let mut faults = Vec::new();
     for (at, layer) in layers.iter().enumerate() {
         // It takes the same number from all classes, which changes neither their order nor their probabilities.
         if layer.torch_class() == Some("LogSoftmax") && Some(at) == end {
+            head = Some(Head::LogSoftmax);
             continue;
         }
         if let Err(reason) = chain.add(layer) {
@@ -60,7 +63,7 @@ pub(super) fn rebuild(tree: &ModuleTree) -> Result<Network, NotRebuilt> {
     }
     if faults.is_empty() {
         match chain.finish() {
-            Ok(network) => return Ok(network),
+            Ok(network) => return Ok(Network { head: head.unwrap_or(network.head), ..network }),
             Err(reason) => faults.push(reason),
         }
     }
