@@ -29,7 +29,7 @@ const ENDS: [(&str, End); 8] = [
 ];
 
 /// Files that are refused for an operator that is not supported, and the first node with it.
-const UNSUPPORTED: [(&str, &str); 43] = [
+const UNSUPPORTED: [(&str, &str); 42] = [
     ("argmax_end", "ArgMax, node `y`"),
     ("function_domain", "com.microsoft::FusedConv, node `r`"),
     ("op_Abs", "Abs, node `r`"),
@@ -71,7 +71,6 @@ const UNSUPPORTED: [(&str, &str); 43] = [
     ("op_sqrt_const_bn", "Sqrt, node `sd`"),
     ("op_upsample9", "Upsample, node `u`"),
     ("qdq_int8", "QuantizeLinear, node `q`"),
-    ("softmax_log", "Log, node `y`"),
     ("weights_dequant_only", "DequantizeLinear, node `wd`"),
 ];
 

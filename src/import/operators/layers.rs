@@ -78,7 +78,7 @@ pub fn log_softmax(trace: &mut Trace, call: &Call) -> Made {
 pub fn log(trace: &mut Trace, call: &Call) -> Made {
     let view = call.view()?;
     let Some(Step { kind: Kind::Plain(Op::Softmax), inputs, .. }) = trace.steps.maker(view.source) else {
-        return Err("only the logarithm of a softmax is supported".into());
+        return Err("this operator is not supported, except of a softmax".into());
     };
     let inputs = inputs.clone();
     one(Traced::View(trace.alike(Kind::LogSoftmax, &inputs, &view.layout, &call.name)?))
