@@ -116,6 +116,23 @@ fn labels_and_names_of_images_steer_no_terminal() {
     assert!(!rows[1][5].chars().any(is_hidden) && rows[1][5].starts_with(r"fc\u{1b}[2J"), "{rows:?}");
 }
 
+#[test]
+fn a_name_that_passes_for_a_flag_steers_no_terminal() {
+    for program in [PREDICT, PRETRAINED] {
+        for start in ["--", "--size=", "-x"] {
+            let argument = format!("{start}{STEERING}");
+            let left = run(program, &[argument.as_str(), "a.png"]);
+            assert_eq!(left.code, Some(2));
+            is_tame(&left, &format!("{argument:?}"));
+        }
+    }
+    is_tame(&run(PREDICT, &["--model", STEERING, "a.png"]), "--model");
+    is_tame(&run(PREDICT, &["--size", STEERING, "a.png"]), "--size");
+    is_tame(&run(PREDICT, &["--device", STEERING, "a.png"]), "--device");
+    is_tame(&run(PRETRAINED, &["predict", STEERING]), "predict");
+    is_tame(&run(PRETRAINED, &[STEERING]), "command");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn names_that_are_no_unicode_survive() {

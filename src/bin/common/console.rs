@@ -5,7 +5,10 @@
 //! panic, have no place in a program here.
 
 use clap::Parser;
+use clap::error::ContextValue;
 use pretrained::{Error, printable};
+use std::env;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -148,7 +151,7 @@ pub fn report_panics() {
 pub fn arguments<A: Parser>() -> Result<A, u8> {
     A::try_parse().map_err(|message| {
         if message.use_stderr() {
-            let _ = message.print();
+            refuse(&message);
             return FAILED;
         }
         let mut out = Sink::stdout();
@@ -156,6 +159,21 @@ pub fn arguments<A: Parser>() -> Result<A, u8> {
         let help = if out.is_terminal() { help.ansi().to_string() } else { help.to_string() };
         exit_code(out.put(help.trim_end()).and_then(|()| out.put("\n")).and_then(|()| out.flush()), 0, |_| Vec::new())
     })
+}
+
+/// Says what is wrong with the command line. It may quote names of files, which the shell has put there for a `*`.
+fn refuse(message: &clap::Error) {
+    let steers = |argument: OsString| argument.to_string_lossy().contains(printable::is_hidden);
+    if !env::args_os().any(steers) {
+        // In colour, where there is any.
+        let _ = message.print();
+        return;
+    }
+    let quoted = message.context().filter_map(|(_, value)| match value {
+        ContextValue::String(text) => Some(printable::line(text).into_owned()),
+        _ => None,
+    });
+    complain(format_args!("{}: {} (see --help)", message.kind(), quoted.collect::<Vec<_>>().join(", ")));
 }
 
 /// The exit code of what could not be done.
