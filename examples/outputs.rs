@@ -1,6 +1,6 @@
 //! Runs every model of a folder on raw numbers, on several devices: `cargo run --example outputs -- FOLDER [DEVICE...]`,
-//! where the numbers of FOLDER/NAME.onnx lie beside it in FOLDER/NAME.f32, images as little-endian `f32`, channels first.
-//! Without a DEVICE it is the CPU with each of its instruction sets. Prints a line of JSON for each model and device:
+//! where the numbers of FOLDER/NAME.onnx lie beside it in FOLDER/NAME.f32, images as little-endian `f32`, channels first;
+//! where there is no such file, it is an image of zeros. Without a DEVICE it is the CPU with each of its instruction sets. Prints a line of JSON for each model and device:
 //! `{"model": "NAME.onnx", "device": "cpu", "outputs": [...]}`, or what went wrong as `"error"`.
 
 use pretrained::{
@@ -43,8 +43,16 @@ fn cpus() -> Result<Vec<Device>> {
 
 fn outputs_of(model: &Model, path: &Path, device: &Device) -> Result<Vec<f32>> {
     let numbers = path.with_extension("f32");
-    let bytes = std::fs::read(&numbers).map_err(|e| Error::io(numbers, e))?;
-    let images: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
+    let bytes = match std::fs::read(&numbers) {
+        Ok(bytes) => Some(bytes),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+        Err(e) => return Err(Error::io(numbers, e)),
+    };
     let input = model.network().input;
-    Session::new(device, model, input, (images.len() / input.elements()).max(1))?.run(&images)
+    let values = |bytes: Vec<u8>| bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
+    let images: Option<Vec<f32>> = bytes.map(values);
+    let count = images.as_ref().map_or(1, |images| images.len() / input.elements());
+    // Zeros only once the network is known to fit: a file may say that its input is as large as it likes.
+    let mut session = Session::new(device, model, input, count.max(1))?;
+    session.run(&images.unwrap_or_else(|| vec![0.0; input.elements()]))
 }

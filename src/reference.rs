@@ -3,17 +3,24 @@
 //! It fuses nothing, shares nothing with the compiler, and sums in `f64`, so that its error is its inputs' alone.
 
 use crate::bind::Weights;
+use crate::checkpoint::Limits;
 use crate::error::{Error, Result};
 use crate::graph::{Conv2d, Graph, Node, Op, Padding, Shape, Window};
 
 /// Runs `graph` on one image of `shape`, channels first, and returns its output.
 ///
 /// # Errors
-/// [`Error::Usage`] where `input` does not hold `shape.elements()` numbers, or where the shape does not fit the graph.
+/// [`Error::Usage`] where `input` does not hold `shape.elements()` numbers, where the shape does not fit the graph, or where
+/// all values, which are kept to the end, are over the default [`Limits::activation_bytes`].
 pub fn run(graph: &Graph, weights: &Weights, shape: Shape, input: &[f32]) -> Result<Vec<f32>> {
     let shapes = graph.shapes(shape)?;
     if input.len() != shape.elements() {
         return Err(Error::Usage(format!("{} numbers are no input of {shape}", input.len())));
+    }
+    let elements = shapes.iter().fold(0u64, |sum, shape| sum.saturating_add(shape.elements() as u64));
+    let (bytes, most) = (elements.saturating_mul(size_of::<f32>() as u64), Limits::default().activation_bytes);
+    if bytes > most {
+        return Err(Error::Usage(format!("the values of {shape} take {bytes} bytes, and {most} is the limit")));
     }
     let mut values: Vec<Vec<f32>> = vec![input.to_vec()];
     for (value, node) in graph.steps() {

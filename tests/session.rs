@@ -63,7 +63,7 @@ fn what_no_device_can_hold_is_refused_before_memory_is_taken() {
     let model = model();
     for device in devices() {
         let huge = Session::new(&device, &model, Shape::new(3, 1 << 20, 1 << 20), 1).unwrap_err();
-        assert!(matches!(huge, Error::Device(_)), "{huge}");
+        assert!(matches!(huge, Error::Device(_) | Error::Limit { .. }), "{huge}");
     }
     for device in gpus() {
         for batch in [1 << 24, usize::MAX] {
@@ -282,7 +282,9 @@ fn the_peak_of_memory_is_told() {
     for device in devices() {
         let bytes = [1, 2, 5].map(|batch| Session::new(&device, &model, shape, batch).unwrap().activation_bytes());
         assert!(bytes[0] >= 2 * value && bytes[0] <= 4 * value, "{}: {bytes:?}", device.name());
-        assert_eq!([bytes[1], bytes[2]], [2 * bytes[0], 5 * bytes[0]], "{}", device.name());
+        // The CPU runs four at a time, and has memory for no more.
+        let five = if device.is_cpu() { 4 } else { 5 };
+        assert_eq!([bytes[1], bytes[2]], [2 * bytes[0], five * bytes[0]], "{}", device.name());
     }
 }
 

@@ -1,6 +1,8 @@
-//! What a checkpoint may ask of memory before it is refused.
+//! What a checkpoint may ask of memory, and its network of work, before it is refused.
 
-/// Bounds that guard memory while a checkpoint is read, and whether its files are mapped or read.
+/// Bounds that guard memory while a checkpoint is read, and whether its files are mapped or read; and bounds that guard
+/// memory and time while its network is compiled and run, which a small file with a graph of its own could make as large
+/// as it likes. All are checked before anything is spent.
 ///
 /// A checkpoint costs its own size at most once, because tensors are slices of its file's bytes, plus what these limits
 /// allow. Raise one where an honest file needs more; the error names the limit that was met.
@@ -33,6 +35,16 @@ pub struct Limits {
     /// safe on Unix: the old one lives on while it is mapped. So read what others may write in place. A file system
     /// that cannot map is read from.
     pub map_from_bytes: u64,
+    /// Bytes that a compiled plan may take for tables that say where each channel lies, and for weights that are packed
+    /// with zeros or several times over, above twice the size of its weights. 128 MiB by default; each channel of a value
+    /// takes some 50 bytes, so that ShuffleNetV2 has less than 1 MB.
+    pub plan_bytes: u64,
+    /// Bytes of the buffers in which the `cpu` device keeps values between steps, and of its threads' own memory.
+    /// 4 GiB by default. Where four images at once would take more, fewer run at once.
+    pub activation_bytes: u64,
+    /// Multiplications that one image may take, those of channels that fill vectors up included; comparisons and
+    /// additions of pools count too. 2^41 by default, about 2 * 10^12: a hundred times a VGG-19 at 224x224.
+    pub operations: u64,
 }
 
 impl Default for Limits {
@@ -43,6 +55,9 @@ impl Default for Limits {
             pickle_opcodes: 4_000_000,
             expanded_bytes: 1 << 30,
             map_from_bytes: 64 << 10,
+            plan_bytes: 128 << 20,
+            activation_bytes: 4 << 30,
+            operations: 1 << 41,
         }
     }
 }

@@ -6,12 +6,12 @@
 
 use super::fuse::{Kind, Move, Operation};
 use super::plan::{Kernel, Pool};
-use super::widen;
+use super::{Budget, widen};
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Shape, Value};
 
 /// One channel of what a producer wrote.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Plane {
     pub producer: usize,
     pub channel: usize,
@@ -76,10 +76,21 @@ impl Placed {
     }
 }
 
+/// Bytes that a plane takes in a view, and in all that becomes of a view which a step reads.
+const VIEW: usize = size_of::<Plane>();
+const READ: usize = VIEW + 3 * size_of::<usize>();
+
 /// Follows the channels through all operations, for a device that keeps `lanes` of them side by side.
-pub(super) fn place(operations: Vec<Operation>, shapes: &[Shape], output: Value, lanes: usize) -> Result<Placed> {
+pub(super) fn place(
+    operations: Vec<Operation>,
+    shapes: &[Shape],
+    output: Value,
+    lanes: usize,
+    budget: &Budget,
+) -> Result<Placed> {
     let input = shapes[0];
     let mut views: Vec<Option<View>> = vec![None; shapes.len()];
+    budget.take(input.channels, VIEW)?;
     views[0] = Some(whole(0, input));
     let mut steps = Vec::new();
     for Operation { name, inputs, output, kind, activation, pool, other } in operations {
@@ -87,6 +98,16 @@ pub(super) fn place(operations: Vec<Operation>, shapes: &[Shape], output: Value,
         let flattened = inputs.first().map_or(1, |v| flattened(&views[v.0], shapes[v.0]));
         let inputs: Vec<&View> = inputs.iter().filter_map(|v| views[v.0].as_ref()).collect();
         let [view, ..] = inputs[..] else { continue };
+        let planes = inputs.iter().map(|view| view.planes.len()).fold(0, usize::saturating_add);
+        match &kind {
+            Kind::Move(_) => budget.take(planes, VIEW)?,
+            Kind::Compute(_) => {
+                let other = other.as_ref().map_or(0, |other| other.planes.len());
+                budget.take(planes.saturating_add(other), READ)?;
+                // All that is written, and what of it the operator stands for.
+                budget.take(shapes[output.0].channels, 2 * VIEW)?;
+            }
+        }
         let result = match kind {
             Kind::Move(Move::Nothing) => view.clone(),
             Kind::Move(Move::Concat) => concat(&inputs)?,
@@ -119,7 +140,7 @@ pub(super) fn place(operations: Vec<Operation>, shapes: &[Shape], output: Value,
         views[output.0] = Some(result);
     }
     let output = views[output.0].take().unwrap_or_else(|| whole(0, input));
-    Ok(settle(Placed { input, steps, storages: Vec::new() }, output, lanes))
+    settle(Placed { input, steps, storages: Vec::new() }, output, lanes, budget)
 }
 
 /// All planes of one producer, in order.
@@ -168,39 +189,31 @@ fn produced(kernel: &Kernel, view: &View, flattened: usize, shape: Shape) -> Res
 
 /// Decides on storages, with a copy wherever a step would otherwise read the buffer that it writes, the input's planes
 /// where it reads channels side by side, or a second operand that is not in whole groups.
-fn settle(mut placed: Placed, output: View, lanes: usize) -> Placed {
+fn settle(mut placed: Placed, output: View, lanes: usize, budget: &Budget) -> Result<Placed> {
     // The output must be planes of their own, in order: what the last step writes, which no other step reads.
     let last = placed.steps.len();
     if last == 0 || output != whole(last, placed.shape(last)) {
+        budget.take(output.planes.len(), READ)?;
         placed.steps.push(PlacedStep::copy(output));
     }
     if lanes > 1 {
         copy_input(&mut placed, lanes);
     }
     let apart = |step: &PlacedStep| step.other.as_ref().is_some_and(|other| !in_whole_groups(other, lanes));
-    while let Some(step) = placed.steps.iter().position(apart) {
-        insert_copy(&mut placed.steps, step, other_view);
-    }
-    loop {
-        placed.storages = storages(&placed);
-        let overwrites = |i: usize, view: &View| {
-            view.planes.iter().any(|plane| placed.storages[plane.producer] == placed.storages[i + 1])
-        };
-        let steps = || placed.steps.iter().enumerate();
-        if let Some((step, _)) = steps().find(|(i, step)| overwrites(*i, &step.view)) {
-            insert_copy(&mut placed.steps, step, |step| &mut step.view);
-        } else if let Some((step, _)) = steps().find(|(i, s)| s.other.as_ref().is_some_and(|o| overwrites(*i, o))) {
-            insert_copy(&mut placed.steps, step, other_view);
-        } else {
-            return placed;
-        }
-    }
-}
-
-/// Of a step that has one.
-fn other_view(step: &mut PlacedStep) -> &mut View {
-    let PlacedStep { view, other, .. } = step;
-    other.as_mut().unwrap_or(view)
+    let apart = placed.steps.iter().map(|step| [false, apart(step)]).collect();
+    insert_copies(&mut placed.steps, apart, budget)?;
+    // A copy reads what the step read, and writes a storage of its own: what is joined stays joined, and nothing more is.
+    placed.storages = storages(&placed);
+    let overwrites = |i: usize, view: &View| {
+        view.planes.iter().any(|plane| placed.storages[plane.producer] == placed.storages[i + 1])
+    };
+    let both = |(i, step): (usize, &PlacedStep)| {
+        [overwrites(i, &step.view), step.other.as_ref().is_some_and(|other| overwrites(i, other))]
+    };
+    let overwritten = placed.steps.iter().enumerate().map(both).collect();
+    insert_copies(&mut placed.steps, overwritten, budget)?;
+    placed.storages = storages(&placed);
+    Ok(placed)
 }
 
 /// Whether the planes are one producer's, side by side from the start of a group of `lanes` channels on.
@@ -242,17 +255,26 @@ fn misreads_planes(step: &PlacedStep, lanes: usize) -> bool {
     input > 0 && (!reads_planes || input < step.view.planes.len())
 }
 
-/// Lets step `index` read a copy of one of its views.
-fn insert_copy(steps: &mut Vec<PlacedStep>, index: usize, view: fn(&mut PlacedStep) -> &mut View) {
-    // All producers from here on move up by one; those before stay.
-    let own = index + 1;
-    for plane in steps[index..].iter_mut().flat_map(PlacedStep::views_mut).flat_map(|view| &mut view.planes) {
-        plane.producer += usize::from(plane.producer >= own);
+/// Lets steps read copies of their sources and of their second operands, where `wanted` says so of the step.
+fn insert_copies(steps: &mut Vec<PlacedStep>, wanted: Vec<[bool; 2]>, budget: &Budget) -> Result<()> {
+    // Producers move up by as many copies as come before them.
+    let mut moved = vec![0];
+    let mut all = Vec::with_capacity(steps.len());
+    for (mut step, copies) in std::mem::take(steps).into_iter().zip(wanted) {
+        step.views_mut().flat_map(|view| &mut view.planes).for_each(|plane| plane.producer = moved[plane.producer]);
+        for (view, copy) in step.views_mut().zip(copies) {
+            if copy {
+                budget.take(view.planes.len(), READ)?;
+                let own = all.len() + 1;
+                let planes = (0..view.planes.len()).map(|channel| Plane { producer: own, channel }).collect();
+                all.push(PlacedStep::copy(std::mem::replace(view, View { planes, ..*view })));
+            }
+        }
+        all.push(step);
+        moved.push(all.len());
     }
-    let view = view(&mut steps[index]);
-    let planes = (0..view.planes.len()).map(|channel| Plane { producer: own, channel }).collect();
-    let copied = std::mem::replace(view, View { planes, ..*view });
-    steps.insert(index, PlacedStep::copy(copied));
+    *steps = all;
+    Ok(())
 }
 
 /// Joins the producers that are read together, and returns for each the first of its set.

@@ -1,8 +1,10 @@
 //! Folds batch normalisation into the convolution before it, and additions, activations and max pools into what comes
 //! before them.
 
+use super::Budget;
 use super::plan::{Kernel, Pool};
 use crate::bind::Weights;
+use crate::error::Result;
 use crate::graph::{Activation, BatchNorm2d, Conv2d, Graph, Node, Op, ParameterId, Shape, Value};
 
 /// What is left of one or several operators.
@@ -34,7 +36,14 @@ pub(super) enum Move {
 
 /// The graph's operators with all that can be fused fused. `shapes` are those of all values; convolutions of up to
 /// `pooled_weights` weights take a pool in.
-pub(super) fn fuse(graph: &Graph, weights: &Weights, shapes: &[Shape], pooled_weights: usize) -> Vec<Operation> {
+pub(super) fn fuse(
+    graph: &Graph,
+    weights: &Weights,
+    shapes: &[Shape],
+    pooled_weights: usize,
+    budget: &Budget,
+) -> Result<Vec<Operation>> {
+    let mut copied = vec![false; graph.parameters().len()];
     let mut readers = vec![Vec::new(); graph.nodes().len() + 1];
     for (value, node) in graph.steps() {
         node.inputs.iter().for_each(|input| readers[input.0].push(value));
@@ -44,6 +53,12 @@ pub(super) fn fuse(graph: &Graph, weights: &Weights, shapes: &[Shape], pooled_we
     for (value, node) in graph.steps() {
         if absorbed[value.0] {
             continue;
+        }
+        if let Op::Conv2d { weight, .. } | Op::Linear { weight, .. } = &node.op
+            && std::mem::replace(&mut copied[weight.0], true)
+        {
+            // Each operator has a copy of its weights; where several share one, a file need not hold as many.
+            budget.take(weights.get(*weight).len(), size_of::<f32>())?;
         }
         let mut operation = lower(value, node, weights);
         while let [reader] = readers[operation.output.0][..] {
@@ -63,7 +78,7 @@ pub(super) fn fuse(graph: &Graph, weights: &Weights, shapes: &[Shape], pooled_we
         }
         operations.push(operation);
     }
-    operations
+    Ok(operations)
 }
 
 /// One operator by itself.

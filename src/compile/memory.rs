@@ -6,6 +6,8 @@
 
 use super::channels::{Placed, PlacedStep, Plane, View};
 use super::plan::{Plan, Source, Step, Target, group_stride, plane};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
 
 /// A storage's place: a buffer, its size there, and from which moment to which it must hold.
 #[derive(Clone, Copy)]
@@ -85,21 +87,32 @@ pub(super) fn assign(placed: Placed, lanes: usize) -> Plan {
 
 /// Picks a buffer for each storage, in order of first use, and returns the buffers' sizes.
 fn share<'s>(storages: impl Iterator<Item = &'s mut Storage>) -> Vec<usize> {
-    let mut buffers: Vec<(usize, usize)> = Vec::new(); // size, and the last moment at which it is taken
+    let mut sizes: Vec<usize> = Vec::new();
+    // Buffers that are taken, by the last moment at which they are, and those that are free, by size.
+    let mut taken: BinaryHeap<Reverse<(usize, usize)>> = BinaryHeap::new();
+    let mut free: BTreeSet<(usize, usize)> = BTreeSet::new();
     for storage in storages {
-        let free = buffers.iter().enumerate().filter(|(_, (_, last))| *last < storage.first);
+        while let Some(&Reverse((_, buffer))) = taken.peek().filter(|Reverse((last, _))| *last < storage.first) {
+            taken.pop();
+            free.insert((sizes[buffer], buffer));
+        }
         // The smallest that holds it; failing that, the largest, which then grows.
-        let best = free.min_by_key(|(_, (size, _))| (*size < storage.elements, size.abs_diff(storage.elements)));
-        match best.map(|(i, _)| i) {
-            Some(i) => {
-                buffers[i] = (buffers[i].0.max(storage.elements), storage.last);
-                storage.buffer = i;
+        let best = free.range((storage.elements, 0)..).next().or_else(|| {
+            let (largest, _) = free.last()?;
+            free.range((*largest, 0)..).next()
+        });
+        storage.buffer = match best.copied() {
+            Some(place) => {
+                free.remove(&place);
+                place.1
             }
             None => {
-                storage.buffer = buffers.len();
-                buffers.push((storage.elements, storage.last));
+                sizes.push(0);
+                sizes.len() - 1
             }
-        }
+        };
+        sizes[storage.buffer] = sizes[storage.buffer].max(storage.elements);
+        taken.push(Reverse((storage.last, storage.buffer)));
     }
-    buffers.into_iter().map(|(size, _)| size).collect()
+    sizes
 }

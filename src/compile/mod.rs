@@ -6,16 +6,19 @@
 //! picking channels one by one; `memory` lets values whose lives do not overlap share a buffer. None of them knows a
 //! device.
 
+mod budget;
 mod channels;
 mod fuse;
 mod memory;
 mod plan;
 mod widen;
 
+pub(crate) use budget::Budget;
 pub(crate) use fuse::fold;
 pub use plan::{Kernel, Plan, Pool, Source, Step, Target};
 
 use crate::bind::Weights;
+use crate::checkpoint::Limits;
 use crate::error::Result;
 use crate::graph::{Graph, Shape};
 
@@ -29,14 +32,29 @@ pub struct Layout {
     pub pooled_weights: usize,
 }
 
-/// Compiles `graph` for images of shape `input`, as a device wants it.
+/// Compiles `graph` for images of shape `input`, as a device wants it, within the default [`Limits`].
 ///
 /// # Errors
-/// [`Error::Usage`](crate::Error::Usage) where the shape does not fit the graph.
+/// [`Error::Usage`](crate::Error::Usage) where the shape does not fit the graph; [`Error::Limit`](crate::Error::Limit)
+/// where the plan would take too much memory, or its runs too much work.
 pub fn compile(graph: &Graph, weights: &Weights, input: Shape, layout: Layout) -> Result<Plan> {
+    let limits = Limits::default();
+    compile_within(graph, weights, input, layout, &limits, &Budget::new(&limits, weights))
+}
+
+/// As [`compile`], with memory out of `budget`.
+pub(crate) fn compile_within(
+    graph: &Graph,
+    weights: &Weights,
+    input: Shape,
+    layout: Layout,
+    limits: &Limits,
+    budget: &Budget,
+) -> Result<Plan> {
     let Layout { lanes, pooled_weights } = layout;
     let shapes = graph.shapes(input)?;
-    let operations = fuse::fuse(graph, weights, &shapes, pooled_weights);
-    let placed = channels::place(operations, &shapes, graph.output(), lanes)?;
+    budget::check_operations(graph, &shapes, lanes, limits)?;
+    let operations = fuse::fuse(graph, weights, &shapes, pooled_weights, budget)?;
+    let placed = channels::place(operations, &shapes, graph.output(), lanes, budget)?;
     Ok(memory::assign(placed, lanes))
 }

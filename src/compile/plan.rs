@@ -21,20 +21,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Bytes of all buffers for a batch of `batch`.
-    pub fn activation_bytes(&self, batch: usize) -> usize {
-        self.buffers.iter().sum::<usize>() * batch * size_of::<f32>()
-    }
-
     /// For each step whether it must wait for all before it, where steps that need not may run side by side.
     pub fn waits(&self) -> Vec<bool> {
-        let mut running: Vec<&Step> = Vec::new();
-        let waits = |step| {
-            let waits = running.iter().any(|earlier| earlier.orders(step));
+        let mut running: Vec<Touched> = Vec::new();
+        let waits = |step: &Step| {
+            let touched = step.touched();
+            let waits = running.len() == SIDE_BY_SIDE || running.iter().any(|earlier| earlier.orders(&touched));
             if waits {
                 running.clear();
             }
-            running.push(step);
+            running.push(touched);
             waits
         };
         self.steps.iter().map(waits).collect()
@@ -61,15 +57,27 @@ pub struct Step {
     pub target: Target,
 }
 
+/// As many steps as run side by side at most, so that each is compared with no more: devices fill up with fewer.
+const SIDE_BY_SIDE: usize = 64;
+
+/// What a step reads, and what it writes.
+struct Touched {
+    read: [Option<Region>; 2],
+    written: Region,
+}
+
 impl Step {
+    fn touched(&self) -> Touched {
+        let read = [Some(self.source.region()), self.other.as_ref().map(Source::region)];
+        Touched { read, written: self.target.region() }
+    }
+}
+
+impl Touched {
     /// Whether a `later` step must wait for this one: it reads what is written here, or writes what is used here.
     fn orders(&self, later: &Self) -> bool {
-        let reads = |step: &Self, region: &Region| {
-            let mut sources = [&step.source].into_iter().chain(&step.other);
-            sources.any(|source| source.region().overlaps(region))
-        };
-        let (written, overwritten) = (self.target.region(), later.target.region());
-        reads(later, &written) || reads(self, &overwritten) || written.overlaps(&overwritten)
+        let reads = |step: &Self, region: &Region| step.read.iter().flatten().any(|read| read.overlaps(region));
+        reads(later, &self.written) || reads(self, &later.written) || self.written.overlaps(&later.written)
     }
 }
 

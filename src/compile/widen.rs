@@ -7,6 +7,7 @@
 use super::channels::{PlacedStep, Plane, View};
 use super::plan::Kernel;
 use crate::graph::{Conv2d, Shape};
+use std::collections::{HashMap, HashSet};
 
 /// Up to so many times the channels that are asked for may be computed.
 const MOST: usize = 2;
@@ -21,9 +22,10 @@ pub(super) fn whole_groups(step: PlacedStep, lanes: usize) -> (PlacedStep, Vec<u
     }
     // The first planes of the groups that are read, each once.
     let mut groups: Vec<Plane> = Vec::new();
+    let mut seen = HashSet::new();
     for plane in &step.view.planes {
         let first = Plane { channel: plane.channel / lanes * lanes, ..*plane };
-        if !groups.contains(&first) {
+        if seen.insert(first) {
             groups.push(first);
         }
     }
@@ -35,11 +37,13 @@ pub(super) fn whole_groups(step: PlacedStep, lanes: usize) -> (PlacedStep, Vec<u
         return (step, as_it_is);
     }
     let area = conv.window.taps();
+    let place: HashMap<&Plane, usize> = planes.iter().enumerate().map(|(at, plane)| (plane, at)).collect();
+    let mut used = vec![false; planes.len()];
     let (mut wide_weight, mut wide_bias) = (vec![0.0; planes.len() * area], vec![0.0; planes.len()]);
     let mut channels = Vec::with_capacity(asked);
     for (c, plane) in step.view.planes.iter().enumerate() {
-        let at = planes.iter().position(|other| other == plane).unwrap_or(0);
-        if channels.contains(&at) {
+        let at = place[plane];
+        if std::mem::replace(&mut used[at], true) {
             // A plane that is asked for twice may have two weights.
             return (step, as_it_is);
         }

@@ -106,6 +106,7 @@ pub(super) fn fastest(
     _: &crate::Model,
     _: crate::graph::Shape,
     _: usize,
+    _: super::Precision,
     cpu: CpuOptions,
     _: Option<&std::path::Path>,
 ) -> Result<Device> {

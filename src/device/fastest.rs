@@ -1,6 +1,6 @@
 //! Which of a GPU and the CPU runs a model faster: measured once, and remembered in a file.
 
-use super::{CpuOptions, Device, Kind, Session, choice, memo};
+use super::{CpuOptions, Device, Kind, Precision, Session, choice, memo};
 use crate::error::Result;
 use crate::graph::Shape;
 use crate::model::Model;
@@ -32,6 +32,7 @@ pub(super) fn fastest(
     model: &Model,
     input: Shape,
     batch: usize,
+    precision: Precision,
     cpu: CpuOptions,
     remembered: Option<&Path>,
 ) -> Result<Device> {
@@ -40,7 +41,7 @@ pub(super) fn fastest(
     let key = [
         concat!("pretrained ", env!("CARGO_PKG_VERSION")).to_owned(),
         format!("{} of {} numbers", model.network().name, model.weights().count()),
-        format!("{batch} of {input}"),
+        format!("{batch} of {input} in {precision}"),
         adapter.info.to_string(),
         processor(&cpu),
     ];
@@ -48,8 +49,8 @@ pub(super) fn fastest(
     if let Some(times) = remembered.and_then(|file| recall(file, &key)) {
         return if times.gpu < times.cpu { choice::open_gpu(&adapter) } else { Ok(cpu) };
     }
-    let gpu = choice::open_gpu(&adapter).and_then(|gpu| Ok((time(&gpu, model, input, batch)?, gpu)));
-    let (gpu, cpu) = match (gpu, time(&cpu, model, input, batch)) {
+    let gpu = choice::open_gpu(&adapter).and_then(|gpu| Ok((time(&gpu, model, input, batch, precision)?, gpu)));
+    let (gpu, cpu) = match (gpu, time(&cpu, model, input, batch, precision)) {
         (Ok((seconds, gpu)), Ok(cpu_seconds)) => {
             let times = Times { gpu: seconds, cpu: cpu_seconds };
             if let Some(file) = remembered {
@@ -64,8 +65,8 @@ pub(super) fn fastest(
 }
 
 /// The shortest of a few runs, in seconds.
-fn time(device: &Device, model: &Model, input: Shape, batch: usize) -> Result<f64> {
-    let mut session = Session::new(device, model, input, batch)?;
+fn time(device: &Device, model: &Model, input: Shape, batch: usize, precision: Precision) -> Result<f64> {
+    let mut session = Session::with_precision(device, model, input, batch, precision)?;
     let images = vec![0.5; batch * input.elements()];
     let mut run = || -> Result<Duration> {
         let began = Instant::now();

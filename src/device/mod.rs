@@ -17,6 +17,8 @@ pub use precision::Precision;
 pub use profile::StepTime;
 pub use ticket::{Staged, Ticket};
 
+use crate::checkpoint::Limits;
+use crate::compile::{Budget, compile_within};
 use crate::error::{Error, Result};
 use crate::graph::Shape;
 use crate::model::Model;
@@ -60,18 +62,20 @@ impl Device {
 
     /// The device that runs `model` on batches of `batch` images of shape `input` in the least time: the GPU that
     /// [`DeviceChoice::Gpu`] means, or the CPU. Where there is a GPU, both run a few batches, and the file `remembered`
-    /// keeps the times for the next call on the same machine. A file that cannot be read or written is done without.
+    /// keeps the times for the next call on the same machine. A file that cannot be read or written is done without. Numbers
+    /// are stored as `precision` has it, which the CPU may not have.
     ///
     /// # Errors
-    /// As [`Session::new`] and [`Session::run`], where neither device runs the model.
+    /// As [`Session::with_precision`] and [`Session::run`], where neither device runs the model.
     pub fn fastest(
         model: &Model,
         input: Shape,
         batch: usize,
+        precision: Precision,
         cpu: CpuOptions,
         remembered: Option<&Path>,
     ) -> Result<Self> {
-        choice::fastest(model, input, batch, cpu, remembered)
+        choice::fastest(model, input, batch, precision, cpu, remembered)
     }
 
     /// The `cpu` device, with all threads that the process may use. Every call gives the same one, so that sessions
@@ -153,8 +157,9 @@ impl Session {
     /// Compiles `model` for images of shape `input`, and puts it on `device`.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the shape does not fit the network or `max_batch` is 0; [`Error::Device`] where the
-    /// device has not the memory, or where a buffer is over its limit.
+    /// [`Error::Usage`] where the shape does not fit the network or `max_batch` is 0; [`Error::Limit`] where the plan would
+    /// take more memory or work than the default [`Limits`] allow; [`Error::Device`] where the device has not the memory,
+    /// or where a buffer is over its limit.
     pub fn new(device: &Device, model: &Model, input: Shape, max_batch: usize) -> Result<Self> {
         Self::with_precision(device, model, input, max_batch, Precision::F32)
     }
@@ -170,12 +175,30 @@ impl Session {
         max_batch: usize,
         precision: Precision,
     ) -> Result<Self> {
+        Self::with_limits(device, model, input, max_batch, precision, &Limits::default())
+    }
+
+    /// As [`with_precision`](Self::with_precision), with other limits than the default ones of what the plan may take:
+    /// [`Limits::plan_bytes`], [`Limits::activation_bytes`] and [`Limits::operations`].
+    ///
+    /// # Errors
+    /// As [`with_precision`](Self::with_precision); [`Error::Limit`] where the plan is over them.
+    pub fn with_limits(
+        device: &Device,
+        model: &Model,
+        input: Shape,
+        max_batch: usize,
+        precision: Precision,
+        limits: &Limits,
+    ) -> Result<Self> {
         if max_batch == 0 {
             return Err(Error::Usage("a batch holds at least one image".into()));
         }
         let graph = &model.network().graph;
         let shapes = graph.shapes(input)?;
         let outputs = shapes[graph.output().0].elements();
+        let budget = Budget::new(limits, model.weights());
+        let compile = |layout| compile_within(graph, model.weights(), input, layout, limits, &budget);
         let (runner, activation_bytes) = match &device.0 {
             Kind::Cpu(_) if precision != Precision::F32 => {
                 return Err(Error::Device(format!(
@@ -183,14 +206,15 @@ impl Session {
                 )));
             }
             Kind::Cpu(context) => {
-                let plan = crate::compile::compile(graph, model.weights(), input, context.layout())?;
-                let session = cpu::Session::new(context.clone(), &plan, max_batch)?;
-                (Runner::Cpu(Box::new(session)), plan.activation_bytes(max_batch) as u64)
+                let plan = compile(context.layout())?;
+                let session = cpu::Session::new(context.clone(), &plan, max_batch, limits, &budget)?;
+                let bytes = session.activation_bytes();
+                (Runner::Cpu(Box::new(session)), bytes)
             }
             #[cfg(feature = "gpu")]
             Kind::Gpu(context) => {
-                let plan = crate::compile::compile(graph, model.weights(), input, gpu::LAYOUT)?;
-                let session = gpu::Session::new(context.clone(), &plan, max_batch, precision)?;
+                let plan = compile(gpu::LAYOUT)?;
+                let session = gpu::Session::new(context.clone(), &plan, max_batch, precision, &budget)?;
                 let bytes = session.activation_bytes();
                 (Runner::Gpu(Box::new(session)), bytes)
             }
@@ -274,8 +298,9 @@ impl Session {
         self.max_batch
     }
 
-    /// Bytes of the buffers in which values lie between steps, for the largest batch. Values whose lives do not overlap
-    /// share a buffer, so this is their peak; weights, and the way in and out, come on top.
+    /// Bytes of the buffers in which values lie between steps. Values whose lives do not overlap share a buffer, so this is
+    /// their peak; weights, and the way in and out, come on top. On a GPU it is for the largest batch; the `cpu` device
+    /// runs a large batch a few images at a time, and has memory for those.
     pub fn activation_bytes(&self) -> u64 {
         self.activation_bytes
     }

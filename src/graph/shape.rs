@@ -101,7 +101,11 @@ fn describe(value: Value, node: &Node) -> String {
 fn of_reasonable_size(shape: Shape) -> Result<Shape, String> {
     let Shape { channels, height, width } = shape;
     let elements = (height.max(width) <= MAX_SIDE).then(|| channels.checked_mul(height * width)).flatten();
-    if elements.is_some_and(|n| n <= MAX_ELEMENTS) { Ok(shape) } else { Err(format!("it would give {shape}")) }
+    if elements.is_some_and(|n| (1..=MAX_ELEMENTS).contains(&n)) {
+        Ok(shape)
+    } else {
+        Err(format!("it would give {shape}"))
+    }
 }
 
 fn output_shape(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
@@ -131,7 +135,9 @@ fn output_shape(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
             if let Some(other) = inputs.iter().find(|o| (o.height, o.width) != (x.height, x.width)) {
                 return Err(format!("{x} and {other} differ in size"));
             }
-            Ok(Shape { channels: inputs.iter().map(|s| s.channels).sum(), ..x })
+            // A sum that is over what a number holds is over what is reasonable.
+            let channels = inputs.iter().fold(0, |sum: usize, input| sum.saturating_add(input.channels));
+            Ok(Shape { channels, ..x })
         }
         Op::ChannelShuffle { groups } => {
             if *groups == 0 || !x.channels.is_multiple_of(*groups) {

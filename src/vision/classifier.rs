@@ -409,7 +409,7 @@ impl ClassifierBuilder {
                 let device = if *choice == DeviceChoice::Fastest {
                     let remembered = self.cache.as_ref().map(|folder| folder.join("fastest.json"));
                     let shape = fixed.unwrap_or(network.input);
-                    Device::fastest(&model, shape, self.max_batch, self.cpu, remembered.as_deref())?
+                    Device::fastest(&model, shape, self.max_batch, self.precision, self.cpu, remembered.as_deref())?
                 } else {
                     Device::open_with(choice, self.cpu)?
                 };

@@ -8,6 +8,7 @@ mod checkpoints;
 mod frameworks;
 mod graphs;
 mod modules;
+mod plans;
 
 use pretrained::{Limits, Result, StateDict};
 use proptest::sample::Index;

@@ -231,7 +231,14 @@ impl Bench {
         let device = match &self.device {
             DeviceChoice::Fastest => {
                 let remembered = cache.as_ref().map(|folder| folder.join("fastest.json"));
-                Device::fastest(classifier.model(), self.input(classifier), batch, cpu, remembered.as_deref())?
+                Device::fastest(
+                    classifier.model(),
+                    self.input(classifier),
+                    batch,
+                    self.precision,
+                    cpu,
+                    remembered.as_deref(),
+                )?
             }
             choice => Device::open_with(choice, cpu)?,
         };

@@ -99,6 +99,8 @@ impl InstructionSet {
     /// # Safety
     /// As [`Places`] has it; and this is one of [`InstructionSet::available`].
     pub(super) unsafe fn compute(self, step: &Step, unit: usize, places: Places) {
+        debug_assert!(step.fits(&places), "the memory is that of the step's images");
+        debug_assert!(unit < step.units(places.count), "a unit is one of the step's");
         // SAFETY: the machine has the instruction set, and the caller promises the rest.
         unsafe {
             match &step.kernel {

@@ -3,6 +3,7 @@
 //! and does not fetch ahead from one that it does not know.
 #![allow(unsafe_code)] // Pointers to it are kept beside it: the kernels go by pointers.
 
+use crate::error::{Error, Result};
 use bytemuck::{Pod, Zeroable};
 use memmap2::MmapMut;
 use std::sync::Arc;
@@ -15,9 +16,13 @@ const LARGE: usize = 2 << 20;
 #[repr(C, align(64))]
 pub(super) struct Line(pub [f32; 16]);
 
-/// Zeros, so many or a few more.
-pub(super) fn lines(numbers: usize) -> Vec<Line> {
-    vec![Line::zeroed(); numbers.div_ceil(16)]
+/// Zeros, so many or a few more, which take memory once they are written.
+///
+/// # Errors
+/// [`Error::Device`] where the system has not so much.
+pub(super) fn lines(numbers: usize) -> Result<Vec<Line>> {
+    bytemuck::allocation::try_zeroed_vec(numbers.div_ceil(16))
+        .map_err(|()| Error::Device(format!("cpu: the system has no memory for {numbers} numbers")))
 }
 
 /// Numbers that do not change.
@@ -39,15 +44,17 @@ unsafe impl Send for Numbers {}
 // SAFETY: as above.
 unsafe impl Sync for Numbers {}
 
-impl From<Vec<f32>> for Numbers {
-    fn from(values: Vec<f32>) -> Self {
-        let mut lines = lines(values.len());
-        bytemuck::cast_slice_mut(&mut lines)[..values.len()].copy_from_slice(&values);
-        Self { first: lines.as_ptr().cast(), count: values.len(), owner: Owner::One(lines) }
-    }
-}
-
 impl Numbers {
+    /// Those of `values`.
+    ///
+    /// # Errors
+    /// As [`lines`].
+    pub fn new(values: &[f32]) -> Result<Self> {
+        let mut lines = lines(values.len())?;
+        bytemuck::cast_slice_mut(&mut lines)[..values.len()].copy_from_slice(values);
+        Ok(Self { first: lines.as_ptr().cast(), count: values.len(), owner: Owner::One(lines) })
+    }
+
     pub fn as_ptr(&self) -> *const f32 {
         self.first
     }

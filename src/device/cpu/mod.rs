@@ -5,6 +5,7 @@ mod kernels;
 mod memory;
 mod pack;
 mod pool;
+mod reach;
 mod session;
 mod simd;
 mod step;

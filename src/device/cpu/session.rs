@@ -5,18 +5,16 @@ use super::Context;
 use super::isa::InstructionSet;
 use super::kernels::Places;
 use super::memory::{Line, lines};
-use super::pack::pack;
+use super::pack::{Room, pack};
 use super::pool::Unit;
 use super::step::Step;
-use crate::compile::{Plan, Target};
+use crate::checkpoint::Limits;
+use crate::compile::{Budget, Plan, Target};
 use crate::device::{Precision, StepTime};
 use crate::error::{Error, Result};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Bytes that a session's buffers may take.
-const MOST_BYTES: usize = 4 << 30;
 
 /// Images that go through the network together: later ones find the weights in the cache.
 const TOGETHER: usize = 4;
@@ -44,11 +42,14 @@ struct Job {
     /// The step that the first phase is.
     first: usize,
     set: InstructionSet,
-    images: *const f32,
-    buffers: Vec<*mut f32>,
-    scratch: Vec<*mut f32>,
+    images: (*const f32, usize),
+    buffers: Vec<Memory>,
+    scratch: Vec<Memory>,
     count: usize,
 }
+
+/// Where numbers lie, and how many.
+type Memory = (*mut f32, usize);
 
 // SAFETY: its pointers are used only while the session that owns the buffers waits for the run; threads write different
 // numbers, and read only what earlier phases wrote.
@@ -57,45 +58,69 @@ unsafe impl Send for Job {}
 unsafe impl Sync for Job {}
 
 impl Job {
+    /// Where `step` reads and writes, on a thread.
+    fn places(&self, step: &Step, thread: usize) -> Places {
+        let (x, x_numbers) = step.source.map_or(self.images, |buffer| {
+            let (x, numbers) = self.buffers[buffer];
+            (x.cast_const(), numbers)
+        });
+        let (y, y_numbers) = self.buffers[step.target];
+        let other = step.other.map(|other| self.buffers[other.buffer]);
+        let (other, other_numbers) = other.unwrap_or((std::ptr::null_mut(), 0));
+        let (scratch, scratch_numbers) = self.scratch[thread];
+        let count = self.count;
+        Places { x, x_numbers, y, y_numbers, other, other_numbers, scratch, scratch_numbers, count }
+    }
+
     fn compute(&self, unit: Unit) {
         let step = &self.steps[self.first + unit.phase];
-        let places = Places {
-            x: step.source.map_or(self.images, |buffer| self.buffers[buffer]),
-            y: self.buffers[step.target],
-            other: step.other.map_or(std::ptr::null(), |other| self.buffers[other.buffer]),
-            scratch: self.scratch[unit.thread],
-            count: self.count,
-        };
-        // SAFETY: buffers hold `count` images as the plan has them, and scratch is this thread's own; the pool hands out
-        // each unit once; the set was checked when the context was made.
-        unsafe { self.set.compute(step, unit.index, places) }
+        // SAFETY, as `Places` numbers it: 1. steps were found to stay within their images when they were packed, and to fit
+        // this memory before the run; 2. it is the thread's own; 3. the pool hands out each unit once; 4. the context found
+        // the set on this machine, and the steps are packed for it.
+        unsafe { self.set.compute(step, unit.index, self.places(step, unit.thread)) }
     }
 }
 
 impl Session {
     /// Packs the weights of `plan`, and takes memory for batches of up to `max_batch`.
-    pub(in crate::device) fn new(context: Arc<Context>, plan: &Plan, max_batch: usize) -> Result<Self> {
-        let together = max_batch.min(TOGETHER);
-        let affordable = |numbers: usize| match numbers.saturating_mul(size_of::<f32>()) {
-            bytes if bytes <= MOST_BYTES => Ok(()),
-            bytes => Err(Error::Device(format!(
-                "cpu: an input of {} takes {bytes} bytes of memory, and {MOST_BYTES} is its limit",
-                plan.input.shape
-            ))),
-        };
-        let values = plan.buffers.iter().fold(0usize, |sum, n| sum.saturating_add(*n)).saturating_mul(together);
-        affordable(values)?;
-        let steps: Arc<[Step]> = pack(plan, context.set, context.pool.threads()).into();
-        let most = steps.iter().map(|step| step.scratch).max().unwrap_or(0);
-        affordable(values.saturating_add(most.saturating_mul(context.pool.threads())))?;
-        let used = |buffer| steps.iter().any(|step| step.target == buffer);
-        let sizes = plan.buffers.iter().enumerate();
-        let buffers = sizes.map(|(i, size)| lines(if used(i) { size * together } else { 0 })).collect();
-        let scratch = (0..context.pool.threads()).map(|_| lines(most)).collect();
+    pub(in crate::device) fn new(
+        context: Arc<Context>,
+        plan: &Plan,
+        max_batch: usize,
+        limits: &Limits,
+        budget: &Budget,
+    ) -> Result<Self> {
+        let most = usize::try_from(limits.activation_bytes).unwrap_or(usize::MAX) / size_of::<f32>();
+        // The input is read where the caller has it.
+        let mut sizes = vec![0; plan.buffers.len()];
+        plan.steps.iter().map(|step| step.target.buffer).for_each(|buffer| sizes[buffer] = plan.buffers[buffer]);
+        let image = sizes.iter().fold(0usize, |sum, n| sum.saturating_add(*n));
+        if image > most {
+            return Err(Error::Device(format!(
+                "cpu: an input of {} takes {} bytes of memory, and {} is its limit (`Limits::activation_bytes`)",
+                plan.input.shape,
+                image.saturating_mul(size_of::<f32>()),
+                limits.activation_bytes
+            )));
+        }
+        let threads = context.pool.threads();
+        let room = Room { budget, scratch: (most - image) / threads };
+        let steps: Arc<[Step]> = pack(plan, context.set, threads, room)?.into();
+        let scratch = steps.iter().map(|step| step.scratch).max().unwrap_or(0);
+        // Where so many images do not fit, fewer go together.
+        let fit = (most - scratch * threads) / image.max(1);
+        let together = max_batch.min(TOGETHER).min(fit).max(1);
+        let buffers = sizes.iter().map(|size| lines(size * together)).collect::<Result<_>>()?;
+        let scratch = (0..threads).map(|_| lines(scratch)).collect::<Result<_>>()?;
         let (input, output) = (plan.input.shape.elements(), plan.output.clone());
         let profile = plan.steps.iter().zip(&*steps);
         let profile = profile.map(|(step, packed)| StepTime::of(step, packed.kernel.name(), Precision::F32)).collect();
         Ok(Self { context, steps, buffers, scratch, together, profile, input, output })
+    }
+
+    /// See [`crate::Session::activation_bytes`].
+    pub(in crate::device) fn activation_bytes(&self) -> u64 {
+        self.buffers.iter().map(|lines| size_of_val(lines.as_slice()) as u64).sum()
     }
 
     /// Runs `count` images; see [`crate::Session::run`].
@@ -123,16 +148,20 @@ impl Session {
     }
 
     fn run_steps(&mut self, images: &[f32], count: usize, range: Range<usize>) -> Result<()> {
-        let pointers = |memory: &mut Vec<Vec<Line>>| memory.iter_mut().map(|m| m.as_mut_ptr().cast()).collect();
+        let numbers = |lines: &mut Vec<Line>| (lines.as_mut_ptr().cast(), lines.len() * 16);
+        let pointers = |memory: &mut Vec<Vec<Line>>| memory.iter_mut().map(numbers).collect();
         let job = Job {
             steps: self.steps.clone(),
             first: range.start,
             set: self.context.set,
-            images: images.as_ptr(),
+            images: (images.as_ptr(), images.len()),
             buffers: pointers(&mut self.buffers),
             scratch: pointers(&mut self.scratch),
             count,
         };
+        if !self.steps[range.clone()].iter().all(|step| step.fits(&job.places(step, 0))) {
+            return Err(Error::Device("cpu: a step would leave its memory; this is a bug in pretrained".into()));
+        }
         let units: Vec<usize> = self.steps[range].iter().map(|step| step.units(count)).collect();
         match self.context.pool.run(&units, Box::new(move |unit| job.compute(unit))) {
             true => Ok(()),

@@ -3,9 +3,11 @@
 use super::family::Family;
 use super::pack::{self, Groups};
 use super::shader::{Halves, Params, Pipeline, Shader};
-use crate::compile::{Kernel, Layout, Source, Step, Target};
+use crate::compile::{Budget, Kernel, Layout, Source, Step, Target};
 use crate::device::Precision;
+use crate::error::Result;
 use crate::graph::{Activation, Conv2d, Padding, Shape, Window};
+use std::cell::Cell;
 
 /// The plan keeps 4 channels side by side, so that a load is a vector.
 pub(super) const LANES: usize = 4;
@@ -63,8 +65,15 @@ impl Choice {
     }
 }
 
-/// Chooses the shader for `step`, and packs what it needs. The input and the `last` step's output are never halves.
-pub(super) fn dispatch(step: &Step, family: Family, precision: Precision, last: bool) -> Dispatch {
+/// Chooses the shader for `step`, and packs what it needs within `budget`; nothing where a size or a place is over the 32
+/// bits that shaders count in. The input and the `last` step's output are never halves.
+pub(super) fn dispatch(
+    step: &Step,
+    family: Family,
+    precision: Precision,
+    last: bool,
+    budget: &Budget,
+) -> Result<Option<Dispatch>> {
     let (source, target) = (&step.source, &step.target);
     let half = precision == Precision::F16;
     let halves = Halves {
@@ -76,14 +85,14 @@ pub(super) fn dispatch(step: &Step, family: Family, precision: Precision, last: 
     let pixels = source.height * source.width;
     let choice = match &step.kernel {
         Kernel::Linear { linear, weight, bias } => {
-            linear_layer(family, halves.y, source, linear.out_features, weight, bias)
+            linear_layer(family, halves.y, source, linear.out_features, weight, bias, budget)?
         }
         // On a single pixel it is a fully connected layer.
         Kernel::Conv2d { conv, weight, bias } if conv.is_pointwise() && pixels == 1 && step.other.is_none() => {
-            linear_layer(family, halves.y, source, conv.out_channels, weight, bias)
+            linear_layer(family, halves.y, source, conv.out_channels, weight, bias, budget)?
         }
         Kernel::Conv2d { conv, weight, bias } => {
-            let choice = convolution(family, step, conv, weight, bias);
+            let choice = convolution(family, step, conv, weight, bias, budget)?;
             let add = choice.shader.paired().then_some(("ADD", usize::from(step.other.is_some())));
             Choice { window: conv.window, constants: choice.constants.into_iter().chain(add).collect(), ..choice }
         }
@@ -107,7 +116,13 @@ pub(super) fn dispatch(step: &Step, family: Family, precision: Precision, last: 
     let (activation, a, b) = activation(step.activation);
     let activated = choice.shader.weighted() || choice.shader == Shader::Elementwise;
     let constants = choice.constants.into_iter().chain(activated.then_some(("ACTIVATION", activation)));
-    let n = |value: usize| value as u32;
+    let counted = Cell::new(true);
+    let n = |value: usize| {
+        u32::try_from(value).unwrap_or_else(|_| {
+            counted.set(false);
+            0
+        })
+    };
     let Window { stride, padding: Padding { top, left, bottom, right }, dilation, .. } = choice.window;
     let other = step.other.as_ref();
     let params = Params {
@@ -133,7 +148,7 @@ pub(super) fn dispatch(step: &Step, family: Family, precision: Precision, last: 
         activation: [a, b],
         unused: [0; 2],
     };
-    Dispatch {
+    let dispatch = Dispatch {
         pipeline: Pipeline {
             shader: choice.shader,
             halves,
@@ -143,7 +158,8 @@ pub(super) fn dispatch(step: &Step, family: Family, precision: Precision, last: 
         table: choice.table.into_iter().map(n).collect(),
         weights: choice.weights,
         workgroups: choice.workgroups,
-    }
+    };
+    Ok(counted.get().then_some(dispatch))
 }
 
 /// The number by which shaders know an activation, and what it needs.
@@ -222,8 +238,17 @@ fn any_pool(source: &Source, target: &Target, window: Window, operation: usize) 
     Choice { window, ..choice }
 }
 
-fn linear_layer(family: Family, half: bool, source: &Source, outputs: usize, weight: &[f32], bias: &[f32]) -> Choice {
+fn linear_layer(
+    family: Family,
+    half: bool,
+    source: &Source,
+    outputs: usize,
+    weight: &[f32],
+    bias: &[f32],
+    budget: &Budget,
+) -> Result<Choice> {
     let pixels = source.height * source.width;
+    budget.take(source.planes.len().saturating_mul(pixels), size_of::<usize>() + size_of::<u32>())?;
     let places: Vec<usize> =
         source.planes.iter().flat_map(|plane| (0..pixels).map(move |p| plane + p * source.lanes)).collect();
     let inputs = places.len();
@@ -234,18 +259,25 @@ fn linear_layer(family: Family, half: bool, source: &Source, outputs: usize, wei
     let groups = outputs.div_ceil(LANES);
     // It writes numbers one by one, and halves are written in pairs.
     let choice = if dense && family == Family::Spread && !half {
-        let weights = [pack::by_eights(weight, inputs), pack::bias(bias, 2)];
+        let weights = [pack::by_eights(weight, inputs, budget)?, pack::bias(bias, 2)];
         let choice = Choice::new(Shader::Linear8, places[..1].to_vec(), [groups.div_ceil(2), 1]);
         Choice { weights: Some(weights), ..choice }
     } else {
-        let weights = [pack::by_input(weight, inputs), pack::bias(bias, 1)];
+        let weights = [pack::by_input(weight, inputs, budget)?, pack::bias(bias, 1)];
         let choice = Choice::new(Shader::Linear, pack::padded(places), [groups.div_ceil(INVOCATIONS), 1]);
         Choice { weights: Some(weights), ..choice }.constant("DENSE", dense.into())
     };
-    Choice { inputs: inputs.div_ceil(LANES), ..choice }
+    Ok(Choice { inputs: inputs.div_ceil(LANES), ..choice })
 }
 
-fn convolution(family: Family, step: &Step, conv: &Conv2d, weight: &[f32], bias: &[f32]) -> Choice {
+fn convolution(
+    family: Family,
+    step: &Step,
+    conv: &Conv2d,
+    weight: &[f32],
+    bias: &[f32],
+    budget: &Budget,
+) -> Result<Choice> {
     let (source, out) = (&step.source, step.target.shape);
     let groups = out.channels.div_ceil(LANES);
     let taps = conv.window.taps();
@@ -253,7 +285,7 @@ fn convolution(family: Family, step: &Step, conv: &Conv2d, weight: &[f32], bias:
         conv.window == Window { stride: [stride; 2], padding: conv.window.padding, ..Window::square(kernel) }
     };
     let bare = step.other.is_none();
-    if conv.groups == 1 && source.lanes == LANES {
+    Ok(if conv.groups == 1 && source.lanes == LANES {
         let read = Groups::of(source);
         let runs = read.runs();
         let (shader, tile, workgroups) = match conv.is_pointwise() {
@@ -266,11 +298,11 @@ fn convolution(family: Family, step: &Step, conv: &Conv2d, weight: &[f32], bias:
             Shader::Pointwise4x32 => vec![("PAIRS", out.pixels().is_multiple_of(2).into())],
             _ => kernel(conv),
         };
-        let weights = Some([read.matrix(weight, taps, tile), pack::bias(bias, tile)]);
+        let weights = Some([read.matrix(weight, taps, tile, budget)?, pack::bias(bias, tile)]);
         Choice { inputs: read.len(), runs: runs.len(), weights, constants, ..choice }
     } else if conv.is_depthwise() && bare && source.lanes == LANES {
         let (table, grouped) = planes(source);
-        let weights = Some([pack::by_group(weight, taps), pack::bias(bias, 1)]);
+        let weights = Some([pack::by_group(weight, taps, budget)?, pack::bias(bias, 1)]);
         let stride = conv.window.stride[0];
         // Two columns lie where one load finds them.
         let pairs = grouped && [source.width, out.width].iter().all(|width| width.is_multiple_of(2));
@@ -295,7 +327,7 @@ fn convolution(family: Family, step: &Step, conv: &Conv2d, weight: &[f32], bias:
     } else if family == Family::Spread && source.lanes == 1 && conv.groups == 1 && square(3, 2) && bare {
         let quads = out.width.div_ceil(4) * out.height;
         let choice = Choice::new(Shader::Stem, source.planes.clone(), [quads.div_ceil(SPREAD), groups.div_ceil(6)]);
-        let weights = [pack::stem(weight, conv.in_channels), pack::bias(bias, 6)];
+        let weights = [pack::stem(weight, conv.in_channels, budget)?, pack::bias(bias, 6)];
         Choice { inputs: conv.in_channels, weights: Some(weights), ..choice }
     } else {
         let inputs = conv.in_channels / conv.groups;
@@ -311,9 +343,9 @@ fn convolution(family: Family, step: &Step, conv: &Conv2d, weight: &[f32], bias:
             (0..groups).flat_map(|group| (0..inputs).flat_map(move |i| of_group(group, i))).collect()
         };
         let choice = Choice::new(Shader::Conv, table, per_pixel(&step.target));
-        let weights = [pack::by_group(weight, inputs * taps), pack::bias(bias, 1)];
+        let weights = [pack::by_group(weight, inputs * taps, budget)?, pack::bias(bias, 1)];
         Choice { inputs, weights: Some(weights), constants: kernel(conv), ..choice }.constant("SHARED", shared.into())
-    }
+    })
 }
 
 fn kernel(conv: &Conv2d) -> Vec<(&'static str, usize)> {

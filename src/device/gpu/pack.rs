@@ -4,7 +4,9 @@
 //! others get weights of zero.
 
 use super::kernels::LANES;
-use crate::compile::Source;
+use crate::compile::{Budget, Source};
+use crate::error::Result;
+use std::collections::HashMap;
 
 /// The groups that a dense convolution reads, and which of its inputs are which of their channels.
 pub(super) struct Groups {
@@ -21,10 +23,10 @@ impl Groups {
     pub fn of(source: &Source) -> Self {
         let mut starts: Vec<usize> = Vec::new();
         let mut places = Vec::new();
+        let mut index_of = HashMap::new();
         for plane in &source.planes {
             let start = plane / LANES;
-            // Channels come in ranges, so that it is mostly the last.
-            let index = starts.iter().rposition(|s| *s == start).unwrap_or_else(|| {
+            let index = *index_of.entry(start).or_insert_with(|| {
                 starts.push(start);
                 starts.len() - 1
             });
@@ -50,11 +52,11 @@ impl Groups {
     }
 
     /// Weights `[out][in][tap]` as `[tile][tap][group][tile's groups][4 in][4 out]`, padded by zeros.
-    pub fn matrix(&self, weight: &[f32], taps: usize, tile: usize) -> Vec<f32> {
+    pub fn matrix(&self, weight: &[f32], taps: usize, tile: usize, budget: &Budget) -> Result<Vec<f32>> {
         let row = self.places.len() * taps;
         let outputs = weight.len() / row.max(1);
         let block = tile * LANES * LANES;
-        let mut packed = vec![0.0; outputs.div_ceil(tile * LANES) * taps * self.len() * block];
+        let mut packed = zeros([outputs.div_ceil(tile * LANES), taps, self.len(), block], weight, budget)?;
         for (o, row) in weight.chunks(row.max(1)).enumerate() {
             let (group, lane) = (o / LANES, o % LANES);
             let base = group / tile * taps * self.len() * block + group % tile * LANES * LANES + lane;
@@ -65,7 +67,7 @@ impl Groups {
                 }
             }
         }
-        packed
+        Ok(packed)
     }
 }
 
@@ -86,14 +88,14 @@ pub(super) fn padded(values: impl IntoIterator<Item = usize>) -> Vec<usize> {
 }
 
 /// Rows of outputs `[out][everything else]` as `[group][everything else][4]`, padded by zeros.
-pub(super) fn by_group(weight: &[f32], row: usize) -> Vec<f32> {
-    let mut packed = Vec::with_capacity(weight.len().next_multiple_of(LANES * row));
-    for group in weight.chunks(LANES * row) {
-        for k in 0..row {
-            packed.extend((0..LANES).map(|o| group.get(o * row + k).copied().unwrap_or(0.0)));
+pub(super) fn by_group(weight: &[f32], row: usize, budget: &Budget) -> Result<Vec<f32>> {
+    let mut packed = zeros([weight.len().div_ceil(LANES * row), row, LANES], weight, budget)?;
+    for (packed, group) in packed.chunks_mut(LANES * row).zip(weight.chunks(LANES * row)) {
+        for (o, weights) in group.chunks(row).enumerate() {
+            weights.iter().enumerate().for_each(|(k, &w)| packed[k * LANES + o] = w);
         }
     }
-    packed
+    Ok(packed)
 }
 
 /// A bias, padded by zeros to so many groups at a time.
@@ -104,39 +106,39 @@ pub(super) fn bias(bias: &[f32], groups: usize) -> Vec<f32> {
 }
 
 /// A matrix `[out][in]` as `[in / 4][out / 4][4 in][4 out]`, padded by zeros.
-pub(super) fn by_input(weight: &[f32], inputs: usize) -> Vec<f32> {
+pub(super) fn by_input(weight: &[f32], inputs: usize, budget: &Budget) -> Result<Vec<f32>> {
     let groups = (weight.len() / inputs).div_ceil(LANES);
-    let mut packed = vec![0.0; inputs.next_multiple_of(LANES) * groups * LANES];
+    let mut packed = zeros([inputs.next_multiple_of(LANES), groups, LANES], weight, budget)?;
     for (o, row) in weight.chunks(inputs).enumerate() {
         for (k, &w) in row.iter().enumerate() {
             packed[((k / LANES * groups + o / LANES) * LANES + k % LANES) * LANES + o % LANES] = w;
         }
     }
-    packed
+    Ok(packed)
 }
 
 /// A matrix `[out][in]` as `[out / 8][in / 8][8 out][8 in]`, its inputs padded by zeros to a multiple of 32.
-pub(super) fn by_eights(weight: &[f32], inputs: usize) -> Vec<f32> {
+pub(super) fn by_eights(weight: &[f32], inputs: usize, budget: &Budget) -> Result<Vec<f32>> {
     const EIGHT: usize = 8;
     let blocks = inputs.next_multiple_of(EIGHT * LANES) / EIGHT;
-    let mut packed = vec![0.0; (weight.len() / inputs).div_ceil(EIGHT) * blocks * EIGHT * EIGHT];
+    let mut packed = zeros([(weight.len() / inputs).div_ceil(EIGHT), blocks, EIGHT * EIGHT], weight, budget)?;
     for (o, row) in weight.chunks(inputs).enumerate() {
         for (k, &w) in row.iter().enumerate() {
             let block = o / EIGHT * blocks + k / EIGHT;
             packed[(block * EIGHT + o % EIGHT) * EIGHT + k % EIGHT] = w;
         }
     }
-    packed
+    Ok(packed)
 }
 
 /// A stem's weights `[out][in][3][3]` as `[out / 24][in][3][24][4 out]`: the 3 columns of each of 6 groups, padded by
 /// zeros to 24.
-pub(super) fn stem(weight: &[f32], inputs: usize) -> Vec<f32> {
+pub(super) fn stem(weight: &[f32], inputs: usize, budget: &Budget) -> Result<Vec<f32>> {
     const GROUPS: usize = 6;
     const ROW: usize = 24;
     let rows = inputs * 3;
     let outputs = weight.len() / (rows * 3);
-    let mut packed = vec![0.0; outputs.div_ceil(GROUPS * LANES) * rows * ROW * LANES];
+    let mut packed = zeros([outputs.div_ceil(GROUPS * LANES), rows, ROW * LANES], weight, budget)?;
     for (o, kernel) in weight.chunks(rows * 3).enumerate() {
         let (tile, group, lane) = (o / (GROUPS * LANES), o / LANES % GROUPS, o % LANES);
         for (i, &w) in kernel.iter().enumerate() {
@@ -144,5 +146,12 @@ pub(super) fn stem(weight: &[f32], inputs: usize) -> Vec<f32> {
             packed[((tile * rows + row) * ROW + group * 3 + column) * LANES + lane] = w;
         }
     }
-    packed
+    Ok(packed)
+}
+
+/// Zeros of these sizes, of which `budget` pays for what is more than the weights that go there.
+fn zeros<const N: usize>(sizes: [usize; N], weight: &[f32], budget: &Budget) -> Result<Vec<f32>> {
+    let count = sizes.into_iter().fold(1, usize::saturating_mul);
+    budget.take(count.saturating_sub(weight.len()), size_of::<f32>())?;
+    Ok(vec![0.0; count])
 }

@@ -5,7 +5,7 @@ use super::constants::{Constants, Range};
 use super::context::{Context, lock};
 use super::kernels::{self, Dispatch};
 use super::ticket::{Pool, Staged, Ticket};
-use crate::compile::{Plan, Target};
+use crate::compile::{Budget, Plan, Target};
 use crate::device::precision::Precision;
 use crate::device::profile::StepTime;
 use crate::error::Result;
@@ -31,6 +31,7 @@ impl Session {
         plan: &Plan,
         max_batch: usize,
         precision: Precision,
+        budget: &Budget,
     ) -> Result<Self> {
         let limits = context.device.limits();
         let bytes = |elements: usize| elements.saturating_mul(max_batch).saturating_mul(size_of::<f32>()) as u64;
@@ -38,7 +39,7 @@ impl Session {
         // Shaders count elements in 32 bits.
         let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(u64::from(u32::MAX));
         if bytes(largest) > binding {
-            let fits = binding / ((largest * size_of::<f32>()) as u64).max(1);
+            let fits = binding / (largest.saturating_mul(size_of::<f32>()) as u64).max(1);
             let reason = format!(
                 "a batch of {max_batch} takes a buffer of {} bytes, and {binding} is its limit; {} would fit",
                 bytes(largest),
@@ -47,8 +48,11 @@ impl Session {
             return Err(context.error(reason));
         }
         let last = plan.steps.len().saturating_sub(1);
-        let dispatch = |(i, step)| kernels::dispatch(step, context.family, precision, i == last);
-        let dispatches: Vec<Dispatch> = plan.steps.iter().enumerate().map(dispatch).collect();
+        let dispatch = |(i, step)| {
+            let dispatch = kernels::dispatch(step, context.family, precision, i == last, budget)?;
+            dispatch.ok_or_else(|| context.error("a step counts to more than 32 bits, which is the shaders' limit"))
+        };
+        let dispatches: Vec<Dispatch> = plan.steps.iter().enumerate().map(dispatch).collect::<Result<_>>()?;
         let most = limits.max_compute_workgroups_per_dimension as usize;
         if let Some(workgroups) = dispatches.iter().flat_map(|d| d.workgroups).chain([max_batch]).find(|n| *n > most) {
             return Err(context.error(format!("a step takes {workgroups} workgroups, and {most} is its limit")));

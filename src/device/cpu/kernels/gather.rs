@@ -23,19 +23,21 @@ impl Region {
     pub fn new(image: [usize; 2], window: &Window, lanes: usize, rows: usize, columns: usize) -> Self {
         let [[height, width], [down, across]] = [image, window.extent()];
         let (top, left) = (window.padding.top, window.padding.left);
-        let side = |outputs: usize, stride: usize, extent: usize| (outputs - 1) * stride + extent;
+        let side = |outputs: usize, stride: usize, extent: usize| {
+            outputs.saturating_sub(1).saturating_mul(stride).saturating_add(extent)
+        };
         let (rows, columns) = (side(rows, window.stride[0], down), side(columns, window.stride[1], across));
         Self { height, width, top, left, lanes, rows, columns }
     }
 
-    /// Numbers in a row of the band.
+    /// Numbers in a row of the band. A band that is packed fits memory, so there it is exact.
     pub fn row(&self) -> usize {
-        self.columns * self.lanes
+        self.columns.saturating_mul(self.lanes)
     }
 
-    /// Numbers in the band.
+    /// Numbers in the band, likewise.
     pub fn band(&self) -> usize {
-        self.rows * self.row()
+        self.rows.saturating_mul(self.row())
     }
 
     /// Copies the band that begins `first` rows below the top of the padded image, all lanes of it.
@@ -44,6 +46,7 @@ impl Region {
     /// `x` points to an image of this size and `to` to [`Region::band`] numbers.
     #[inline(always)]
     pub(super) unsafe fn copy<V: Vector>(&self, x: *const f32, to: *mut f32, first: usize, outside: f32) {
+        debug_assert_eq!(self.band(), self.rows * self.columns * self.lanes, "a band fits memory");
         let before = self.left.min(self.columns);
         let inner = self.width.min(self.columns - before);
         let (edge, inner) = (before * self.lanes, inner * self.lanes);
