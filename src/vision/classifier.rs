@@ -4,7 +4,7 @@ use super::description::{self, Said};
 use super::{Labels, Limits, Overrides, Planes, Prediction, Preprocess, Preset, decode_file, top_k_by};
 use crate::bind::Strictness;
 use crate::catalog;
-use crate::checkpoint::{Rename, Renaming, StateDict};
+use crate::checkpoint::{self, Rename, Renaming, StateDict};
 use crate::device::cpu::CpuOptions;
 use crate::device::{Device, DeviceChoice, Precision, Session, StepTime, Ticket};
 use crate::error::{Error, Result};
@@ -40,6 +40,7 @@ pub struct Classifier {
     labels: Option<Labels>,
     notes: Vec<String>,
     limits: Limits,
+    model_limits: checkpoint::Limits,
     max_batch: usize,
     session: Option<Session>,
     unmatched: Vec<Rename>,
@@ -185,7 +186,10 @@ impl Classifier {
     fn session(&mut self, shape: Shape) -> Result<&mut Session> {
         let session = match self.session.take() {
             Some(session) if session.input() == shape => session,
-            _ => Session::with_precision(&self.device, &self.model, shape, self.max_batch, self.precision)?,
+            _ => {
+                let (batch, precision, limits) = (self.max_batch, self.precision, &self.model_limits);
+                Session::with_limits(&self.device, &self.model, shape, batch, precision, limits)?
+            }
         };
         Ok(self.session.insert(session))
     }
@@ -210,6 +214,7 @@ pub struct ClassifierBuilder {
     model: Option<String>,
     network: Option<Network>,
     weights: Option<PathBuf>,
+    limits: checkpoint::Limits,
     state: Option<StateDict>,
     renames: Vec<Rename>,
     strictness: Strictness,
@@ -231,6 +236,7 @@ impl Default for ClassifierBuilder {
             model: None,
             network: None,
             weights: None,
+            limits: checkpoint::Limits::default(),
             state: None,
             renames: Vec::new(),
             strictness: Strictness::default(),
@@ -265,6 +271,13 @@ impl ClassifierBuilder {
     /// [`model`](Self::model) the network is recognised from its names and shapes.
     pub fn weights(mut self, path: impl Into<PathBuf>) -> Self {
         self.weights = Some(path.into());
+        self
+    }
+
+    /// What [`weights`](Self::weights) may ask of memory while they are read, and their network of memory and work while it
+    /// is compiled and run.
+    pub fn limits(mut self, limits: checkpoint::Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -371,7 +384,7 @@ impl ClassifierBuilder {
         let own_weights = self.state.is_none() && self.weights.is_none();
         let state = match (self.state, self.weights, known) {
             (Some(state), ..) => state,
-            (None, Some(path), _) => StateDict::open(path)?,
+            (None, Some(path), _) => StateDict::open_with(path, &self.limits)?,
             (None, None, Some(known)) => pretrained_weights(known)?,
             (None, None, None) => return Err(Error::Usage("name a model or give its weights".into())),
         };
@@ -426,6 +439,7 @@ impl ClassifierBuilder {
             labels: None,
             notes: [state.notes(), &model.network().notes].concat(),
             limits: Limits::default(),
+            model_limits: self.limits,
             max_batch: self.max_batch,
             session: None,
             unmatched,
