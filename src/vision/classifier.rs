@@ -1,7 +1,7 @@
 //! From image files to labelled classes: preprocessing, a session, and labels behind one door.
 
 use super::description::{self, Said};
-use super::{Labels, Limits, Overrides, Planes, Prediction, Preprocess, Preset, decode_file, top_k_by};
+use super::{Labels, Limits, Overrides, Planes, Prediction, Preprocess, Preset, prepare_file, top_k_by};
 use crate::bind::Strictness;
 use crate::catalog;
 use crate::checkpoint::{self, Rename, Renaming, StateDict};
@@ -101,8 +101,8 @@ impl Classifier {
     /// [`Error::Image`] or [`Error::Limit`] where the file is no image that can be read; otherwise as
     /// [`classify`](Self::classify).
     pub fn classify_file(&mut self, path: impl AsRef<Path>, k: usize) -> Result<Vec<Prediction>> {
-        let image = decode_file(path, &self.limits)?;
-        self.classify(&image, k)
+        let input = prepare_file(path, &self.limits, &self.preprocess)?;
+        self.rank(input, k)
     }
 
     /// The `k` most probable classes of `image`.
@@ -111,6 +111,10 @@ impl Classifier {
     /// [`Error::Usage`] where the network cannot take an image of this size; [`Error::Device`] where the device fails.
     pub fn classify(&mut self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>> {
         let input = self.preprocess.apply(image)?;
+        self.rank(input, k)
+    }
+
+    fn rank(&mut self, input: Planes, k: usize) -> Result<Vec<Prediction>> {
         let outputs = self.run(&[input])?;
         self.top_k(&outputs, k)
     }

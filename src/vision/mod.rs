@@ -22,7 +22,7 @@ mod preset;
 mod topk;
 
 pub use classifier::{Classifier, ClassifierBuilder};
-pub use decode::{Limits, decode, decode_file};
+pub use decode::{Limits, decode, decode_file, prepare, prepare_file};
 pub use description::description;
 pub use image::RgbImage;
 pub use labels::Labels;

@@ -1,0 +1,157 @@
+//! Turns the bytes of an image file into upright 8-bit RGB, within limits that are checked before memory is taken.
+//!
+//! BMP, CUR, DDS, EXR, farbfeld, GIF, HDR, ICO, JPEG, PNG, PNM, QOI, TGA, TIFF and WebP are read. The content tells which;
+//! only TGA, which has no signature, may be told by its name. What comes out is what Pillow's
+//! `ImageOps.exif_transpose(image).convert("RGB")` gives:
+//! - alpha is dropped, not blended: the colour below it stays; in TIFF it may be multiplied in, and is divided out;
+//! - CMYK and YCCK JPEGs are read as Adobe writes them (inverted), without a colour profile;
+//! - colour profiles are ignored;
+//! - of an animation the first frame is taken, of an icon the largest picture.
+//!
+//! Three things are deliberately not Pillow's: 16-bit grey keeps its upper 8 bits, as Pillow does for 16-bit colour
+//! (Pillow cuts 16-bit grey off at 255, which makes most of it white); the floats of EXR and HDR are cut off at 0 and 1;
+//! and a TIFF of floats or of integers that have a sign or 32 bits is refused where they are not levels from 0 to 255.
+
+mod channels;
+mod gif;
+mod icon;
+mod jpeg;
+mod kind;
+mod limits;
+mod orientation;
+mod png;
+mod refusal;
+mod tiff;
+mod webp;
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage};
+
+use crate::vision::{Planes, Preprocess};
+use crate::{Error, Result};
+use kind::Kind;
+pub use limits::Limits;
+use limits::{Admission, Size, check};
+use refusal::Refusal;
+
+/// Reads the image file at `path` as upright 8-bit RGB.
+///
+/// # Errors
+/// [`Error::Io`] if the file can't be read, and all of [`decode`]'s.
+pub fn decode_file(path: impl AsRef<Path>, limits: &Limits) -> Result<RgbImage> {
+    let path = path.as_ref();
+    decode(path, &read(path, limits)?, limits)
+}
+
+/// Reads `bytes` as upright 8-bit RGB. `path` names the image in errors; it also tells a TGA by its extension.
+///
+/// # Errors
+/// [`Error::Image`] if this is no image, one of a kind that is not read, or a damaged or truncated one;
+/// [`Error::Limit`] if it is larger than `limits`.
+pub fn decode(path: impl AsRef<Path>, bytes: &[u8], limits: &Limits) -> Result<RgbImage> {
+    let path = path.as_ref();
+    admitted(path, bytes, &mut Admission::new(limits)).map_err(|refusal| refusal.into_error(path))
+}
+
+/// Reads the image file at `path` and prepares it. Unlike [`decode_file`] and [`Preprocess::apply`] one after the other,
+/// this counts the picture in [`Limits::bytes_at_once`] until it is prepared.
+///
+/// # Errors
+/// Those of [`decode_file`] and of [`Preprocess::apply`].
+pub fn prepare_file(path: impl AsRef<Path>, limits: &Limits, preprocess: &Preprocess) -> Result<Planes> {
+    let path = path.as_ref();
+    prepare(path, &read(path, limits)?, limits, preprocess)
+}
+
+/// [`prepare_file`] of `bytes`, as [`decode`] takes them.
+///
+/// # Errors
+/// Those of [`decode`] and of [`Preprocess::apply`].
+pub fn prepare(path: impl AsRef<Path>, bytes: &[u8], limits: &Limits, preprocess: &Preprocess) -> Result<Planes> {
+    let path = path.as_ref();
+    let mut admission = Admission::new(limits);
+    let image = admitted(path, bytes, &mut admission).map_err(|refusal| refusal.into_error(path))?;
+    preprocess.apply(&image)
+}
+
+fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
+    let file = File::open(path).map_err(|source| Error::io(path, source))?;
+    let meta = file.metadata().map_err(|source| Error::io(path, source))?;
+    let within = |length| check("the file in bytes", length, limits.file_bytes);
+    within(meta.len()).map_err(|refusal| refusal.into_error(path))?;
+    let mut bytes = Vec::with_capacity(meta.len() as usize);
+    // A pipe has no length, and a file may grow: one byte over the limit is enough to refuse it.
+    file.take(limits.file_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(|source| Error::io(path, source))?;
+    Ok(bytes)
+}
+
+fn admitted(path: &Path, bytes: &[u8], admission: &mut Admission) -> Result<RgbImage, Refusal> {
+    check("the file in bytes", bytes.len() as u64, admission.limits().file_bytes)?;
+    match kind::of(path, bytes)? {
+        Kind::Jpeg => jpeg::decode(bytes, admission),
+        Kind::Gif => gif::decode(bytes, admission),
+        Kind::Tiff => tiff::decode(bytes, admission),
+        Kind::Icon => icon::decode(bytes, admission),
+        Kind::WebP => webp::decode(bytes, admission),
+        Kind::Png => png::decode(bytes, admission),
+        Kind::Other(format) => {
+            let name = name(format);
+            let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+            reader.limits(no_limits());
+            let decoder = reader.into_decoder().map_err(|error| from_image_error(&name, error, admission.limits()))?;
+            decode_with(decoder, &name, 0, admission)
+        }
+    }
+}
+
+/// Decodes with one of `image`'s decoders, once the size is known to be allowed and there is memory for it.
+fn decode_with(
+    mut decoder: impl ImageDecoder,
+    name: &str,
+    working_bytes: u64,
+    admission: &mut Admission,
+) -> Result<RgbImage, Refusal> {
+    let (width, height) = decoder.dimensions();
+    let decoded_bytes = decoder.total_bytes();
+    admission.admit(&Size { width, height, decoded_bytes, working_bytes })?;
+    // What a decoder takes beside the pixels, such as a palette, is bounded by this.
+    let mut memory = no_limits();
+    let limits = admission.limits();
+    memory.max_alloc = Some(limits.decoded_bytes);
+    decoder.set_limits(memory).map_err(|error| from_image_error(name, error, limits))?;
+    let decoded = DynamicImage::from_decoder(decoder).map_err(|error| from_image_error(name, error, limits))?;
+    Ok(channels::to_rgb(decoded))
+}
+
+fn turned(image: RgbImage, orientation: image::metadata::Orientation) -> RgbImage {
+    let mut image = DynamicImage::ImageRgb8(image);
+    image.apply_orientation(orientation);
+    image.into_rgb8()
+}
+
+/// `image`'s own limits would be checked before ours, with other words.
+fn no_limits() -> image::Limits {
+    image::Limits::no_limits()
+}
+
+fn name(format: ImageFormat) -> String {
+    format.extensions_str().first().map_or_else(|| format!("{format:?}"), |name| name.to_uppercase())
+}
+
+fn from_image_error(name: &str, error: ImageError, limits: &Limits) -> Refusal {
+    match error {
+        ImageError::Limits(_) => Refusal::Limit {
+            what: "the memory to decode it, in bytes and at least,".to_owned(),
+            found: limits.decoded_bytes.saturating_add(1),
+            limit: limits.decoded_bytes,
+        },
+        ImageError::Unsupported(error) => Refusal::Image(format!("{name} of a kind that is not read: {error}")),
+        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Refusal::truncated(name, error.to_string())
+        }
+        error => Refusal::damaged(name, error.to_string()),
+    }
+}

@@ -1,0 +1,188 @@
+//! Holds decoding to other people's pictures: Pillow's pixels, or words that are true.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use image::RgbImage;
+use pretrained::vision::{Crop, Filter, Limits, Preprocess, Resize, decode, decode_file};
+use pretrained::{Error, Result};
+use safetensors::SafeTensors;
+
+/// What is not read of `cases/images`, and the words that say so.
+const REFUSED: [(&str, &str); 10] = [
+    ("avif_named.jpg", "this is an AVIF image, which is not read"),
+    ("j_arith.jpg", "a JPEG with arithmetic coding, which is not read; the file is sound"),
+    ("j_arith_prog.jpg", "a JPEG with arithmetic coding, which is not read; the file is sound"),
+    // Pillow makes these black, or of two colours.
+    ("tf_f01.tif", "a TIFF of floats of 32 bits from 0.098"),
+    ("tf_i16.tif", "a TIFF of signed integers of 16 bits from -10300 to 6700"),
+    ("tf_i8.tif", "a TIFF of signed integers of 8 bits from -103 to 67"),
+    ("tf_u32.tif", "a TIFF of integers of 32 bits from"),
+    ("tf_lzma.tif", "a TIFF compressed with LZMA, which is not read"),
+    ("x.avif", "this is an AVIF image, which is not read"),
+    ("x.jp2", "this is a JPEG 2000 image, which is not read"),
+];
+
+/// The words of a refusal, which must not speak of damage or of an end that is missing.
+fn refusal(name: &str, result: Result<RgbImage>) -> String {
+    match result {
+        Err(error @ Error::Image { .. }) => {
+            let text = error.to_string();
+            assert!(!text.contains("damaged") && !text.contains("truncated"), "{name} is whole: {text}");
+            text
+        }
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+#[test]
+fn other_peoples_pictures_are_pillows_or_refused_in_true_words() {
+    let Some(shared) = common::shared() else { return };
+    let folder = shared.join("cases/images");
+    let bytes = fs::read(folder.join("pillow_32x32.safetensors")).unwrap();
+    let expected = SafeTensors::deserialize(&bytes).unwrap();
+    let files = fs::read_dir(&folder).unwrap().count() - 1;
+    assert_eq!(files, expected.len(), "every picture has its pixels by Pillow");
+
+    let mut refused: BTreeMap<&str, &str> = REFUSED.into_iter().collect();
+    let mut wrong = Vec::new();
+    for (name, pixels) in expected.tensors() {
+        let result = decode_file(folder.join(&name), &Limits::default());
+        if let Some(words) = refused.remove(&name[..]) {
+            let text = refusal(&name, result);
+            assert!(text.contains(words), "{text}");
+            continue;
+        }
+        let image = match result {
+            Ok(image) => image,
+            Err(error) => {
+                wrong.push(error.to_string());
+                continue;
+            }
+        };
+        let resize = match image.dimensions() {
+            (32, 32) => Resize::None,
+            _ => Resize::Exact { width: 32, height: 32 },
+        };
+        let (mean, std) = (vec![0.0; 3], vec![1.0 / 255.0; 3]);
+        let filter = Filter::Bilinear;
+        let levels =
+            Preprocess { resize, filter, crop: Crop::None, grayscale: false, bgr: false, invert: false, mean, std };
+        let planes = levels.apply(&image).unwrap();
+        assert_eq!(pixels.data().len(), planes.values.len(), "{name}");
+        let apart = pixels
+            .data()
+            .iter()
+            .enumerate()
+            .map(|(i, level)| (planes.values[i % 3 * 1024 + i / 3].round() - f32::from(*level)).abs());
+        let most = apart.fold(0.0, f32::max);
+        if most > 6.0 {
+            wrong.push(format!("{name}: {most} levels from Pillow's pixels"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(refused.is_empty(), "listed as refused, and not there: {refused:?}");
+}
+
+fn small(name: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/images").join(name)).unwrap()
+}
+
+fn pixels(name: &str) -> RgbImage {
+    decode(name, &small(name), &Limits::default()).unwrap()
+}
+
+/// The place of a JPEG's marker.
+fn marker(bytes: &[u8], marker: u8) -> usize {
+    bytes.windows(2).position(|pair| pair == [0xff, marker]).unwrap()
+}
+
+/// Whole files of kinds that are not read, most of them made of a file that is, by what its header says.
+#[test]
+fn kinds_that_are_not_read_are_named() {
+    let grey = small("grey.jpg");
+    let frame = marker(&grey, 0xc0);
+    let with = |at: usize, value: u8| {
+        let mut bytes = grey.clone();
+        bytes[at] = value;
+        bytes
+    };
+    let separate = small("separate_410.jpg");
+    let luma = marker(&separate, 0xc0) + 11;
+    let with_sampling = |factors: [u8; 3]| {
+        let mut bytes = separate.clone();
+        factors.iter().enumerate().for_each(|(i, both)| bytes[luma + 3 * i] = *both);
+        bytes
+    };
+    let lossless = small("lossless_rgb_4.jpg");
+    let scan = marker(&lossless, 0xda);
+    let with_restarts = [&lossless[..scan], &[0xff, 0xdd, 0, 4, 0, 9], &lossless[scan..]].concat();
+    let mut cut_bits = lossless.clone();
+    cut_bits[scan + 13] = 1;
+    let tiff = small("white_is_0.tif");
+    // Each tag is a little-endian number, its type, and a count of one.
+    let tagged = |tag: u16, value: u16| {
+        let mut bytes = tiff.clone();
+        let entry = [&tag.to_le_bytes()[..], &3u16.to_le_bytes(), &1u32.to_le_bytes()].concat();
+        let at = bytes.windows(8).position(|window| window == entry).unwrap();
+        bytes[at + 8..at + 10].copy_from_slice(&value.to_le_bytes());
+        bytes
+    };
+    let cases: Vec<(Vec<u8>, &str)> = vec![
+        (with(frame + 1, 0xc9), "a JPEG with arithmetic coding, which is not read; the file is sound"),
+        (with(frame + 1, 0xca), "a JPEG with arithmetic coding"),
+        (with(frame + 1, 0xcb), "a JPEG with arithmetic coding"),
+        (with(frame + 1, 0xc5), "a hierarchical JPEG"),
+        (with(frame + 1, 0xf7), "a JPEG-LS image"),
+        (with(frame + 4, 12), "a JPEG with 12 bits a sample"),
+        ([&grey[..frame + 5], &[0, 0], &grey[frame + 7..]].concat(), "gives its height only after the first scan"),
+        (with_sampling([0x41, 0x21, 0x11]), "a JPEG in separate scans with sampling factors 4x1,2x1,1x1"),
+        (with_sampling([0x31, 0x21, 0x11]), "a JPEG with sampling factors 3x1,2x1,1x1"),
+        (with_restarts, "a lossless JPEG with restart markers"),
+        (cut_bits, "a lossless JPEG with a point transform"),
+        (tagged(262, 4), "a TIFF that is a transparency mask"),
+        (tagged(262, 32803), "a raw photo of a camera"),
+        (b"II*\0\x08\0\0\0\0\0".to_vec(), "width is missing"),
+    ];
+    for (bytes, words) in cases {
+        let error = decode("picture", &bytes, &Limits::default()).unwrap_err().to_string();
+        assert!(error.contains(words), "{words}: {error}");
+        assert!(words.contains("missing") || !error.contains("damaged") && !error.contains("truncated"), "{error}");
+    }
+}
+
+/// Without an end marker nothing says that a picture is whole; that its data are cut must be noticed all the same.
+#[test]
+fn a_cut_jpeg_is_not_whole_because_bytes_follow() {
+    for (name, step) in
+        [("rgb_420.jpg", 7), ("separate_420.jpg", 11), ("progressive.jpg", 11), ("lossless_rgb_4.jpg", 31)]
+    {
+        let whole = small(name);
+        let image = pixels(name);
+        let first_scan = marker(&whole, 0xda);
+        for cut in (first_scan..whole.len() - 2).step_by(step).chain([whole.len() - 3, whole.len() - 2]) {
+            for filling in [&[0; 600][..], &[0xff; 600], b""] {
+                let file = [&whole[..cut], filling].concat();
+                match decode(name, &file, &Limits::default()) {
+                    Err(error) => assert!(matches!(error, Error::Image { .. }), "{error}"),
+                    Ok(found) => {
+                        let apart =
+                            found.as_raw().iter().zip(image.as_raw()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+                        assert!(apart <= 3, "{name} cut at {cut} of {} and filled: {apart}", whole.len());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A TGA may begin as a cursor does.
+#[test]
+fn a_tga_is_no_cursor() {
+    let tga = small("without_footer.tga");
+    assert_eq!(tga[..4], [0, 0, 2, 0]);
+    assert_eq!(decode("picture.tga", &tga, &Limits::default()).unwrap(), pixels("without_footer.tga"));
+}
