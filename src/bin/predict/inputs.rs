@@ -2,7 +2,7 @@
 
 use crate::console::remark;
 use crate::folder::Contents;
-use pretrained::vision::{self, Limits, RgbImage};
+use pretrained::vision::{self, Limits, Planes, Preprocess};
 use pretrained::{Error, Result, StateDict, printable};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -25,10 +25,10 @@ impl Input {
         }
     }
 
-    /// Reads and decodes it.
-    pub fn decode(&self, limits: &Limits) -> Result<RgbImage> {
+    /// Reads, decodes and prepares it.
+    pub fn prepare(&self, limits: &Limits, preprocess: &Preprocess) -> Result<Planes> {
         match self {
-            Self::File(path) => vision::decode_file(path, limits).map_err(|error| match checkpoint(path) {
+            Self::File(path) => vision::prepare_file(path, limits, preprocess).map_err(|error| match checkpoint(path) {
                 Some(what) => Error::image(path, format!("is a checkpoint ({what}), not an image")),
                 None => error,
             }),
@@ -36,7 +36,7 @@ impl Input {
                 let mut bytes = Vec::new();
                 let bound = limits.file_bytes.saturating_add(1);
                 io::stdin().lock().take(bound).read_to_end(&mut bytes).map_err(|e| Error::io("-", e))?;
-                vision::decode("-", &bytes, limits)
+                vision::prepare("-", &bytes, limits, preprocess)
             }
             Self::Nothing(path, reason) => Err(Error::image(path, reason.clone())),
         }

@@ -149,7 +149,7 @@ impl<'a> Pipeline<'a> {
 /// A network's input. A decoder that panics costs its own picture, and no other.
 fn prepare(input: &Input, preprocess: &Preprocess) -> Prepared {
     let began = Instant::now();
-    let planes = || input.decode(&Limits::default()).and_then(|image| preprocess.apply(&image));
+    let planes = || input.prepare(&Limits::default(), preprocess);
     let planes = catch_unwind(AssertUnwindSafe(planes)).unwrap_or_else(|panic| Err(panicked(input, &*panic)));
     (planes, began.elapsed())
 }
