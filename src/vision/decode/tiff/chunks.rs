@@ -122,7 +122,7 @@ impl<'a> Grid<'a> {
                 undo_differences(row, self.channels, size, little);
             }
             // 12 bits are packed from the highest down, whatever the byte order.
-            if little && size > 1 && picture.bits % 16 == 0 {
+            if little && size > 1 && picture.bits.is_multiple_of(16) {
                 row.chunks_exact_mut(size).for_each(<[u8]>::reverse);
             }
         }
