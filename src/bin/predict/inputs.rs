@@ -28,10 +28,12 @@ impl Input {
     /// Reads, decodes and prepares it.
     pub fn prepare(&self, limits: &Limits, preprocess: &Preprocess) -> Result<Planes> {
         match self {
-            Self::File(path) => vision::prepare_file(path, limits, preprocess).map_err(|error| match checkpoint(path) {
-                Some(what) => Error::image(path, format!("is a checkpoint ({what}), not an image")),
-                None => error,
-            }),
+            Self::File(path) => {
+                vision::prepare_file(path, limits, preprocess).map_err(|error| match checkpoint(path) {
+                    Some(what) => Error::image(path, format!("is a checkpoint ({what}), not an image")),
+                    None => error,
+                })
+            }
             Self::Stdin => {
                 let mut bytes = Vec::new();
                 let bound = limits.file_bytes.saturating_add(1);
