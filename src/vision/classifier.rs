@@ -392,7 +392,6 @@ impl ClassifierBuilder {
             (None, None, Some(known)) => pretrained_weights(known)?,
             (None, None, None) => return Err(Error::Usage("name a model or give its weights".into())),
         };
-        let published = is_published(&state, known, own_weights);
         let Renaming { state, unmatched } = state.rename(&self.renames)?;
         let model = match (self.network, known) {
             (Some(network), _) => Model::load(network, &state, self.strictness)?,
@@ -410,7 +409,7 @@ impl ClassifierBuilder {
             None => Ok(said.head),
         };
         let head = head.map_err(|error| Error::Usage(format!("{}: {error}", printable::path(state.origin()))))?;
-        let known_preset = self.preset.or(said.preset).or_else(|| published.then_some(Preset::Torchvision));
+        let known_preset = self.preset.or(said.preset).or_else(|| own_weights.then_some(Preset::Torchvision));
         let (preprocess, guess) = match known_preset {
             Some(preset) => (description::preprocess(preset, &state, network)?, None),
             None => description::guess(&state, network).map(|(preprocess, guess)| (preprocess, Some(guess)))?,
@@ -453,6 +452,9 @@ impl ClassifierBuilder {
         };
         let unclear = match head {
             Head::Logits if outputs == 1 => Some("its one output is taken for the logit of class 1 against class 0"),
+            Head::Softmax | Head::LogSoftmax | Head::Probabilities if outputs == 1 => {
+                Some("it has one output, of which its softmax makes 1 whatever an image shows")
+            }
             Head::Values => Some("its outputs are made of probabilities by further arithmetic, and given as they are"),
             _ => None,
         };
@@ -484,21 +486,6 @@ fn pretrained_weights(known: &catalog::CatalogModel) -> Result<StateDict> {
         #[cfg(not(feature = "hub"))]
         None => Err(Error::Usage(format!("{} is not shipped, and this build lacks the feature `hub`", known.name))),
     }
-}
-
-/// Whether `state` is what torchvision published, whose preprocessing is known: by the name of its file, or since it was
-/// fetched as the `known` model's own.
-fn is_published(state: &StateDict, known: Option<&catalog::CatalogModel>, own_weights: bool) -> bool {
-    #[cfg(feature = "hub")]
-    {
-        let file = state.path().and_then(|path| path.file_name());
-        let published = crate::hub::TORCHVISION.iter().any(|weights| file.is_some_and(|name| name == weights.file));
-        if published {
-            return true;
-        }
-    }
-    let _ = state;
-    own_weights && known.is_some_and(|known| known.shipped_weights().is_none())
 }
 
 /// The folder that everything is kept in, if there is one.

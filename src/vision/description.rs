@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 
 /// What is known of the images, the outputs and the classes of a checkpoint of `network`, in the words of a checkpoint's
 /// metadata: `preset`, the name of a [`Preset`], `activation`, that of an [`OutputActivation`], and `labels`, a JSON
-/// array. What is not known is left out, so that no guess is taken for a fact later on.
+/// array. What is not known is left out, so that no guess at pixels is taken for a fact later on.
 ///
 /// # Errors
 /// [`Error::Usage`] where the network does not take its own usual input.
@@ -34,7 +34,7 @@ pub fn description(state: &StateDict, network: &Network) -> Result<IndexMap<Stri
 /// What a checkpoint's metadata and its network say. Metadata that is of no use is left out, with a note.
 #[derive(Debug)]
 pub(super) struct Said {
-    /// How images are prepared: `preset`, or else what the network was published with.
+    /// How images are prepared: `preset`, or else what the network or this very file was published with.
     pub preset: Option<Preset>,
     /// What makes probabilities of the outputs: `activation`.
     pub activation: Option<OutputActivation>,
@@ -53,6 +53,7 @@ impl Said {
         let preset = metadata("preset")
             .and_then(|name| Preset::from_name(name).map_err(|error| note("`preset`", error.to_string())).ok());
         let preset = preset.or_else(|| network.preset.and_then(|name| Preset::from_name(name).ok()));
+        let preset = preset.or_else(|| is_torchvisions(state).then_some(Preset::Torchvision));
         // In a training checkpoint, the word stands for what is between layers too.
         let is_pickled = matches!(state.format(), Some(Format::TorchZip | Format::TorchLegacy | Format::TorchScript));
         let activation = metadata("activation").filter(|_| !is_pickled).and_then(|name| {
@@ -80,6 +81,15 @@ impl Said {
             }
         }
     }
+}
+
+/// Whether the file bears the name of one that torchvision publishes, which ends in a part of its hash.
+fn is_torchvisions(state: &StateDict) -> bool {
+    #[cfg(feature = "hub")]
+    let known = |name: &str| crate::hub::TORCHVISION.iter().any(|weights| weights.file == name);
+    #[cfg(not(feature = "hub"))]
+    let known = |_: &str| false;
+    state.path().and_then(|path| path.file_name()?.to_str()).is_some_and(known)
 }
 
 /// How many numbers `network` returns for its usual input.

@@ -1,5 +1,6 @@
 //! The command line of `predict`.
 
+use crate::whole::{at_least_one, whole};
 use clap::Parser;
 use pretrained::graph::OutputActivation;
 use pretrained::vision::{Crop, Filter, Labels, Overrides, Preset, Size};
@@ -205,10 +206,6 @@ pub fn read_labels(name: &Path) -> Result<Labels> {
     }
 }
 
-fn whole(text: &str) -> Result<usize, String> {
-    text.parse().map_err(|_| "a whole number is expected".to_owned())
-}
-
 /// One number for all channels, or one a channel.
 #[derive(Debug, Clone)]
 struct Channels(Vec<f32>);
@@ -226,8 +223,4 @@ impl FromStr for Channels {
             _ => Err("give one number, or one a channel, such as 0.485,0.456,0.406".to_owned()),
         }
     }
-}
-
-fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
-    text.parse().map_err(|_| "a whole number of at least 1 is expected".to_owned())
 }

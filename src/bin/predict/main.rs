@@ -18,6 +18,8 @@ mod pipeline;
 mod profile;
 #[path = "../common/weights.rs"]
 mod weights;
+#[path = "../common/whole.rs"]
+mod whole;
 
 use args::Args;
 use clap::CommandFactory;

@@ -4,6 +4,7 @@
 use crate::console::{self, Sink, remark};
 use crate::json;
 use crate::weights;
+use crate::whole::{at_least_one, whole};
 use clap::Args;
 use image::codecs::jpeg::JpegEncoder;
 use pretrained::graph::Shape;
@@ -37,7 +38,7 @@ pub struct Bench {
     device: DeviceChoice,
 
     /// Images in a batch, or several numbers of them, each of which is timed by itself
-    #[arg(short, long, value_name = "N[,N...]", value_delimiter = ',', default_value = "1")]
+    #[arg(short, long, value_name = "N[,N...]", value_delimiter = ',', default_value = "1", value_parser = at_least_one)]
     batch: Vec<NonZeroUsize>,
 
     /// The input's side, or its width and height, in pixels, as for predict; by default the model's own
@@ -61,7 +62,7 @@ pub struct Bench {
     image: Option<PathBuf>,
 
     /// Runs that are timed
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = whole)]
     runs: usize,
 
     /// Print a JSON object a batch size, each on a line

@@ -16,6 +16,8 @@ mod rename;
 mod verify;
 #[path = "../common/weights.rs"]
 mod weights;
+#[path = "../common/whole.rs"]
+mod whole;
 
 use clap::{Parser, Subcommand};
 use console::{Result, Sink, remark};
