@@ -1,7 +1,7 @@
 //! Matches a checkpoint's parameters to a graph's by name, and reports on each.
 
 use crate::checkpoint::remap::{self, Renamed};
-use crate::checkpoint::{Limits, StateDict};
+use crate::checkpoint::{Limits, StateDict, prefix};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ParameterId};
 use crate::initialiser::{self, Initialiser};
@@ -92,7 +92,7 @@ pub struct LoadReport {
     pub mismatched: Vec<Mismatched>,
     /// Passed over by rule, such as `num_batches_tracked`; the checkpoint's names.
     pub ignored: Vec<String>,
-    /// The rules by which names became PyTorch's, each once; none where the checkpoint has PyTorch's names.
+    /// The rules by which names became the network's, each once; none where the checkpoint has the network's names.
     pub renamed: Vec<String>,
 }
 
@@ -183,19 +183,26 @@ impl Weights {
 
 /// Takes every parameter of `graph` from `state`, by name.
 ///
-/// Names that the graph does not know are tried under PyTorch's names by the rules of [`remap`]. Where the state dict
-/// has no shapes ([`StateDict::shapes_known`]), a parameter takes the graph's shape if it has as many elements.
+/// Names that the graph does not know are tried under PyTorch's names by the rules of [`remap`]. Where all parameters
+/// stand behind one prefix, such as `model.`, it comes off. Where the state dict has no shapes
+/// ([`StateDict::shapes_known`]), a parameter takes the graph's shape if it has as many elements.
 ///
 /// # Errors
+/// [`Error::Ambiguous`] where two parts of the checkpoint have all parameters.
 /// [`Error::Mismatch`] with the whole report where parameters have another shape or, as `strictness` says, are missing
 /// or unexpected; [`Error::Checkpoint`] where one holds NaN or infinity. Under [`Strictness::InitMissing`] also
 /// [`Error::Limit`] where new parameters would take more than [`Limits::expanded_bytes`] by default, and
 /// [`Error::Usage`] for an initialiser that makes no sense.
 pub fn bind(graph: &Graph, state: &StateDict, strictness: Strictness) -> Result<(Weights, LoadReport)> {
     let known: HashSet<&str> = graph.parameters().iter().map(|p| p.name.as_str()).collect();
-    let named = remap::to_pytorch(state, |name| known.contains(name));
-    let mut report =
-        LoadReport { renamed: named.rules.iter().map(ToString::to_string).collect(), ..Default::default() };
+    let prefix =
+        prefix::choose(state.names(), &known).map_err(|prefixes| Error::ambiguous(state.origin(), prefixes))?;
+    let named = remap::within(state, &prefix, |name| known.contains(name));
+    let mut renamed: Vec<String> = named.rules.iter().map(ToString::to_string).collect();
+    if !prefix.is_empty() {
+        renamed.push(format!("`{prefix}` comes off"));
+    }
+    let mut report = LoadReport { renamed, ..Default::default() };
     let mut values = Vec::with_capacity(graph.parameters().len());
     let (mut not_finite, mut absent) = (Vec::new(), Vec::new());
     for (i, parameter) in graph.parameters().iter().enumerate() {

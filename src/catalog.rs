@@ -1,8 +1,8 @@
 //! The models that have a name: those shipped with the crate, and torchvision's.
 
-use crate::checkpoint::{Limits, StateDict, remap};
+use crate::checkpoint::{Limits, StateDict};
 use crate::error::{Error, Result};
-use crate::zoo::{Network, by_name, detect};
+use crate::zoo::{Network, called, detect};
 
 /// The model that is meant where none is named.
 pub const DEFAULT: &str = "cifar10_shufflenet_v2_x0_5";
@@ -80,16 +80,14 @@ impl CatalogModel {
         self.shipped.map(|bytes| StateDict::from_bytes(file, bytes, &Limits::default()))
     }
 
-    /// This model's network, with as many classes as the last layer in `state` has.
+    /// This model's network, with the last layers and the input that `state` has.
     ///
     /// # Errors
-    /// As [`detect`], for a model whose network is told by its weights.
+    /// As [`detect`], where `state` is of another network.
     pub fn network(&self, state: &StateDict) -> Result<Network> {
-        let Some(network) = by_name(self.name, 1000) else { return detect(state) };
-        let named = remap::to_pytorch(state, |_| false).state;
-        // The last weight is the classifier's, with a row a class.
-        let last = network.graph.parameters().iter().rev().find(|parameter| parameter.shape.len() > 1);
-        let classes = last.and_then(|last| named.get(&last.name)?.shape().first().copied());
-        Ok(classes.and_then(|classes| by_name(self.name, classes)).unwrap_or(network))
+        let network = called(self.name, state).unwrap_or_else(|| detect(state))?;
+        // Nothing is guessed of what was trained here.
+        let notes = if self.shipped.is_some() { Vec::new() } else { network.notes };
+        Ok(Network { notes, ..network })
     }
 }

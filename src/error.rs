@@ -38,6 +38,14 @@ pub enum Error {
         /// What became of every parameter.
         report: Box<LoadReport>,
     },
+    /// Several parts of a checkpoint hold all parameters of a network, such as a student and its teacher.
+    #[error("{}: {} each hold a network's parameters; keep one of them: StateDict::rename takes its prefix off", printable::path(.path), list(.prefixes))]
+    Ambiguous {
+        /// The checkpoint's file or folder.
+        path: PathBuf,
+        /// What stands before the names of each part's parameters, such as `student.`.
+        prefixes: Vec<String>,
+    },
     /// No device, not the device that was asked for, or a device that failed.
     #[error("{}", lines(.0))]
     Device(String),
@@ -80,6 +88,11 @@ impl Error {
         Self::Checkpoint { path: path.as_ref().to_owned(), reason: reason.into() }
     }
 
+    /// Parts of the checkpoint at `path` that would do equally well.
+    pub(crate) fn ambiguous(path: impl AsRef<Path>, prefixes: Vec<String>) -> Self {
+        Self::Ambiguous { path: path.as_ref().to_owned(), prefixes }
+    }
+
     /// A fault of the image at `path`.
     pub fn image(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
         Self::Image { path: path.as_ref().to_owned(), reason: reason.into() }
@@ -94,4 +107,15 @@ impl Error {
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Self::Io { path: path.as_ref().to_owned(), source }
     }
+}
+
+/// The first few of `prefixes`, escaped, as a sentence has them.
+fn list(prefixes: &[String]) -> String {
+    const SHOWN: usize = 6;
+    let mut shown: Vec<String> =
+        prefixes.iter().take(SHOWN).map(|prefix| format!("`{}`", printable::cut(prefix, 60))).collect();
+    if prefixes.len() > SHOWN {
+        shown.push(format!("{} more", prefixes.len() - SHOWN));
+    }
+    shown.join(" and ")
 }

@@ -185,7 +185,8 @@ fn errors_name_what_the_file_has() {
     let error = Model::load(network, &state, Strictness::Strict).unwrap_err().to_string();
     assert!(error.contains("unexpected extra-weight") && error.contains("unexpected bn.gamma"), "{error}");
     // A network that has such names itself is matched without any rule.
-    let plain: StateDict = [("dense1-weight.weight", filled(&[2, 3]))].into_iter().collect();
+    let plain: StateDict =
+        [("dense1-weight.weight", filled(&[2, 3])), ("dense1-weight.bias", filled(&[2]))].into_iter().collect();
     assert!(Model::from_state_dict(&plain, Strictness::Strict).unwrap().report().renamed.is_empty());
 }
 

@@ -19,6 +19,7 @@ mod numpy;
 mod oneflow;
 mod onnx_graph;
 mod pickle;
+pub(crate) mod prefix;
 mod protobuf;
 pub mod remap;
 mod rename;

@@ -10,6 +10,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModuleTree {
     modules: Vec<Module>,
+    scripted: bool,
 }
 
 /// One module.
@@ -70,7 +71,7 @@ impl fmt::Display for Attribute {
 impl ModuleTree {
     /// A tree that is to be given its model.
     pub(super) fn new() -> Self {
-        Self { modules: Vec::new() }
+        Self { modules: Vec::new(), scripted: false }
     }
 
     /// Adds a module, within the one at `parent` unless it is the model, and returns its place.
@@ -85,6 +86,16 @@ impl ModuleTree {
 
     pub(super) fn module_mut(&mut self, place: usize) -> Option<&mut Module> {
         self.modules.get_mut(place)
+    }
+
+    /// The same for a TorchScript archive.
+    pub(super) fn without_settings(self) -> Self {
+        Self { scripted: true, ..self }
+    }
+
+    /// Whether it is of a TorchScript archive, where modules have classes and no attributes: these are in its code.
+    pub fn scripted(&self) -> bool {
+        self.scripted
     }
 
     /// Takes `prefix` off the paths that have it, as it comes off the parameters' names.
@@ -111,6 +122,19 @@ impl ModuleTree {
                 }
             });
         }
+    }
+
+    /// The same modules by the paths that `rename`, which is given and gives names of parameters, makes of theirs.
+    pub(super) fn renamed(&self, mut rename: impl FnMut(&str) -> String) -> Self {
+        const PARAMETER: &str = "weight";
+        let mut tree = self.clone();
+        for module in tree.modules.iter_mut().filter(|module| !module.path.is_empty()) {
+            let new = rename(&format!("{}.{PARAMETER}", module.path));
+            if let Some(path) = new.strip_suffix(PARAMETER) {
+                module.path = path.strip_suffix('.').unwrap_or(path).to_owned();
+            }
+        }
+        tree
     }
 
     /// Every module, the model first. There is at least that one.

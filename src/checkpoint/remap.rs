@@ -1,9 +1,11 @@
 //! Exact rules that give parameters the names that PyTorch has for them, and back.
 //!
 //! [`StateDict::open`] keeps the names of the file. Rules are applied where names are matched, each to a whole last
-//! part, and never where the new name is already taken.
+//! part, and never where the new name is already taken. Parts of a name that wrappers such as `torch.compile` put there
+//! (`_orig_mod`) come off before.
 
 use super::StateDict;
+use super::prefix::unwrapped;
 use indexmap::IndexSet;
 use std::collections::HashMap;
 
@@ -69,19 +71,30 @@ impl Renamed {
 
 /// `state` under PyTorch's names. Names for which `keep` is true stay as they are.
 pub fn to_pytorch(state: &StateDict, keep: impl Fn(&str) -> bool) -> Renamed {
+    within(state, "", keep)
+}
+
+/// The same, after `prefix` came off all names that have it. The others, which are not what is meant, stay.
+pub(crate) fn within(state: &StateDict, prefix: &str, keep: impl Fn(&str) -> bool) -> Renamed {
     let mut taken: IndexSet<String> = state.names().map(str::to_owned).collect();
     let mut used = [false; RULES.len()];
     let mut originals = HashMap::new();
     let state = state.renamed(|name| {
-        let fits = RULES.iter().enumerate().find_map(|(i, rule)| Some((i, rule.apply(name)?)));
-        match fits {
-            Some((i, new)) if !keep(name) && taken.insert(new.clone()) => {
+        let bare = unwrapped(name);
+        let bare = bare.strip_prefix(prefix).filter(|rest| !rest.is_empty()).unwrap_or(&bare);
+        let fits = RULES.iter().enumerate().find_map(|(i, rule)| Some((i, rule.apply(bare)?)));
+        let new = match fits {
+            Some((i, new)) if !keep(bare) && !taken.contains(&new) => {
                 used[i] = true;
-                originals.insert(new.clone(), name.to_owned());
                 new
             }
-            _ => name.to_owned(),
+            _ => bare.to_owned(),
+        };
+        if new == name || !taken.insert(new.clone()) {
+            return name.to_owned();
         }
+        originals.insert(new.clone(), name.to_owned());
+        new
     });
     let rules = RULES.iter().zip(used).filter(|(_, used)| *used).map(|(rule, _)| *rule).collect();
     Renamed { state, rules, originals }

@@ -78,6 +78,7 @@ pub(super) fn rename(state: &StateDict, rules: &[Rename]) -> Result<Renaming> {
     };
     let names: Vec<String> = state.names().map(&mut new_name).collect();
     let left_out: Vec<String> = state.left_out().keys().map(|name| new_name(name)).collect();
+    let modules = state.modules().map(|tree| tree.renamed(&mut new_name));
     let usage = |reason| Err(Error::Usage(format!("{}: {reason}", state.origin().display())));
     let mut owners: IndexMap<&str, &str> = IndexMap::new();
     for (new, old) in names.iter().zip(state.names()) {
@@ -92,7 +93,10 @@ pub(super) fn rename(state: &StateDict, rules: &[Rename]) -> Result<Renaming> {
     let unmatched = rules.iter().zip(matched).filter(|(_, matched)| !matched).map(|(rule, _)| rule.clone()).collect();
     let mut new = names.iter().chain(&left_out);
     // There are as many, in this order.
-    let state = state.renamed(|old| new.next().map_or(old, String::as_str).to_owned());
+    let mut state = state.renamed(|old| new.next().map_or(old, String::as_str).to_owned());
+    if let Some(modules) = modules {
+        state.keep_modules(modules);
+    }
     Ok(Renaming { state, unmatched })
 }
 

@@ -127,6 +127,11 @@ impl StateDict {
         Self { path: other.path.clone(), format: other.format, ..self }
     }
 
+    /// The same tensors as a part of `other`: in its file, with shapes or without as there.
+    pub(crate) fn described_as(self, other: &Self) -> Self {
+        Self { shapes_unknown: other.shapes_unknown, ..self.at_origin_of(other) }
+    }
+
     /// The operators that the file holds beside its tensors; only ONNX's are kept.
     pub(crate) fn graph(&self) -> Option<&OnnxGraph> {
         self.graph.as_deref()
@@ -136,8 +141,7 @@ impl StateDict {
         self.graph = Some(Arc::new(graph));
     }
 
-    /// The modules of a model that was saved whole by `torch.save(model)`; `None` of any other file, and once parameters
-    /// were renamed.
+    /// The modules of a model that was saved whole by `torch.save(model)` or `torch.jit.save`; `None` of any other file.
     pub fn modules(&self) -> Option<&ModuleTree> {
         self.modules.as_deref()
     }

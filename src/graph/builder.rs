@@ -56,7 +56,8 @@ impl Builder {
         self.only_input = Some(shape);
     }
 
-    /// Runs `body` with `name` in front of all names, as the parameters of a child module of this name have it.
+    /// Runs `body` with `name` in front of all names, as the parameters of a child module of this name have it. An operator
+    /// without parameters is called by the scope that it stands in.
     pub fn scope<T>(&mut self, name: &str, body: impl FnOnce(&mut Self) -> T) -> T {
         let outer = self.path.len();
         self.path = self.child(name);
@@ -170,7 +171,17 @@ impl Builder {
     }
 
     fn plain(&mut self, op: Op, inputs: &[Value]) -> Value {
-        self.push(Node { op, inputs: inputs.to_vec(), name: String::new() })
+        self.push(Node { op, inputs: inputs.to_vec(), name: self.path.clone() })
+    }
+
+    /// A node of another graph of a builder's: its parameters are called by its name once more.
+    pub(super) fn again(&mut self, node: &Node, inputs: Vec<Value>) -> Value {
+        match (&node.op, &inputs[..]) {
+            (Op::Conv2d { conv, .. }, [x]) => self.conv2d(&node.name, *x, *conv),
+            (Op::BatchNorm2d { norm, .. }, [x]) => self.batch_norm2d(&node.name, *x, *norm),
+            (Op::Linear { linear, .. }, [x]) => self.linear(&node.name, *x, *linear),
+            (op, _) => self.node(&node.name, op.clone(), inputs),
+        }
     }
 
     fn named(&mut self, name: &str, op: Op, x: Value) -> Value {
@@ -221,27 +232,27 @@ impl Sequential<'_> {
 
     /// Adds a function of each number, such as `nn.ReLU6` or `nn.Hardswish`.
     pub fn activation(self, activation: Activation) -> Self {
-        self.add(|g, _, x| g.activation(x, activation))
+        self.add(|g, name, x| g.scope(name, |g| g.activation(x, activation)))
     }
 
     /// Adds `nn.MaxPool2d`.
     pub fn max_pool2d(self, pool: MaxPool2d) -> Self {
-        self.add(|g, _, x| g.max_pool2d(x, pool))
+        self.add(|g, name, x| g.scope(name, |g| g.max_pool2d(x, pool)))
     }
 
     /// Adds `nn.AvgPool2d`.
     pub fn avg_pool2d(self, pool: AvgPool2d) -> Self {
-        self.add(|g, _, x| g.avg_pool2d(x, pool))
+        self.add(|g, name, x| g.scope(name, |g| g.avg_pool2d(x, pool)))
     }
 
     /// Adds `nn.AdaptiveAvgPool2d(1)`.
     pub fn mean(self) -> Self {
-        self.add(|g, _, x| g.mean(x))
+        self.add(|g, name, x| g.scope(name, |g| g.mean(x)))
     }
 
     /// Adds `nn.Flatten`.
     pub fn flatten(self) -> Self {
-        self.add(|g, _, x| g.flatten(x))
+        self.add(|g, name, x| g.scope(name, |g| g.flatten(x)))
     }
 
     /// Adds `nn.Linear`.
@@ -251,7 +262,7 @@ impl Sequential<'_> {
 
     /// Adds `nn.Softmax(1)`.
     pub fn softmax(self) -> Self {
-        self.add(|g, _, x| g.softmax(x))
+        self.add(|g, name, x| g.scope(name, |g| g.softmax(x)))
     }
 
     /// Adds `nn.Identity`, or any other layer that does nothing outside of training but takes a number.

@@ -43,7 +43,8 @@ pub struct Node {
     pub op: Op,
     /// What it reads.
     pub inputs: Vec<Value>,
-    /// Where it stands in the network, such as `stage2.0.branch1.0`; empty for operators without parameters.
+    /// Where it stands in the network, such as `stage2.0.branch1.0`; of an operator without parameters the module that
+    /// calls it, which is the operator's own where it has one, such as `stage2.0.branch1.4`.
     pub name: String,
 }
 
@@ -79,6 +80,26 @@ impl Graph {
     /// [`import`](crate::import) makes them. `None` where it takes every input that its operators take.
     pub fn only_input(&self) -> Option<Shape> {
         self.only_input
+    }
+
+    /// The same graph with some nodes done otherwise. `edit` gets the builder of the new graph, a node of this one and the
+    /// values that stand for its inputs; it returns the value that stands for its output, or none to keep the node.
+    ///
+    /// Only for graphs whose parameters are named by their nodes, as those of a [`Builder`] are.
+    pub(crate) fn rewritten(&self, mut edit: impl FnMut(&mut Builder, &Node, &[Value]) -> Option<Value>) -> Self {
+        let mut g = Builder::new();
+        g.sides_multiple_of(self.side_unit);
+        if let Some(shape) = self.only_input {
+            g.only_input(shape);
+        }
+        let mut values = vec![Value::INPUT];
+        let stand_in = |values: &[Value], value: &Value| values.get(value.0).copied().unwrap_or(*value);
+        for node in &self.nodes {
+            let inputs: Vec<Value> = node.inputs.iter().map(|value| stand_in(&values, value)).collect();
+            let made = edit(&mut g, node, &inputs).unwrap_or_else(|| g.again(node, inputs));
+            values.push(made);
+        }
+        g.finish(stand_in(&values, &self.output))
     }
 
     /// The nodes with the value that each makes.

@@ -5,6 +5,9 @@ use super::{Clues, Network, NotThis};
 use crate::checkpoint::StateDict;
 use crate::graph::{Builder, Conv2d, Graph, Linear, MaxPool2d, Shape, Value};
 
+/// What a checkpoint does not say.
+const UNTOLD: &str = "assumed convolutions with padding, ReLU and max pools of 2x2: names and shapes do not tell";
+
 /// What tells one such LeNet from another; the page's has 28x28 grey pixels, 32 and 64 channels, 512 units and 10 classes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeNet {
@@ -24,7 +27,8 @@ impl LeNet {
     /// The network. Its pixels lie between 0 and 1.
     pub fn network(&self) -> Network {
         let input = Shape::new(self.in_channels, self.side, self.side);
-        Network::new("lenet", self.graph(), input)
+        let notes = vec![UNTOLD.into()];
+        Network { notes, ..Network::new("lenet", self.graph(), input) }
     }
 
     fn graph(&self) -> Graph {

@@ -5,6 +5,9 @@ use super::{Clues, Network, NotThis};
 use crate::checkpoint::StateDict;
 use crate::graph::{Builder, Conv2d, Graph, Linear, MaxPool2d, Shape, Value};
 
+/// What a checkpoint does not say.
+const UNTOLD: &str = "assumed convolutions without padding, ReLU and max pools of 2x2: names and shapes do not tell";
+
 /// What tells one LeNet-5 from another; LeCun's has 32x32 grey pixels, 6 and 16 channels, 120 and 84 units.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeNet5 {
@@ -27,7 +30,8 @@ impl LeNet5 {
     pub fn network(&self) -> Network {
         let preset = (!self.bias && self.in_channels == 1 && self.side == 32).then_some("mnist32");
         let input = Shape::new(self.in_channels, self.side, self.side);
-        Network { preset, ..Network::new("lenet5", self.graph(), input) }
+        let notes = vec![UNTOLD.into()];
+        Network { preset, notes, ..Network::new("lenet5", self.graph(), input) }
     }
 
     /// `LeNet5.construct`.

@@ -44,7 +44,7 @@ impl MegviiShuffleNetV2 {
             .batch_norm2d(c1)
             .relu()
             .end();
-        let mut x = g.max_pool2d(x, MaxPool2d::new(3).stride(2).padding(1));
+        let mut x = g.scope("maxpool", |g| g.max_pool2d(x, MaxPool2d::new(3).stride(2).padding(1)));
         let mut input_channel = c1;
         let mut feature = 0;
         for (&repeats, &output_channel) in self.stages_repeats.iter().zip(&self.stages_out_channels[1..]) {

@@ -1,8 +1,11 @@
 //! Fully connected layers with ReLU between them, of any depth and width, under any layer names.
 
+mod order;
+
 use super::{Network, NotThis};
-use crate::checkpoint::{ModuleTree, StateDict};
+use crate::checkpoint::{StateDict, prefix};
 use crate::graph::{Builder, Linear, Shape, Value};
+use crate::printable::cut;
 
 /// A multilayer perceptron.
 ///
@@ -26,7 +29,11 @@ impl Mlp {
             x = g.linear(name, x, *linear);
         }
         let features = self.layers.first().map_or(0, |(_, first)| first.in_features);
-        Network::new(self.name(), g.finish(x), image_of(features))
+        let mut network = Network::new(self.name(), g.finish(x), image_of(features));
+        if self.layers.len() > 1 {
+            network.notes.push("assumed ReLU between fully connected layers: names and shapes do not tell".into());
+        }
+        network
     }
 
     /// `mlp_` and the widths, such as `mlp_784-128-64-10`.
@@ -61,27 +68,61 @@ impl Mlp {
         }
         let not =
             |reason| NotThis { closeness: layers.len() as f64 / (layers.len() + foreign.len()).max(1) as f64, reason };
-        if let Some(class) = state.modules().and_then(other_activation) {
-            return Err(not(format!("its modules have a {class}, where an MLP has ReLU between its layers")));
-        }
         if let Some(first) = foreign.first() {
-            return Err(not(format!("{} parameters are no fully connected layer's, such as {first}", foreign.len())));
+            let (count, first) = (foreign.len(), cut(first, 60));
+            return Err(not(format!("{count} of its parameters belong to other layers, such as {first}")));
         }
-        let mut sorted = layers.clone();
-        sorted.sort_by_cached_key(|(name, _)| natural_key(name));
-        match [sorted, layers.clone()].into_iter().find(|order| !order.is_empty() && chains(order)) {
-            Some(layers) => Ok(Self { layers }.network()),
-            None => Err(not(
+        let sorted = state.names().is_sorted();
+        let Some((layers, note)) = order::of(layers.clone(), sorted) else {
+            return Err(not(
                 "its layers do not chain: some take another number of features than the one before gives".into()
-            )),
+            ));
+        };
+        if let Some(reason) = no_classifier(&layers) {
+            return Err(not(reason));
         }
+        let mut network = Self { layers }.network();
+        network.notes.extend(note);
+        Ok(network)
     }
 }
 
-/// The class of the first activation that is not ReLU, where the modules are known. Softmax ends a network.
-fn other_activation(tree: &ModuleTree) -> Option<&str> {
-    let mut classes = tree.modules().iter().filter_map(|m| m.class.strip_prefix("torch.nn.modules.activation."));
-    classes.find(|class| !matches!(*class, "ReLU" | "Softmax" | "LogSoftmax"))
+/// Why matrices that chain are no classifier, where it shows.
+fn no_classifier(layers: &[(String, Linear)]) -> Option<String> {
+    /// Words for matrices that are applied to something other than the pixels of an image.
+    const OTHERS: [&str; 12] = [
+        "lora",
+        "embed",
+        "embedding",
+        "embeddings",
+        "attn",
+        "attention",
+        "qkv",
+        "decoder",
+        "decode",
+        "generator",
+        "lstm",
+        "adapter",
+    ];
+    let (first, last) = (&layers.first()?.1, &layers.last()?.1);
+    let other = layers.iter().find(|(name, _)| prefix::words(name).any(|word| OTHERS.contains(&&*word)));
+    if let Some((name, _)) = other {
+        return Some(format!("`{}` is by its name no layer of a classifier", cut(name, 60)));
+    }
+    if layers.len() == 1 && !first.bias {
+        return Some("it is a single matrix without a bias, which may be anything".into());
+    }
+    let narrowest = layers.iter().map(|(_, layer)| layer.out_features).min()?;
+    if layers.len() > 1 && first.in_features == last.out_features && narrowest < first.in_features {
+        return Some(format!(
+            "it gives back {} numbers, as many as it takes, as an autoencoder does",
+            first.in_features
+        ));
+    }
+    (last.out_features > first.in_features).then(|| {
+        let (takes, gives) = (first.in_features, last.out_features);
+        format!("it makes {gives} numbers of {takes}, where a classifier makes fewer than it takes")
+    })
 }
 
 /// The matrix that so many weights in a row are, where the layer's bias tells how many features come out.
@@ -89,10 +130,6 @@ fn matrix(state: &StateDict, layer: &str, weights: usize) -> Option<[usize; 2]> 
     let out_features = state.get(&format!("{layer}.bias"))?.element_count();
     let in_features = weights.checked_div(out_features)?;
     (in_features * out_features == weights).then_some([out_features, in_features])
-}
-
-fn chains(layers: &[(String, Linear)]) -> bool {
-    layers.windows(2).all(|pair| pair[0].1.out_features == pair[1].1.in_features)
 }
 
 /// The image that flattens to so many features: square and grey, square and coloured, or a bare vector.
@@ -104,19 +141,4 @@ pub(crate) fn image_of(features: usize) -> Shape {
         }
     }
     Shape::vector(features)
-}
-
-/// A sort key that puts `layer10` after `layer9`.
-fn natural_key(name: &str) -> Vec<(String, u64)> {
-    let mut key = Vec::new();
-    let mut rest = name;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let (text, tail) = rest.split_at(digits);
-        let end = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
-        let (number, tail) = tail.split_at(end);
-        key.push((text.to_owned(), number.parse().unwrap_or(u64::MAX)));
-        rest = tail;
-    }
-    key
 }

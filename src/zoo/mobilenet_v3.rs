@@ -98,7 +98,7 @@ impl MobileNetV3 {
         }
         let (name, last) = (format!("features.{}", settings.len() + 1), 6 * channels);
         let x = conv_norm_activation(&mut g, &name, x, Conv2d::new(channels, last, 1), Some(HS));
-        let x = g.mean(x);
+        let x = g.scope("avgpool", |g| g.mean(x));
         let x = g
             .sequential("classifier", x)
             .linear(Linear::new(last, hidden))
@@ -146,11 +146,11 @@ fn inverted_residual(g: &mut Builder, x: Value, in_channels: usize, setting: &Se
 /// `SqueezeExcitation.forward` with `scale_activation=nn.Hardsigmoid`.
 fn squeeze_excitation(g: &mut Builder, x: Value, channels: usize) -> Value {
     let squeezed = make_divisible((channels / 4) as f64);
-    let scale = g.mean(x);
+    let scale = g.scope("avgpool", |g| g.mean(x));
     let scale = g.conv2d("fc1", scale, Conv2d::new(channels, squeezed, 1));
-    let scale = g.relu(scale);
+    let scale = g.scope("activation", |g| g.relu(scale));
     let scale = g.conv2d("fc2", scale, Conv2d::new(squeezed, channels, 1));
-    let scale = g.activation(scale, Activation::HARD_SIGMOID);
+    let scale = g.scope("scale_activation", |g| g.activation(scale, Activation::HARD_SIGMOID));
     g.mul(x, scale)
 }
 
@@ -158,9 +158,9 @@ fn squeeze_excitation(g: &mut Builder, x: Value, channels: usize) -> Value {
 fn conv_norm_activation(g: &mut Builder, name: &str, x: Value, conv: Conv2d, activation: Option<Activation>) -> Value {
     let norm = BatchNorm2d { eps: 1e-3, ..BatchNorm2d::new(conv.out_channels) };
     let padding = (conv.window.kernel[0] - 1) / 2;
-    let x = g.scope(name, |g| {
+    g.scope(name, |g| {
         let x = g.conv2d("0", x, conv.padding(padding).no_bias());
-        g.batch_norm2d("1", x, norm)
-    });
-    activation.map_or(x, |activation| g.activation(x, activation))
+        let x = g.batch_norm2d("1", x, norm);
+        activation.map_or(x, |activation| g.scope("2", |g| g.activation(x, activation)))
+    })
 }

@@ -1,5 +1,8 @@
 //! The networks that are known, and how each is recognised from the names and shapes in a checkpoint.
 
+mod families;
+mod last_layers;
+mod leftovers;
 mod lenet;
 mod lenet5;
 mod megvii_shufflenet_v2;
@@ -7,8 +10,12 @@ mod mindspore_resnet;
 mod mlp;
 mod mobilenet_v2;
 mod mobilenet_v3;
+mod modules;
+mod recognise;
+mod reparametrised;
 mod resnet;
 mod sequential;
+mod settings;
 mod shufflenet_v2;
 mod squeezenet;
 
@@ -20,14 +27,14 @@ pub use mlp::Mlp;
 pub(crate) use mlp::image_of;
 pub use mobilenet_v2::MobileNetV2;
 pub use mobilenet_v3::MobileNetV3;
+pub(crate) use recognise::called;
+pub use recognise::detect;
 pub use resnet::{Block, ResNet};
 pub use shufflenet_v2::ShuffleNetV2;
 pub use squeezenet::SqueezeNet;
 
-use crate::checkpoint::{StateDict, remap};
-use crate::error::{Error, Result};
+use crate::checkpoint::StateDict;
 use crate::graph::{Graph, Head, Shape};
-use crate::printable;
 use crate::tensor::Tensor;
 
 /// A network: its graph, what to call it, and the input that it was designed for.
@@ -57,30 +64,6 @@ impl Network {
     }
 }
 
-/// Networks that differ in sizes alone, and how one of them is recognised.
-struct Family {
-    name: &'static str,
-    recognise: fn(&StateDict) -> Result<Network, NotThis>,
-}
-
-const fn family(name: &'static str, recognise: fn(&StateDict) -> Result<Network, NotThis>) -> Family {
-    Family { name, recognise }
-}
-
-/// Every family. The first that recognises a checkpoint gets it.
-const FAMILIES: [Family; 10] = [
-    family("ShuffleNetV2", ShuffleNetV2::recognise),
-    family("Megvii's ShuffleNetV2", MegviiShuffleNetV2::recognise),
-    family("ResNet", ResNet::recognise),
-    family("MindSpore's ResNet", MindSporeResNet::recognise),
-    family("MobileNetV2", MobileNetV2::recognise),
-    family("MobileNetV3", MobileNetV3::recognise),
-    family("SqueezeNet", SqueezeNet::recognise),
-    family("OneFlow's LeNet", LeNet::recognise),
-    family("LeNet-5", LeNet5::recognise),
-    family("MLP", Mlp::recognise),
-];
-
 /// The network that torchvision calls `name`, such as `resnet50`, with so many classes. Of ShuffleNetV2 the names
 /// are those of its checkpoints, `shufflenetv2_x1_0`.
 pub fn by_name(name: &str, num_classes: usize) -> Option<Network> {
@@ -90,60 +73,6 @@ pub fn by_name(name: &str, num_classes: usize) -> Option<Network> {
         .or_else(|| MobileNetV2::by_name(name, num_classes).map(|found| found.network()))
         .or_else(|| MobileNetV3::by_name(name, num_classes).map(|found| found.network()))
         .or_else(|| SqueezeNet::by_name(name, num_classes).map(|found| found.network()))
-}
-
-/// The network that a checkpoint was saved from.
-///
-/// A model that was saved whole is rebuilt from its [modules](StateDict::modules) where these are a chain:
-/// `nn.Sequential`, also within another, of layers that the [graph](crate::graph) has, or a module around one, as in
-/// PyTorch's tutorial. Its input has the channels of the first convolution and is square, of 224 or 32 pixels (28 where
-/// it has one channel) if that gives as many numbers as the first `nn.Linear` takes or if any size does, otherwise of
-/// the side among those that do which halves most often. `input` of the [`Network`] is free to be changed. `nn.LogSoftmax`
-/// at the end is left out of the graph, and its [`head`](Network::head) says so.
-///
-/// All others are told by the names and shapes of their parameters alone. Names that the rules of [`remap`] know are
-/// taken for PyTorch's.
-///
-/// # Errors
-/// [`Error::Checkpoint`] that says which family came closest and what spoke against it, or lists all modules of a chain
-/// that the graph cannot express.
-pub fn detect(state: &StateDict) -> Result<Network> {
-    let unclear = match state.modules().map(sequential::rebuild) {
-        None => None,
-        Some(Ok(network)) => return Ok(network),
-        Some(Err(sequential::NotRebuilt::Unclear(reason))) => Some(reason),
-        Some(Err(sequential::NotRebuilt::Impossible(reasons))) => {
-            let reason = format!("its modules are a chain that cannot be rebuilt: {reasons}");
-            return Err(Error::checkpoint(state.origin(), reason));
-        }
-    };
-    let named = remap::to_pytorch(state, |_| false).state;
-    let mut closest: Option<(&str, NotThis)> = None;
-    for family in FAMILIES {
-        match (family.recognise)(&named) {
-            Ok(network) => return Ok(network),
-            Err(not) if closest.as_ref().is_none_or(|(_, c)| not.closeness > c.closeness) => {
-                closest = Some((family.name, not));
-            }
-            Err(_) => {}
-        }
-    }
-    let reason = match closest {
-        Some((family, not)) if not.closeness > 0.0 => format!("{family} came closest, but {}", not.reason),
-        _ => {
-            let families = FAMILIES.map(|family| family.name).join(", ");
-            format!("none of its {} names is of a known family ({families})", state.len())
-        }
-    };
-    let unclear = unclear.map_or_else(String::new, |reason| format!("; nor do its modules tell it, since {reason}"));
-    let names: Vec<_> = state.names().take(4).map(|name| printable::cut(name, 60)).collect();
-    Err(Error::checkpoint(
-        state.origin(),
-        format!(
-            "no known network has these parameters ({}...): {reason}{unclear}; `StateDict::names` lists them",
-            names.join(", ")
-        ),
-    ))
 }
 
 /// Why a checkpoint is not of a family.

@@ -81,8 +81,8 @@ impl ResNet {
         let mut g = Builder::new();
         let x = g.conv2d("conv1", Value::INPUT, Conv2d::new(3, 64, 7).stride(2).padding(3).no_bias());
         let x = g.batch_norm2d("bn1", x, BatchNorm2d::new(64));
-        let x = g.relu(x);
-        let mut x = g.max_pool2d(x, MaxPool2d::new(3).stride(2).padding(1));
+        let x = g.scope("relu", |g| g.relu(x));
+        let mut x = g.scope("maxpool", |g| g.max_pool2d(x, MaxPool2d::new(3).stride(2).padding(1)));
         let mut inplanes = 64;
         for (i, &blocks) in self.layers.iter().enumerate() {
             let planes = 64 << i;
@@ -92,7 +92,7 @@ impl ResNet {
                 inplanes = planes * self.block.expansion();
             }
         }
-        let x = g.mean(x);
+        let x = g.scope("avgpool", |g| g.mean(x));
         let x = g.linear("fc", x, Linear::new(inplanes, self.num_classes));
         g.finish(x)
     }
@@ -104,7 +104,7 @@ impl ResNet {
             Block::Basic => {
                 let out = g.conv2d("conv1", x, Conv2d::new(inplanes, planes, 3).stride(stride).padding(1).no_bias());
                 let out = g.batch_norm2d("bn1", out, BatchNorm2d::new(planes));
-                let out = g.relu(out);
+                let out = g.scope("relu", |g| g.relu(out));
                 let out = g.conv2d("conv2", out, Conv2d::new(planes, planes, 3).padding(1).no_bias());
                 g.batch_norm2d("bn2", out, BatchNorm2d::new(planes))
             }
@@ -112,11 +112,11 @@ impl ResNet {
                 let width = planes * self.width_per_group / 64 * self.groups;
                 let out = g.conv2d("conv1", x, Conv2d::new(inplanes, width, 1).no_bias());
                 let out = g.batch_norm2d("bn1", out, BatchNorm2d::new(width));
-                let out = g.relu(out);
+                let out = g.scope("relu", |g| g.relu(out));
                 let conv2 = Conv2d::new(width, width, 3).stride(stride).padding(1).groups(self.groups).no_bias();
                 let out = g.conv2d("conv2", out, conv2);
                 let out = g.batch_norm2d("bn2", out, BatchNorm2d::new(width));
-                let out = g.relu(out);
+                let out = g.scope("relu", |g| g.relu(out));
                 let out = g.conv2d("conv3", out, Conv2d::new(width, outputs, 1).no_bias());
                 g.batch_norm2d("bn3", out, BatchNorm2d::new(outputs))
             }
@@ -130,7 +130,7 @@ impl ResNet {
             x
         };
         let out = g.add(out, identity);
-        g.relu(out)
+        g.scope("relu", |g| g.relu(out))
     }
 
     /// Reads blocks and widths off the names and shapes of a state dict.

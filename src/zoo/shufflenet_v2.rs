@@ -56,7 +56,7 @@ impl ShuffleNetV2 {
             .batch_norm2d(c1)
             .relu()
             .end();
-        let mut x = g.max_pool2d(x, MaxPool2d::new(3).stride(2).padding(1));
+        let mut x = g.scope("maxpool", |g| g.max_pool2d(x, MaxPool2d::new(3).stride(2).padding(1)));
         let mut input_channels = c1;
         for (i, &repeats) in self.stages_repeats.iter().enumerate() {
             let output_channels = self.stages_out_channels[i + 1];

@@ -74,7 +74,9 @@ impl SqueezeNet {
         let mut x = g.sequential("features", Value::INPUT).conv2d(first).relu().end();
         for (i, layer) in self.layers().iter().enumerate() {
             x = match *layer {
-                Pool => g.max_pool2d(x, MaxPool2d::new(3).stride(2).ceil_mode()),
+                Pool => g.scope(&format!("features.{}", i + 2), |g| {
+                    g.max_pool2d(x, MaxPool2d::new(3).stride(2).ceil_mode())
+                }),
                 Fire(squeeze, expand) => {
                     let out = g.scope(&format!("features.{}", i + 2), |g| fire(g, x, inplanes, squeeze, expand));
                     inplanes = 2 * expand;
@@ -110,10 +112,10 @@ impl SqueezeNet {
 /// `Fire.forward`.
 fn fire(g: &mut Builder, x: Value, inplanes: usize, squeeze: usize, expand: usize) -> Value {
     let x = g.conv2d("squeeze", x, Conv2d::new(inplanes, squeeze, 1));
-    let x = g.relu(x);
+    let x = g.scope("squeeze_activation", |g| g.relu(x));
     let one = g.conv2d("expand1x1", x, Conv2d::new(squeeze, expand, 1));
-    let one = g.relu(one);
+    let one = g.scope("expand1x1_activation", |g| g.relu(one));
     let three = g.conv2d("expand3x3", x, Conv2d::new(squeeze, expand, 3).padding(1));
-    let three = g.relu(three);
+    let three = g.scope("expand3x3_activation", |g| g.relu(three));
     g.concat(&[one, three])
 }

@@ -255,14 +255,17 @@ fn what_is_no_chain_is_not_guessed_at() {
 }
 
 #[test]
-fn renamed_parameters_leave_their_modules_behind() {
+fn modules_are_renamed_with_their_parameters() {
     let model = sequential(&[linear([3, 2]), plain("activation.Sigmoid", &[])]);
     let state = open(&model);
     assert_eq!(state.modules().unwrap().modules().len(), 3);
     let same = state.rename(&["^no=".parse().unwrap()]).unwrap().state;
     assert_eq!(same.modules(), state.modules());
     let renamed = state.rename(&["^0=fc".parse().unwrap()]).unwrap().state;
-    assert!(renamed.contains("fc.weight") && renamed.modules().is_none());
+    let paths = |state: &StateDict| -> Vec<String> {
+        state.modules().unwrap().modules().iter().map(|module| module.path.clone()).collect()
+    };
+    assert!(renamed.contains("fc.weight") && paths(&renamed) == ["", "fc", "1"], "{:?}", paths(&renamed));
     // As DataParallel has it: the prefix comes off the paths too.
     let parallel = module("torch.nn.parallel.data_parallel.DataParallel", &[], &[], &[("module", model)]);
     let state = open(&parallel);

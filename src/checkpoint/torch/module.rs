@@ -157,7 +157,11 @@ pub(super) fn read(
                 Some(kept.add(within, module))
             }
             // Its modules keep their settings as constants in its code.
-            Tree::Script => None,
+            Tree::Script => {
+                let module = scripted(pickle, id, &path);
+                source.expand(|| format!("the module `{}`", short(&path)), module.bytes() as u64)?;
+                Some(kept.add(within, module))
+            }
         };
         if pickle.class(id).is_some_and(|(module, _)| module.split('.').any(|part| part == "quantized")) {
             unread.tensor(dict, &path, format!("it is a quantised layer, whose weights are packed; {FLOATS}"));
@@ -211,9 +215,10 @@ pub(super) fn read(
         let below = members.modules.into_iter().rev();
         steps.extend(below.map(|(key, id)| Step::Enter { id, parent: prefix.clone(), key: Some(key), within: place }));
     }
-    if tree == Tree::Pickled {
-        dict.keep_modules(kept);
-    }
+    dict.keep_modules(match tree {
+        Tree::Pickled => kept,
+        Tree::Script => kept.without_settings(),
+    });
     left.note(dict, "left out what is no tensor and no module");
     unread.note(dict, "left out what is not read");
     plain.note(dict, "left out tensors that no state_dict has");
@@ -256,6 +261,16 @@ fn changes(pickle: &Pickle, hook: Id) -> bool {
     !class.is_some_and(|(module, _)| {
         matches!(module, "torch.nn.utils.weight_norm" | "torch.nn.utils.spectral_norm" | "torch.nn.utils.prune")
     })
+}
+
+/// The module at `id` of a TorchScript archive, of which no more than the class is known. A class that there are several
+/// of is called `torch.nn.modules.activation.___torch_mangle_3.Tanh`.
+fn scripted(pickle: &Pickle, id: Id, path: &str) -> Module {
+    let class = class(pickle, id, Tree::Script).unwrap_or_else(|| pickle.kind(id));
+    let parts: Vec<&str> =
+        class.split('.').filter(|part| *part != "__torch__" && !part.starts_with("___torch_mangle_")).collect();
+    let (path, class) = (path.to_owned(), parts.join("."));
+    Module { path, class, attributes: Vec::new(), parameters: Vec::new(), hooked: false, children: Vec::new() }
 }
 
 fn attribute(pickle: &Pickle, id: Id) -> Attribute {

@@ -2,9 +2,9 @@
 
 use super::super::Network;
 use super::super::mlp::image_of;
-use super::settings;
+use super::super::settings;
 use crate::checkpoint::Module;
-use crate::graph::{Activation, Builder, Graph, Shape, Value};
+use crate::graph::{Builder, Graph, Shape, Value};
 use std::cmp::Reverse;
 use std::ops::RangeInclusive;
 
@@ -19,7 +19,7 @@ enum Kind {
 
 /// Layers in a row, and what they tell of their input.
 #[derive(Debug)]
-pub(super) struct Chain {
+pub(in crate::zoo) struct Chain {
     g: Builder,
     x: Value,
     kind: Kind,
@@ -48,6 +48,16 @@ impl Default for Chain {
 }
 
 impl Chain {
+    /// Layers that go on from `x`, a vector that `g` has made.
+    pub fn after(g: Builder, x: Value) -> Self {
+        Self { g, x, kind: Kind::Vector, ..Self::default() }
+    }
+
+    /// What all layers were added to, and what the last one makes.
+    pub fn parts(self) -> (Builder, Value) {
+        (self.g, self.x)
+    }
+
     /// Adds the layer that `module` is; an error says why there is none like it.
     pub fn add(&mut self, module: &Module) -> Result<(), String> {
         if !module.children.is_empty() {
@@ -99,20 +109,13 @@ impl Chain {
                 settings::is_over_channels(module, self.kind == Kind::Vector)?;
                 self.x = self.g.softmax(self.x);
             }
-            "ReLU" => self.activation(Activation::Relu),
-            "ReLU6" | "Hardtanh" => self.activation(settings::clamp(module)?),
-            "Hardswish" => self.activation(Activation::HardSwish),
-            "Hardsigmoid" => self.activation(Activation::HARD_SIGMOID),
-            "Sigmoid" => self.activation(Activation::Sigmoid),
-            "SiLU" => self.activation(Activation::Silu),
             class if settings::is_identity(class) => {}
-            _ => return Err("no graph has such a layer".into()),
+            _ => {
+                let activation = settings::activation(module).ok_or("no graph has such a layer")??;
+                self.x = self.g.activation(self.x, activation);
+            }
         }
         settings::no_parameters(module)
-    }
-
-    fn activation(&mut self, activation: Activation) {
-        self.x = self.g.activation(self.x, activation);
     }
 
     /// The next layer takes images, perhaps of so many channels. After an error it is taken to have got one.

@@ -6,12 +6,11 @@
 //! that it could do. What has parameters in two places, or may do something between them, is not guessed at.
 
 mod chain;
-mod settings;
 
-use super::Network;
+use super::{Network, settings};
 use crate::checkpoint::{Module, ModuleTree};
 use crate::graph::Head;
-use chain::Chain;
+pub(super) use chain::Chain;
 use std::fmt;
 
 /// No honest chain has more layers, and finding the size of its image passes over all of them dozens of times.
@@ -41,6 +40,9 @@ impl fmt::Display for Faults {
 
 /// The network that the modules of `tree` are.
 pub(super) fn rebuild(tree: &ModuleTree) -> Result<Network, NotRebuilt> {
+    if tree.scripted() {
+        return Err(NotRebuilt::Unclear("TorchScript keeps their settings in code".into()));
+    }
     let layers = layers(tree, sequential(tree)?)?;
     if layers.len() > MOST_LAYERS {
         let reason = format!("it has {} layers, and more than {MOST_LAYERS} are not believed", layers.len());
@@ -104,7 +106,7 @@ fn sequential(tree: &ModuleTree) -> Result<&Module, NotRebuilt> {
 }
 
 /// The layers of a Sequential in their order, those of Sequentials within it among them.
-fn layers<'t>(tree: &'t ModuleTree, sequential: &'t Module) -> Result<Vec<&'t Module>, NotRebuilt> {
+pub(super) fn layers<'t>(tree: &'t ModuleTree, sequential: &'t Module) -> Result<Vec<&'t Module>, NotRebuilt> {
     let mut layers = Vec::new();
     let mut left = vec![sequential];
     while let Some(module) = left.pop() {
@@ -122,8 +124,22 @@ fn layers<'t>(tree: &'t ModuleTree, sequential: &'t Module) -> Result<Vec<&'t Mo
     Ok(layers)
 }
 
+/// Takes the function that makes probabilities of logits off the end of `layers`, if one is there, and says what its inputs
+/// are.
+pub(super) fn last(layers: &mut Vec<Module>) -> Option<Head> {
+    let end = layers.iter().rposition(|layer| !passes(layer))?;
+    let head = match layers[end].torch_class()? {
+        "Softmax" if settings::is_over_channels(&layers[end], true).is_ok() => Head::Logits,
+        "LogSoftmax" => Head::Logits,
+        "Sigmoid" => Head::IndependentLogits,
+        _ => return None,
+    };
+    layers.truncate(end);
+    Some(head)
+}
+
 /// Whether something was added to the module that is no part of its class.
-fn altered(module: &Module) -> bool {
+pub(super) fn altered(module: &Module) -> bool {
     module.hooked || module.attribute("forward").is_some()
 }
 

@@ -1,6 +1,6 @@
 //! Reads the geometry of layers off the attributes of PyTorch's modules. A file can claim anything, so all is checked.
 
-use super::super::MOST;
+use super::MOST;
 use crate::checkpoint::{Attribute, Module};
 use crate::graph::{Activation, AvgPool2d, BatchNorm2d, Conv2d, Linear, MaxPool2d, Padding, Window};
 
@@ -62,8 +62,21 @@ pub(super) fn batch_norm(module: &Module) -> Result<BatchNorm2d, String> {
     Ok(norm)
 }
 
+/// The function that `module` applies to each number; none where no graph has it.
+pub(super) fn activation(module: &Module) -> Option<Result<Activation, String>> {
+    Some(match module.torch_class()? {
+        "ReLU" => Ok(Activation::Relu),
+        "ReLU6" | "Hardtanh" => clamp(module),
+        "Hardswish" => Ok(Activation::HardSwish),
+        "Hardsigmoid" => Ok(Activation::HARD_SIGMOID),
+        "Sigmoid" => Ok(Activation::Sigmoid),
+        "SiLU" => Ok(Activation::Silu),
+        _ => return None,
+    })
+}
+
 /// `nn.Hardtanh`, of which `nn.ReLU6` is one.
-pub(super) fn clamp(module: &Module) -> Result<Activation, String> {
+fn clamp(module: &Module) -> Result<Activation, String> {
     let (low, high) = (number(module, "min_val")?, number(module, "max_val")?);
     if low > high {
         return Err(format!("its min_val {low} is above its max_val {high}"));

@@ -1,0 +1,65 @@
+//! Every family of networks that is recognised by its parameters' names.
+
+use super::{
+    LeNet, LeNet5, MegviiShuffleNetV2, MindSporeResNet, Mlp, MobileNetV2, MobileNetV3, Network, NotThis, ResNet,
+    ShuffleNetV2, SqueezeNet,
+};
+use crate::checkpoint::StateDict;
+
+/// Networks that differ in sizes alone, and how one of them is recognised.
+pub(super) struct Family {
+    pub name: &'static str,
+    /// The name of its first parameter, if that has always the same.
+    pub first: Option<&'static str>,
+    /// Its last layers, where others may stand in their place.
+    pub last: Option<LastLayer>,
+    pub recognise: fn(&StateDict) -> Result<Network, NotThis>,
+}
+
+/// The fully connected layer that tells classes apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LastLayer {
+    /// Its name.
+    pub name: &'static str,
+    /// The module that holds it and all else that comes after the features, which is what people replace.
+    pub within: &'static str,
+    /// The fully connected layer before it in that module, and how many numbers it gives in the networks of the family.
+    pub before: Option<(&'static str, [usize; 2])>,
+}
+
+const fn family(
+    name: &'static str,
+    first: &'static str,
+    last: Option<LastLayer>,
+    recognise: fn(&StateDict) -> Result<Network, NotThis>,
+) -> Family {
+    Family { name, first: Some(first), last, recognise }
+}
+
+const fn last(name: &'static str, within: &'static str) -> Option<LastLayer> {
+    Some(LastLayer { name, within, before: None })
+}
+
+/// The first that recognises a checkpoint gets it.
+pub(super) const FAMILIES: [Family; 10] = [
+    family("ShuffleNetV2", "conv1.0.weight", last("fc", "fc"), ShuffleNetV2::recognise),
+    family(
+        "Megvii's ShuffleNetV2",
+        "first_conv.0.weight",
+        last("classifier.0", "classifier"),
+        MegviiShuffleNetV2::recognise,
+    ),
+    family("ResNet", "conv1.weight", last("fc", "fc"), ResNet::recognise),
+    family("MindSpore's ResNet", "conv1.weight", last("end_point", "end_point"), MindSporeResNet::recognise),
+    family("MobileNetV2", "features.0.0.weight", last("classifier.1", "classifier"), MobileNetV2::recognise),
+    family(
+        "MobileNetV3",
+        "features.0.0.weight",
+        Some(LastLayer { name: "classifier.3", within: "classifier", before: Some(("classifier.0", [1024, 1280])) }),
+        MobileNetV3::recognise,
+    ),
+    family("SqueezeNet", "features.0.weight", None, SqueezeNet::recognise),
+    family("OneFlow's LeNet", "conv1.weight", None, LeNet::recognise),
+    family("LeNet-5", "conv1.weight", None, LeNet5::recognise),
+    Family { name: "MLP", first: None, last: None, recognise: Mlp::recognise },
+];
