@@ -320,6 +320,33 @@ fn commands_of_the_other_program_lead_there() {
     assert!(code == 0 && out.contains("Usage: predict"), "{out}");
 }
 
+/// Whoever uses the library has no command line.
+#[test]
+fn no_error_of_the_library_speaks_of_flags_or_commands() {
+    let commands = ["devices", "inspect", "convert", "export", "diff", "verify", "bench"];
+    let mut help = run(env!("CARGO_BIN_EXE_predict"), &["--help"]).0;
+    help.extend(commands.map(|command| run(env!("CARGO_BIN_EXE_pretrained"), &[command, "--help"]).0));
+    let flag = regex::Regex::new(r"--[a-z][a-z-]+").unwrap();
+    let flags: std::collections::BTreeSet<&str> = flag.find_iter(&help).map(|found| found.as_str()).collect();
+    assert!(flags.contains("--weights") && flags.contains("--tolerance"), "{flags:?}");
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.extend((!path.ends_with("bin")).then_some(path));
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                let spoken = flag.find_iter(line).find(|found| flags.contains(found.as_str()));
+                assert!(spoken.is_none(), "{}: {line}", path.display());
+                let named = commands.iter().any(|command| line.contains(&format!("pretrained {command}")));
+                assert!(!named && !line.contains("`convert`"), "{}: {line}", path.display());
+            }
+        }
+    }
+}
+
 #[test]
 fn help_has_examples_and_exit_codes() {
     for flag in ["--help", "-h", "help"] {

@@ -82,6 +82,7 @@ impl Export {
             remark(format_args!("{input}: {count} parameters are of no use: {names}"));
         }
         let network = model.network();
+        network.notes.iter().for_each(|note| remark(format_args!("{}: {note}", printable::path(&self.input))));
         let mut metadata = state.metadata().clone();
         metadata.extend(description(&state, network)?);
         let sides = match self.size {

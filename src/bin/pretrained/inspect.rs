@@ -39,7 +39,8 @@ struct Contents<'a> {
     /// What the optimizer kept beside the parameters; `elements` and `bytes` do not count it.
     optimizer: Rows<'a>,
     metadata: BTreeMap<&'a str, &'a str>,
-    notes: &'a [String],
+    /// What was chosen on the way, of the file and then of the network.
+    notes: Vec<String>,
     /// The network, or null.
     network: Option<Network>,
     /// Why there is none, or null.
@@ -98,6 +99,8 @@ impl Inspect {
     }
 
     fn json(&self, state: &StateDict, network: Result<zoo::Network, Error>, out: &mut Sink) -> Result<()> {
+        let mut notes = state.notes().to_vec();
+        notes.extend(network.iter().flat_map(|network| network.notes.clone()));
         let (network, network_error) = match network {
             Ok(network) => (Some(Network { name: network.name, input: network.input.to_string() }), None),
             Err(error) => (None, Some(error.to_string())),
@@ -111,7 +114,7 @@ impl Inspect {
             bytes: bytes(state),
             optimizer: Rows(optimizer(state)),
             metadata: state.metadata().iter().map(|(key, value)| (&**key, &**value)).collect(),
-            notes: state.notes(),
+            notes,
             network,
             network_error,
         };
@@ -137,7 +140,7 @@ fn text(state: &StateDict, network: Result<zoo::Network, Error>, out: &mut Sink)
     for (key, value) in state.metadata() {
         out.put(format!("metadata: {} = {}\n", printable::cut(key, NAME), printable::cut(value, VALUE)))?;
     }
-    for note in state.notes() {
+    for note in state.notes().iter().chain(network.iter().flat_map(|network| &network.notes)) {
         out.put(format!("note: {}\n", printable::line(note)))?;
     }
     match network {
