@@ -8,7 +8,9 @@ mod common;
 use common::values;
 use pretrained::graph::{Builder, Linear, Shape, Value};
 use pretrained::zoo::Network;
-use pretrained::{Model, Result, StateDict, Strictness};
+use pretrained::{Limits, Model, Result, StateDict, Strictness, zoo};
+use proptest::prelude::*;
+use proptest::sample::Index;
 use std::path::{Path, PathBuf};
 
 fn path(name: &str) -> PathBuf {
@@ -260,6 +262,33 @@ fn every_way_in_which_the_first_releases_wrote_a_tensor() {
     for opcodes in [vec![parameter, b"N\x85R"], vec![parameter, b")\x81"], vec![b"ctorch\nFloatTensor\n)R(NtbX"]] {
         let found = stream(&opcodes).map(|dict| format!("{dict:?}")).unwrap_err().to_string();
         assert!(!found.is_empty());
+    }
+}
+
+// Anything.
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn mutated_files_never_panic(
+        which in any::<Index>(),
+        changes in prop::collection::vec((any::<Index>(), any::<u8>()), 1..6),
+    ) {
+        let mut files: Vec<_> = std::fs::read_dir(path("w").parent().unwrap()).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        let mut bytes = std::fs::read(&files[which.index(files.len())]).unwrap();
+        // Where the pickles are; storages follow.
+        let reach = bytes.len().min(12_000);
+        for (at, value) in changes {
+            bytes[at.index(reach)] = value;
+        }
+        if let Ok(dict) = StateDict::from_bytes("mutated", bytes, &Limits { expanded_bytes: 1 << 20, ..Limits::default() }) {
+            for (_, tensor) in dict.iter() {
+                assert_eq!(tensor.to_f32_vec().len(), tensor.element_count());
+            }
+            let _ = format!("{dict:?} {:?}", zoo::detect(&dict));
+        }
     }
 }
 

@@ -262,6 +262,40 @@ fn optimizers_are_kept_apart() {
     }
 }
 
+// what is left out
+
+#[test]
+fn what_is_left_out_a_million_times_is_over_the_limit() {
+    // A hundred dicts hold one dict of a thousand values that are no tensors, beside one that is.
+    let values: Vec<u8> = (0..1000u16).flat_map(|n| [b"M", &n.to_le_bytes()[..], b"]"].concat()).collect();
+    let inner = [b"}(", &values[..], &text("w"), &tensor(false), b"uq\x010"].concat();
+    let outer: Vec<u8> = (0..100u16).flat_map(|n| [b"M", &n.to_le_bytes()[..], b"h\x01"].concat()).collect();
+    let file = zip_of(&[&inner[..], b"}(", &outer, &text("v"), &tensor(false), b"u"].concat());
+    match small(&file) {
+        Err(Error::Limit { what, .. }) => assert!(what.contains("expanded data"), "{what}"),
+        other => panic!("{:?}", other.map(|dict| dict.left_out().len())),
+    }
+    let dict = open_bytes(&file).unwrap();
+    assert_eq!((dict.len(), dict.left_out().len()), (101, 100_000));
+    assert!(dict.notes().iter().all(|note| note.len() < 2000), "{:?}", dict.notes());
+}
+
+#[test]
+fn dicts_that_share_a_large_dict_are_looked_through_once() {
+    let values: Vec<u8> = (0..60_000u16).flat_map(|n| [b"M", &n.to_le_bytes()[..], b"N"].concat()).collect();
+    let shared = [b"}(", &values[..], b"uq\x010"].concat();
+    let around: Vec<u8> = (0..20_000u16).flat_map(|n| [b"M", &n.to_le_bytes()[..], b"}K\x01h\x01s"].concat()).collect();
+    let start = std::time::Instant::now();
+    let file = zip_of(&[&shared[..], b"}(", &text("w"), &tensor(false), &around, b"u"].concat());
+    assert_eq!(names(&open_bytes(&file).unwrap()), ["w"]);
+    // Looked through for each, it would be 1.2 billion entries.
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+    // Dicts and lists within each other without end.
+    let endless = [b"}q\x01".to_vec(), text("a"), b"h\x01s".to_vec(), text("w"), tensor(false), b"s".to_vec()].concat();
+    assert!(matches!(small(&zip_of(&endless)), Err(Error::Limit { .. })) || open_bytes(&zip_of(&endless)).is_ok());
+    assert_refused(&zip_of(&[&b"]q\x01h\x01ah\x01a"[..]].concat()), "holds a list");
+}
+
 // anything
 
 fn valid_files() -> [Vec<u8>; 2] {

@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 /// Keys under which training checkpoints keep the model, in the order of preference.
 const KEYS: [&str; 4] = ["state_dict", "model_state_dict", "model", "net"];
 
+/// Most keys that a message names.
+const SHOWN: usize = 12;
+
 /// How deep the parameters may lie.
 const MAX_LEVELS: usize = 8;
 
@@ -49,6 +52,19 @@ struct Entry {
 struct Child {
     id: Id,
     named: bool,
+}
+
+impl Entry {
+    /// The entry of `container` that `key`, or the place in a list, leads to.
+    fn of(pickle: &Pickle, container: Id, key: std::result::Result<Id, usize>, id: Id) -> Self {
+        match key {
+            Ok(key) => {
+                let part = super::keys::words(pickle, key);
+                Self { called: format!("the key `{}`", short(&part)), part, id }
+            }
+            Err(i) => Self { called: format!("item {i} of {}", pickle.kind(container)), part: i.to_string(), id },
+        }
+    }
 }
 
 struct Search<'p> {
@@ -123,7 +139,8 @@ impl Search<'_> {
         // numbers, such as a loss, so they count only where they are more.
         let own = pickle.dict(at).unwrap_or_default().iter().filter(|(_, id)| is_tensor(pickle, *id)).count();
         let within = |id: &Id| *id != at && !is_tensor(pickle, *id) && self.counted(*id) as usize > own;
-        let mut below: Vec<Entry> = entries(pickle, at).into_iter().filter(|entry| within(&entry.id)).collect();
+        let below = entries(pickle, at).into_iter().filter(|(_, id)| within(id));
+        let mut below: Vec<Entry> = below.map(|(key, id)| Entry::of(pickle, at, key, id)).collect();
         if below.len() > 1 && own == 0 {
             // Averages of the weights go behind the weights.
             let (averaged, plain): (Vec<Entry>, Vec<Entry>) =
@@ -142,13 +159,13 @@ impl Search<'_> {
             _ if below.iter().all(|entry| pickle.dict(entry.id).is_some()) => {
                 dict.note(format!(
                     "holds several dicts of tensors ({}): the key of each goes before the names of its parameters",
-                    listed(&below)
+                    listed(&below, below.len())
                 ));
                 Ok(None)
             }
             _ => Err(source.fault(format!(
                 "holds several models ({}) and none under one of {KEYS:?}; save the one that is meant",
-                listed(&below)
+                listed(&below, below.len())
             ))),
         }
     }
@@ -231,7 +248,10 @@ impl Search<'_> {
         };
         let keys = match items.is_empty() {
             true => "it is an empty dict".into(),
-            false => format!("its keys are {}", listed(&entries(pickle, at))),
+            false => {
+                let keys = items.iter().map(|(key, id)| Entry::of(pickle, at, Ok(*key), *id));
+                format!("its keys are {}", listed(&keys.take(SHOWN).collect::<Vec<_>>(), items.len()))
+            }
         };
         source.fault(format!(
             "holds no tensors: {keys}; expected names with tensors, at the top or under one of {KEYS:?}"
@@ -240,28 +260,19 @@ impl Search<'_> {
 }
 
 /// The items of the list or tuple at `id`.
-pub(super) fn sequence(pickle: &Pickle, id: Id) -> Option<&[Id]> {
+fn sequence(pickle: &Pickle, id: Id) -> Option<&[Id]> {
     match pickle.get(id) {
         Value::List(items) | Value::Tuple(items) => Some(items),
         _ => None,
     }
 }
 
-/// The entries of the container at `id`.
-fn entries(pickle: &Pickle, id: Id) -> Vec<Entry> {
-    if let Some(items) = sequence(pickle, id) {
-        let called = |i: usize| format!("item {i} of {}", pickle.kind(id));
-        return items
-            .iter()
-            .enumerate()
-            .map(|(i, id)| Entry { called: called(i), part: i.to_string(), id: *id })
-            .collect();
+/// The entries of the dict, list or tuple at `id`: key or place, and value.
+pub(super) fn entries(pickle: &Pickle, id: Id) -> Vec<(std::result::Result<Id, usize>, Id)> {
+    match sequence(pickle, id) {
+        Some(items) => items.iter().enumerate().map(|(i, id)| (Err(i), *id)).collect(),
+        None => pickle.dict(id).unwrap_or_default().iter().map(|(key, id)| (Ok(*key), *id)).collect(),
     }
-    let entry = |(key, id): &(Id, Id)| {
-        let part = super::keys::words(pickle, *key);
-        Entry { called: format!("the key `{}`", short(&part)), part, id: *id }
-    };
-    pickle.dict(id).unwrap_or_default().iter().map(entry).collect()
 }
 
 /// Whether a key speaks of averaged weights, such as `model_ema`.
@@ -270,11 +281,11 @@ fn is_average(key: &str) -> bool {
     parts.any(|part| ["ema", "swa", "averaged"].iter().any(|word| part.eq_ignore_ascii_case(word)))
 }
 
-fn listed(entries: &[Entry]) -> String {
-    const SHOWN: usize = 12;
+/// The first few of `count` entries by their keys.
+fn listed(entries: &[Entry], count: usize) -> String {
     let mut shown: Vec<String> = entries.iter().take(SHOWN).map(|entry| format!("`{}`", short(&entry.part))).collect();
-    if entries.len() > SHOWN {
-        shown.push(format!("{} more", entries.len() - SHOWN));
+    if count > SHOWN {
+        shown.push(format!("{} more", count - SHOWN));
     }
     shown.join(", ")
 }

@@ -1,7 +1,8 @@
 //! Entries of a checkpoint that were left out: a note names the first few, and the state dict remembers all.
 
 use crate::checkpoint::StateDict;
-use crate::checkpoint::source::short;
+use crate::checkpoint::source::{Source, short};
+use crate::error::Result;
 
 /// Entries that were left out for one cause.
 #[derive(Default)]
@@ -15,19 +16,19 @@ impl Left {
     const SHOWN: usize = 8;
 
     /// Adds a tensor that is not read. `dict` remembers its name with the `reason`, a clause about "it".
-    pub fn tensor(&mut self, dict: &mut StateDict, name: &str, reason: String) {
+    pub fn tensor(&mut self, source: &Source, dict: &mut StateDict, name: &str, reason: String) -> Result<()> {
         match self.reasons.iter_mut().find(|(known, ..)| *known == reason) {
             Some((_, names, _)) if names.len() < Self::SHOWN => names.push(format!("`{}`", short(name))),
             Some((_, _, more)) => *more += 1,
             None => self.mention(name, &reason),
         }
-        dict.leave_out(name, reason);
+        remember(source, dict, name, reason)
     }
 
     /// Adds what is no tensor where one may be looked for, and `kind` says what it is.
-    pub fn other(&mut self, dict: &mut StateDict, name: &str, kind: &str) {
+    pub fn other(&mut self, source: &Source, dict: &mut StateDict, name: &str, kind: &str) -> Result<()> {
         self.mention(name, kind);
-        dict.leave_out(name, format!("it is {kind}, not a tensor"));
+        remember(source, dict, name, format!("it is {kind}, not a tensor"))
     }
 
     /// Adds what is no parameter, such as the arguments of a training script.
@@ -51,4 +52,11 @@ impl Left {
         let entries: Vec<String> = self.reasons.iter().map(entry).collect();
         dict.note(format!("{what}: {}{}", entries.join(", "), and_more(self.more)));
     }
+}
+
+/// Lets `dict` remember `name` with the `reason`. One value in the file can be left out under a million names.
+pub(super) fn remember(source: &Source, dict: &mut StateDict, name: &str, reason: String) -> Result<()> {
+    source.expand(|| format!("what was left out as `{}`", short(name)), (128 + name.len() + reason.len()) as u64)?;
+    dict.leave_out(name, reason);
+    Ok(())
 }

@@ -5,7 +5,7 @@
 //! archive, tensors and submodules are attributes of their own.
 
 use super::keys::{MAX_NAME_BYTES, name};
-use super::left::Left;
+use super::left::{Left, remember};
 use super::tensors::{self, Fetch, is_tensor};
 use crate::checkpoint::pickle::{Id, Pickle, Value};
 use crate::checkpoint::source::{Source, short};
@@ -145,7 +145,8 @@ pub(super) fn read(
             Some(key) => join(source, pickle, &parent, key)?,
             None => String::new(),
         };
-        work = work.saturating_add((1 + path.len() / 64 + Members::cost(pickle, id)) as u64);
+        // To look at a module takes as long as some opcodes do.
+        work = work.saturating_add((8 + path.len() / 64 + Members::cost(pickle, id)) as u64);
         if work > limit {
             let what = "the number of modules and members of its module tree (Limits::pickle_opcodes)";
             return Err(source.over(what, work, limit));
@@ -164,14 +165,19 @@ pub(super) fn read(
             }
         };
         if pickle.class(id).is_some_and(|(module, _)| module.split('.').any(|part| part == "quantized")) {
-            unread.tensor(dict, &path, format!("it is a quantised layer, whose weights are packed; {FLOATS}"));
-            dict.leave_out(format!("{path}.weight"), format!("its layer is quantised; {FLOATS}"));
+            unread.tensor(
+                source,
+                dict,
+                &path,
+                format!("it is a quantised layer, whose weights are packed; {FLOATS}"),
+            )?;
+            remember(source, dict, &format!("{path}.weight"), format!("its layer is quantised; {FLOATS}"))?;
             if class(pickle, id, tree).is_none() {
                 continue;
             }
         }
         let Some(members) = Members::of(pickle, id, tree) else {
-            left.other(dict, &path, &tensors::kind(pickle, id));
+            left.other(source, dict, &path, &tensors::kind(pickle, id))?;
             continue;
         };
         if !open.insert(id) {
@@ -182,14 +188,14 @@ pub(super) fn read(
         if tree == Tree::Pickled {
             for name in loose(pickle, id, &members) {
                 let name = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-                plain.other(dict, &name, "an attribute of its module and neither parameter nor buffer");
+                plain.other(source, dict, &name, "an attribute of its module and neither parameter nor buffer")?;
             }
         }
         let prefix: Rc<str> = if key.is_some() { format!("{path}.").into() } else { "".into() };
         for (key, value) in members.tensors {
             let name = join(source, pickle, &prefix, key)?;
             if !is_tensor(pickle, value) {
-                left.other(dict, &name, &pickle.kind(value));
+                left.other(source, dict, &name, &pickle.kind(value))?;
                 continue;
             }
             // Names are made here and not in the file: one long path can stand before a million of them.
@@ -197,7 +203,7 @@ pub(super) fn read(
             let tensor = match tensors::tensor(source, pickle, value, &name, fetch)? {
                 Ok(tensor) => tensor,
                 Err(reason) => {
-                    unread.tensor(dict, &name, reason);
+                    unread.tensor(source, dict, &name, reason)?;
                     continue;
                 }
             };

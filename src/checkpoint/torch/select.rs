@@ -1,8 +1,8 @@
 //! Makes the state dict of what was pickled, and says what else there was.
 
-use super::choose::{Choice, choose};
+use super::choose::{self, Choice};
 use super::keys::{self, Key, KeyKind, MAX_NAME_BYTES};
-use super::left::Left;
+use super::left::{Left, remember};
 use super::module::{self, Tree};
 use super::optimizer;
 use super::tensors::{self, Fetch, is_tensor};
@@ -29,7 +29,7 @@ pub(super) fn state_dict(
     fetch: &mut Fetch,
 ) -> Result<StateDict> {
     let mut dict = StateDict::of(format, source.path);
-    let Choice { at, levels } = choose(source, pickle, tree, &mut dict)?;
+    let Choice { at, levels } = choose::choose(source, pickle, tree, &mut dict)?;
     // Optimizers lie beside the parameters, or beside what leads to them.
     let mut apart: HashSet<Id> = levels.iter().map(|level| level.taken).collect();
     let class = module::class(pickle, at, tree);
@@ -50,14 +50,16 @@ pub(super) fn state_dict(
             )));
         }
     } else {
-        Flat { source, pickle, apart: &apart, dict: &mut dict, kinds: HashMap::new(), work: 0 }.read(at, fetch)?;
+        let dict = &mut dict;
+        Flat { source, pickle, apart: &apart, dict, kinds: HashMap::new(), looked: HashMap::new(), work: 0 }
+            .read(at, fetch)?;
         if dict.is_empty() {
             return Err(source.fault(format!("holds no tensor that is read{}", unread(&dict))));
         }
     }
     let mut ignored = Left::default();
     for level in &levels {
-        for (key, value) in entries(pickle, level.container) {
+        for (key, value) in choose::entries(pickle, level.container) {
             if apart.contains(&value) {
                 continue;
             }
@@ -88,14 +90,6 @@ fn unread(dict: &StateDict) -> String {
     if shown.is_empty() { String::new() } else { format!(": {}", shown.join(", ")) }
 }
 
-/// The keys, or places, and values of the dict, list or tuple at `id`.
-fn entries(pickle: &Pickle, id: Id) -> Vec<(std::result::Result<Id, usize>, Id)> {
-    match super::choose::sequence(pickle, id) {
-        Some(items) => items.iter().enumerate().map(|(i, id)| (Err(i), *id)).collect(),
-        None => pickle.dict(id).unwrap_or_default().iter().map(|(key, id)| (Ok(*key), *id)).collect(),
-    }
-}
-
 /// Reads a dict of tensors, and the dicts of tensors within it, whose keys go before the names.
 struct Flat<'a, 's> {
     source: &'a Source<'s>,
@@ -105,6 +99,8 @@ struct Flat<'a, 's> {
     dict: &'a mut StateDict,
     /// The names of tensors whose keys are no text, and what they are.
     kinds: HashMap<String, KeyKind>,
+    /// Whether values that were looked into are dicts with tensors.
+    looked: HashMap<Id, bool>,
     work: u64,
 }
 
@@ -141,7 +137,7 @@ impl Flat<'_, '_> {
                 let Some(Key { name, kind }) = keys::key(self.source, self.pickle, key)? else {
                     let words = format!("{prefix}{}", keys::words(self.pickle, key));
                     let what = format!("{} whose key is {}", tensors::kind(self.pickle, value), self.pickle.kind(key));
-                    passed.unnamed.tensor(self.dict, &words, format!("it is {what}"));
+                    passed.unnamed.tensor(self.source, self.dict, &words, format!("it is {what}"))?;
                     continue;
                 };
                 let name = self.within(&prefix, name)?;
@@ -151,7 +147,7 @@ impl Flat<'_, '_> {
                     let prefix = self.within(&name, ".".into())?;
                     within.push((value, prefix, depth + 1));
                 } else {
-                    self.other(name, value, &mut passed, fetch);
+                    self.other(name, value, &mut passed, fetch)?;
                 }
             }
             steps.extend(within.into_iter().rev());
@@ -181,24 +177,26 @@ impl Flat<'_, '_> {
     }
 
     /// Whether the value is a dict with tensors in it, at once or a level below, and not an optimizer's state.
-    fn holds_tensors(&self, id: Id) -> bool {
-        let any = |id: Id| {
-            let items = self.pickle.dict(id).unwrap_or_default().iter().take(MAX_NAME_BYTES);
-            items.clone().any(|(_, value)| is_tensor(self.pickle, *value))
-        };
-        let below = || {
-            let items = self.pickle.dict(id).unwrap_or_default().iter().take(64);
-            items.clone().any(|(_, value)| any(*value))
-        };
-        !optimizer::is_one(self.pickle, id) && (any(id) || below())
+    fn holds_tensors(&mut self, id: Id) -> bool {
+        /// More dicts are not looked into for tensors a level below.
+        const BELOW: usize = 64;
+        let pickle = self.pickle;
+        let items = pickle.dict(id).unwrap_or_default();
+        !optimizer::is_one(pickle, id)
+            && (self.has_tensors(id) || items.iter().take(BELOW).any(|(_, value)| self.has_tensors(*value)))
+    }
+
+    /// Whether there are tensors in the dict itself. Each is looked through once.
+    fn has_tensors(&mut self, id: Id) -> bool {
+        let any = || self.pickle.dict(id).unwrap_or_default().iter().any(|(_, value)| is_tensor(self.pickle, *value));
+        *self.looked.entry(id).or_insert_with(any)
     }
 
     fn tensor(&mut self, name: String, kind: KeyKind, id: Id, passed: &mut Passed, fetch: &mut Fetch) -> Result<()> {
         let tensor = match tensors::tensor(self.source, self.pickle, id, &name, fetch)? {
             Ok(tensor) => tensor,
             Err(reason) => {
-                passed.unread.tensor(self.dict, &name, reason);
-                return Ok(());
+                return passed.unread.tensor(self.source, self.dict, &name, reason);
             }
         };
         // Of equal keys the last counts, as in Python; but 0 and '0' are two.
@@ -218,18 +216,21 @@ impl Flat<'_, '_> {
         Ok(())
     }
 
-    fn other(&mut self, name: String, id: Id, passed: &mut Passed, fetch: &mut Fetch) {
+    fn other(&mut self, name: String, id: Id, passed: &mut Passed, fetch: &mut Fetch) -> Result<()> {
         match tensors::scalar(self.source, self.pickle, id, &name, fetch) {
-            Some(text) if !self.dict.metadata().contains_key(&name) => self.dict.describe(name, text),
+            Some(text) if !self.dict.metadata().contains_key(&name) => {
+                self.dict.describe(name, text);
+                Ok(())
+            }
             // The weight and bias of a quantised layer, in a form that only its device knows.
             _ if name.ends_with("_packed_params") => {
                 let reason = format!("it is the packed weight of a quantised layer; {}", module::FLOATS);
                 if let Some(layer) = name.strip_suffix("_packed_params._packed_params") {
-                    self.dict.leave_out(format!("{layer}weight"), reason.clone());
+                    remember(self.source, self.dict, &format!("{layer}weight"), reason.clone())?;
                 }
-                passed.unread.tensor(self.dict, &name, reason);
+                passed.unread.tensor(self.source, self.dict, &name, reason)
             }
-            _ => passed.other.other(self.dict, &name, &tensors::kind(self.pickle, id)),
+            _ => passed.other.other(self.source, self.dict, &name, &tensors::kind(self.pickle, id)),
         }
     }
 }
