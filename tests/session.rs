@@ -5,7 +5,7 @@ mod common;
 use common::{devices, gpus, relative_error};
 use pretrained::graph::{Builder, Conv2d, Linear, MaxPool2d, Shape, Value};
 use pretrained::zoo::{Network, ShuffleNetV2};
-use pretrained::{CpuOptions, Device, DeviceChoice, Error, Model, Session, Ticket};
+use pretrained::{CpuOptions, Device, DeviceChoice, Error, Model, Precision, Session, Ticket};
 use rayon::prelude::*;
 use std::future::Future;
 use std::num::NonZeroUsize;
@@ -285,6 +285,20 @@ fn the_peak_of_memory_is_told() {
         // The CPU runs four at a time, and has memory for no more.
         let five = if device.is_cpu() { 4 } else { 5 };
         assert_eq!([bytes[1], bytes[2]], [2 * bytes[0], five * bytes[0]], "{}", device.name());
+    }
+}
+
+/// The CPU stores numbers as f32 only, however fast it is.
+#[test]
+fn the_fastest_device_runs_at_the_precision_that_is_asked_for() {
+    if gpus().is_empty() {
+        return;
+    }
+    let model = model();
+    for precision in [Precision::F32, Precision::F16] {
+        let device = Device::fastest(&model, SHAPE, 1, precision, CpuOptions::default(), None).unwrap();
+        let mut session = Session::with_precision(&device, &model, SHAPE, 1, precision).unwrap();
+        assert_eq!(session.run(&images(SHAPE, 1)).unwrap().len(), session.outputs());
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which of a GPU and the CPU runs a model faster: measured once, and remembered in a file.
 
-use super::{CpuOptions, Device, Kind, Precision, Session, choice, memo};
+use super::{CpuOptions, Device, DeviceChoice, Kind, Precision, Session, choice, memo};
 use crate::error::Result;
 use crate::graph::Shape;
 use crate::model::Model;
@@ -36,12 +36,16 @@ pub(super) fn fastest(
     cpu: CpuOptions,
     remembered: Option<&Path>,
 ) -> Result<Device> {
+    // The CPU has no other, so there is nothing to measure.
+    if precision != Precision::F32 {
+        return choice::open(&DeviceChoice::Gpu, cpu);
+    }
     let cpu = super::cpu_device(cpu)?;
     let Some(adapter) = choice::best_gpu() else { return Ok(cpu) };
     let key = [
         concat!("pretrained ", env!("CARGO_PKG_VERSION")).to_owned(),
         format!("{} of {} numbers", model.network().name, model.weights().count()),
-        format!("{batch} of {input} in {precision}"),
+        format!("{batch} of {input}"),
         adapter.info.to_string(),
         processor(&cpu),
     ];
@@ -49,8 +53,8 @@ pub(super) fn fastest(
     if let Some(times) = remembered.and_then(|file| recall(file, &key)) {
         return if times.gpu < times.cpu { choice::open_gpu(&adapter) } else { Ok(cpu) };
     }
-    let gpu = choice::open_gpu(&adapter).and_then(|gpu| Ok((time(&gpu, model, input, batch, precision)?, gpu)));
-    let (gpu, cpu) = match (gpu, time(&cpu, model, input, batch, precision)) {
+    let gpu = choice::open_gpu(&adapter).and_then(|gpu| Ok((time(&gpu, model, input, batch)?, gpu)));
+    let (gpu, cpu) = match (gpu, time(&cpu, model, input, batch)) {
         (Ok((seconds, gpu)), Ok(cpu_seconds)) => {
             let times = Times { gpu: seconds, cpu: cpu_seconds };
             if let Some(file) = remembered {
@@ -65,8 +69,8 @@ pub(super) fn fastest(
 }
 
 /// The shortest of a few runs, in seconds.
-fn time(device: &Device, model: &Model, input: Shape, batch: usize, precision: Precision) -> Result<f64> {
-    let mut session = Session::with_precision(device, model, input, batch, precision)?;
+fn time(device: &Device, model: &Model, input: Shape, batch: usize) -> Result<f64> {
+    let mut session = Session::new(device, model, input, batch)?;
     let images = vec![0.5; batch * input.elements()];
     let mut run = || -> Result<Duration> {
         let began = Instant::now();

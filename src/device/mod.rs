@@ -62,11 +62,12 @@ impl Device {
 
     /// The device that runs `model` on batches of `batch` images of shape `input` in the least time: the GPU that
     /// [`DeviceChoice::Gpu`] means, or the CPU. Where there is a GPU, both run a few batches, and the file `remembered`
-    /// keeps the times for the next call on the same machine. A file that cannot be read or written is done without. Numbers
-    /// are stored as `precision` has it, which the CPU may not have.
+    /// keeps the times for the next call on the same machine. A file that cannot be read or written is done without. Where
+    /// `precision` is not f32, which is all that the CPU has, it is the GPU.
     ///
     /// # Errors
-    /// As [`Session::with_precision`] and [`Session::run`], where neither device runs the model.
+    /// As [`Session::new`] and [`Session::run`], where neither device runs the model; as [`open`](Self::open), where only a
+    /// GPU can.
     pub fn fastest(
         model: &Model,
         input: Shape,
@@ -214,7 +215,7 @@ impl Session {
             #[cfg(feature = "gpu")]
             Kind::Gpu(context) => {
                 let plan = compile(gpu::LAYOUT)?;
-                let session = gpu::Session::new(context.clone(), &plan, max_batch, precision, &budget)?;
+                let session = gpu::Session::new(context.clone(), &plan, max_batch, precision, limits, &budget)?;
                 let bytes = session.activation_bytes();
                 (Runner::Gpu(Box::new(session)), bytes)
             }

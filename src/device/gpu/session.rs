@@ -5,6 +5,7 @@ use super::constants::{Constants, Range};
 use super::context::{Context, lock};
 use super::kernels::{self, Dispatch};
 use super::ticket::{Pool, Staged, Ticket};
+use crate::checkpoint::Limits;
 use crate::compile::{Budget, Plan, Target};
 use crate::device::precision::Precision;
 use crate::device::profile::StepTime;
@@ -31,8 +32,16 @@ impl Session {
         plan: &Plan,
         max_batch: usize,
         precision: Precision,
+        most: &Limits,
         budget: &Budget,
     ) -> Result<Self> {
+        let image = plan.buffers.iter().fold(0usize, |sum, elements| sum.saturating_add(*elements));
+        let image = image.saturating_mul(size_of::<f32>()) as u64;
+        if image > most.activation_bytes {
+            let (input, most) = (plan.input.shape, most.activation_bytes);
+            let reason = format!("an input of {input} takes {image} bytes, and {most} is its limit");
+            return Err(context.error(format!("{reason} (`Limits::activation_bytes`)")));
+        }
         let limits = context.device.limits();
         let bytes = |elements: usize| elements.saturating_mul(max_batch).saturating_mul(size_of::<f32>()) as u64;
         let largest = plan.buffers.iter().copied().max().unwrap_or(0);
