@@ -39,9 +39,9 @@ pub struct Limits {
     /// with zeros or several times over, above twice the size of its weights. 128 MiB by default; each channel of a value
     /// takes some 50 bytes, so that ShuffleNetV2 has less than 1 MB.
     pub plan_bytes: u64,
-    /// Bytes of the buffers in which the `cpu` device keeps values between steps, and of its threads' own memory.
-    /// 4 GiB by default. Where four images at once would take more, fewer run at once. On a GPU it is the buffers of one
-    /// image: how many there are is the caller's choice, and what the driver has the limit.
+    /// Bytes of the buffers in which values lie between steps, and of the `cpu` device's threads' own memory. 4 GiB by
+    /// default. Where four images at once would take more on the CPU, fewer run at once; on a GPU the buffers of one image
+    /// are counted, and a batch may take what the driver has.
     pub activation_bytes: u64,
     /// Multiplications that one image may take, those of channels that fill vectors up included; comparisons and
     /// additions of pools count too. 2^41 by default, about 2 * 10^12: a hundred times a VGG-19 at 224x224.
