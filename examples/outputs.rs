@@ -1,8 +1,11 @@
 //! Runs every model of a folder on raw numbers, on several devices: `cargo run --example outputs -- FOLDER [DEVICE...]`,
 //! where the numbers of FOLDER/NAME.onnx lie beside it in FOLDER/NAME.f32, images as little-endian `f32`, channels first;
-//! where there is no such file, it is an image of zeros. Without a DEVICE it is the CPU with each of its instruction sets. Prints a line of JSON for each model and device:
+//! where there is no such file, it is an image of zeros. FOLDER/NAME.json, `{"sides": [HEIGHT, WIDTH]}`, says how large
+//! they are where the model leaves that open. Without a DEVICE it is the CPU with each of its instruction sets. Prints a
+//! line of JSON for each model and device:
 //! `{"model": "NAME.onnx", "device": "cpu", "outputs": [...]}`, or what went wrong as `"error"`.
 
+use pretrained::import::ImportOptions;
 use pretrained::{
     CpuOptions, Device, DeviceChoice, Error, InstructionSet, Model, Result, Session, StateDict, Strictness,
 };
@@ -22,7 +25,8 @@ fn main() -> Result<()> {
     let mut out = std::io::stdout().lock();
     for path in models {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let model = StateDict::open(&path).and_then(|state| Model::from_state_dict(&state, Strictness::Strict));
+        let options = ImportOptions { sides: sides(&path), ..ImportOptions::default() };
+        let model = StateDict::open(&path).and_then(|state| Model::from_graph(&state, &options, Strictness::Strict));
         for device in &devices {
             let outputs = model.as_ref().map_err(ToString::to_string);
             let outputs = outputs.and_then(|model| outputs_of(model, &path, device).map_err(|e| e.to_string()));
@@ -39,6 +43,13 @@ fn main() -> Result<()> {
 fn cpus() -> Result<Vec<Device>> {
     let with = |set| Device::cpu_with(CpuOptions { instruction_set: Some(set), ..CpuOptions::default() });
     InstructionSet::available().into_iter().map(with).collect()
+}
+
+/// What the file beside a model says of its images.
+fn sides(path: &Path) -> Option<[usize; 2]> {
+    let json = std::fs::read(path.with_extension("json")).ok()?;
+    let json: Value = serde_json::from_slice(&json).ok()?;
+    serde_json::from_value(json.get("sides")?.clone()).ok()
 }
 
 fn outputs_of(model: &Model, path: &Path, device: &Device) -> Result<Vec<f32>> {

@@ -4,7 +4,7 @@ use crate::bind::{Initialised, LoadReport, Strictness, Weights, bind};
 use crate::checkpoint::StateDict;
 use crate::error::Result;
 use crate::graph::{Head, ParameterId};
-use crate::import;
+use crate::import::{self, ImportOptions};
 use crate::initialiser::{self, Initialiser};
 use crate::tensor::Tensor;
 use crate::zoo::{Network, detect};
@@ -24,10 +24,18 @@ impl Model {
     /// As [`import::network`] where the checkpoint has a graph, else as [`detect`]; and as [`Model::load`].
     pub fn from_state_dict(state: &StateDict, strictness: Strictness) -> Result<Self> {
         if import::has_graph(state) {
-            let (network, parameters) = import::network(state)?;
-            return Self::load(network, &parameters, strictness);
+            return Self::from_graph(state, &ImportOptions::default(), strictness);
         }
         Self::load(detect(state)?, state, strictness)
+    }
+
+    /// Takes the network that the graph in the checkpoint describes, as `options` say, and loads it.
+    ///
+    /// # Errors
+    /// As [`import::network_with`] and [`Model::load`].
+    pub fn from_graph(state: &StateDict, options: &ImportOptions, strictness: Strictness) -> Result<Self> {
+        let (network, parameters) = import::network_with(state, options)?;
+        Self::load(network, &parameters, strictness)
     }
 
     /// Loads the parameters of `network` from `state`, by name.

@@ -27,15 +27,34 @@ pub struct Image {
     pub note: Option<String>,
 }
 
-/// Tells channels first from channels last, a free batch from a fixed one, and takes sides that the file leaves free
-/// from `options`.
-pub fn image(
-    graph: &OnnxGraph,
-    state: &StateDict,
-    nodes: &[&OnnxNode],
-    input: &OnnxInput,
-    options: &ImportOptions,
-) -> Result<Image, String> {
+/// One way to read the input's axes, where there are four: whether channels come last, and how many there are if the first
+/// layer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    last: bool,
+    channels: Option<usize>,
+}
+
+/// The ways to read the input's axes, the likeliest first; only one where a layer tells it.
+pub fn readings(graph: &OnnxGraph, state: &StateDict, nodes: &[&OnnxNode], input: &OnnxInput) -> Vec<Reading> {
+    // A layer that the output does not need says as much.
+    let all: Vec<&OnnxNode> = graph.nodes.iter().collect();
+    let first = first_layer(graph, state, nodes, input.value).or_else(|| first_layer(graph, state, &all, input.value));
+    if let Some(FirstLayer { axis, channels }) = first {
+        return vec![Reading { last: axis == 3, channels }];
+    }
+    let colours = |axis: usize| {
+        let size = input.shape.as_ref().and_then(|shape| shape.get(axis)).copied().flatten();
+        matches!(size, Some(1 | 3))
+    };
+    let last = !colours(1) && colours(3);
+    let joined = joined_axis(nodes, input.value).map_or(last, |axis| axis == 3);
+    [joined, !joined].map(|last| Reading { last, channels: None }).into()
+}
+
+/// Tells channels first from channels last as `reading` has it, a free batch from a fixed one, and takes sides that the
+/// file leaves free from `options`.
+pub fn image(graph: &OnnxGraph, input: &OnnxInput, reading: Reading, options: &ImportOptions) -> Result<Image, String> {
     let name = short(graph.name(input.value));
     let integers = match input.elements {
         // TensorProto.DataType: none said, float, float16, double, bfloat16.
@@ -49,26 +68,20 @@ pub fn image(
             ));
         }
     };
-    let first = first_layer(graph, state, nodes, input.value);
     let mut file: Vec<Option<usize>> = input.shape.clone().unwrap_or_default();
-    if file.is_empty() && first.is_some() {
+    if file.is_empty() && reading.channels.is_some() {
         file = vec![None; 4];
     }
     let batch = file.first().copied().flatten().unwrap_or(1);
-    let colours = |size: Option<usize>| matches!(size, Some(1 | 3));
     let mut sizes = Sizes { file: &file, asked: options.sides, note: None };
     let (shape, sides) = match *file.as_slice() {
         [_, _, _, _] => {
-            let last = match &first {
-                Some(first) => first.axis == 3,
-                None => !colours(file[1]) && colours(file[3]),
-            };
-            let [channels, rows, columns] = if last { [3, 1, 2] } else { [1, 2, 3] };
-            let counted = first.and_then(|first| first.channels).filter(|_| file[channels].is_none());
-            let channels = file[channels].or(counted).ok_or_else(|| sizes.unknown("its channels are not known"))?;
+            let [channels, rows, columns] = if reading.last { [3, 1, 2] } else { [1, 2, 3] };
+            let channels =
+                file[channels].or(reading.channels).ok_or_else(|| sizes.unknown("its channels are not known"))?;
             let [height, width] = sizes.sides([rows, columns])?;
             let mut sides = vec![Side::Batch, Side::Rows, Side::Columns];
-            sides.insert(if last { 3 } else { 1 }, Side::Channels);
+            sides.insert(if reading.last { 3 } else { 1 }, Side::Channels);
             (Shape::new(channels, height, width), sides)
         }
         [_, Some(_), Some(_)] => {
@@ -156,58 +169,98 @@ struct FirstLayer {
     channels: Option<usize>,
 }
 
-/// Follows the input to the first layer, through what leaves its axes whole. Only an input of rank 4 has one. Without such
-/// a layer, the axis along which images are joined or cut is taken for that of the channels, since it can be no other.
+/// Follows the input to the first layer, through what leaves its axes whole. Only an input of rank 4 has one.
 fn first_layer(graph: &OnnxGraph, state: &StateDict, nodes: &[&OnnxNode], input: ValueId) -> Option<FirstLayer> {
-    let shape_of = |node: &OnnxNode, input: usize| -> Option<&[usize]> {
-        state.get(graph.tensors.get(node.inputs.get(input)?.as_ref()?)?).map(|tensor| tensor.shape())
-    };
-    // For each value that is the image still: the input's axis that each of its axes is, and whether channels were
-    // taken apart meanwhile.
-    let mut images = HashMap::from([(input, ([0, 1, 2, 3], false))]);
-    let mut joined = None;
+    let mut constants: HashMap<ValueId, &[usize]> = HashMap::new();
+    let mut images = Images::of(input);
     for node in nodes {
-        let known = node.inputs.iter().flatten().find_map(|value| images.get(value).copied());
-        let Some((mut axes, mut apart)) = known else { continue };
+        if let ([(_, OnnxAttribute::Tensor(tensor))], [Some(made)]) =
+            (node.attributes.as_slice(), node.outputs.as_slice())
+        {
+            constants.insert(*made, tensor.shape());
+        }
+        let Some((axes, apart)) = images.read_by(node) else { continue };
+        let shape_of = |input: usize| -> Option<&[usize]> {
+            let value = node.inputs.get(input)?.as_ref()?;
+            let of_file = || state.get(graph.tensors.get(value)?).map(|tensor| tensor.shape());
+            constants.get(value).copied().or_else(of_file)
+        };
         let found = |channels: Option<usize>| Some(FirstLayer { axis: axes[1], channels: channels.filter(|_| !apart) });
         match node.op.as_str() {
             "Conv" => {
                 let groups = usize::try_from(int(node, "group").unwrap_or(1)).ok();
-                let per_group = shape_of(node, 1).and_then(|shape| shape.get(1)).copied();
+                let per_group = shape_of(1).and_then(|shape| shape.get(1)).copied();
                 return found(per_group.zip(groups).and_then(|(channels, groups)| channels.checked_mul(groups)));
             }
-            "BatchNormalization" => return found(shape_of(node, 1).and_then(|shape| shape.first()).copied()),
+            "BatchNormalization" => return found(shape_of(1).and_then(|shape| shape.first()).copied()),
             "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool" => return found(None),
             "ReduceMean" | "ReduceMax" => {
                 let Some(&[a, b]) = ints(node, "axes") else { continue };
-                let place = |at: i64| usize::try_from(if at < 0 { at.checked_add(4)? } else { at }).ok();
                 let over = [place(a), place(b)];
                 let rest = (1..4).find(|axis| !over.contains(&Some(*axis)))?;
                 return Some(FirstLayer { axis: axes[rest], channels: None });
             }
-            "Transpose" => {
-                let place = |at: i64| usize::try_from(at).ok().and_then(|at| axes.get(at)).copied();
-                let order = ints(node, "perm").unwrap_or(&[3, 2, 1, 0]);
-                let moved: Option<Vec<usize>> = order.iter().map(|&at| place(at)).collect();
-                let Some(Ok(moved)) = moved.map(TryInto::try_into) else { continue };
-                axes = moved;
-            }
-            "Concat" | "Split" | "Gather" => {
-                let axis = int(node, "axis")
-                    .and_then(|axis| usize::try_from(if axis < 0 { axis.checked_add(4)? } else { axis }).ok());
-                joined = joined.or(axis.and_then(|axis| axes.get(axis)).copied().filter(|axis| *axis > 0));
-                apart = true;
-            }
-            "Slice" => apart = true,
-            "Add" | "Sub" | "Mul" | "Div" | "Cast" | "Identity" | "Clip" | "Pad" | "Relu" | "Neg" | "Max" | "Min"
-            | "Dropout" | "Sigmoid" | "HardSigmoid" | "HardSwish" => {}
-            _ => continue,
-        }
-        for &value in node.outputs.iter().flatten() {
-            images.insert(value, (axes, apart));
+            _ => images.follow(node),
         }
     }
-    joined.map(|axis| FirstLayer { axis, channels: None })
+    None
+}
+
+/// The axis along which images are joined or cut first, which can be no other than that of the channels.
+fn joined_axis(nodes: &[&OnnxNode], input: ValueId) -> Option<usize> {
+    let mut images = Images::of(input);
+    for node in nodes {
+        let Some((axes, _)) = images.read_by(node) else { continue };
+        let axis = match node.op.as_str() {
+            "Concat" | "Split" | "Gather" => int(node, "axis").and_then(place).filter(|axis| *axis > 0),
+            _ => None,
+        };
+        if let Some(axis) = axis.and_then(|axis| axes.get(axis)) {
+            return Some(*axis);
+        }
+        images.follow(node);
+    }
+    None
+}
+
+/// The values that are the image still: for each, the input's axis that each of its axes is, and whether its channels were
+/// taken apart.
+struct Images(HashMap<ValueId, ([usize; 4], bool)>);
+
+impl Images {
+    fn of(input: ValueId) -> Self {
+        Self(HashMap::from([(input, ([0, 1, 2, 3], false))]))
+    }
+
+    /// The one that `node` reads first.
+    fn read_by(&self, node: &OnnxNode) -> Option<([usize; 4], bool)> {
+        node.inputs.iter().flatten().find_map(|value| self.0.get(value).copied())
+    }
+
+    /// Takes in what `node` makes, if that has the axes of what it reads.
+    fn follow(&mut self, node: &OnnxNode) {
+        let Some((mut axes, mut apart)) = self.read_by(node) else { return };
+        match node.op.as_str() {
+            "Transpose" => {
+                let order = ints(node, "perm").unwrap_or(&[3, 2, 1, 0]);
+                let moved: Option<Vec<usize>> = order.iter().map(|&at| axes.get(place(at)?).copied()).collect();
+                let Some(Ok(moved)) = moved.map(TryInto::try_into) else { return };
+                axes = moved;
+            }
+            "Slice" | "Split" | "Concat" | "Gather" => apart = true,
+            "Add" | "Sub" | "Mul" | "Div" | "Cast" | "Identity" | "Clip" | "Pad" | "Relu" | "Neg" | "Max" | "Min"
+            | "Dropout" | "Sigmoid" | "HardSigmoid" | "HardSwish" | "Softmax" => {}
+            _ => return,
+        }
+        for &value in node.outputs.iter().flatten() {
+            self.0.insert(value, (axes, apart));
+        }
+    }
+}
+
+/// An axis of four, which may be counted from the end.
+fn place(axis: i64) -> Option<usize> {
+    usize::try_from(if axis < 0 { axis.checked_add(4)? } else { axis }).ok().filter(|axis| *axis < 4)
 }
 
 /// An attribute of a node.

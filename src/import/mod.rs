@@ -83,7 +83,27 @@ fn import(graph: &OnnxGraph, state: &StateDict, options: &ImportOptions) -> Resu
     let output = output(graph, options)?;
     let order = order::order(graph, output)?;
     let input = input(graph, &order)?;
-    let Image { shape, batch, sides, integers, note } = image(graph, state, &order.nodes, input, options)?;
+    let mut reasons = Vec::new();
+    for reading in image::readings(graph, state, &order.nodes, input) {
+        match image(graph, input, reading, options).and_then(|image| read(graph, state, &order, input, image, output)) {
+            Ok(found) => return Ok(found),
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    // The likeliest reading has the reason that helps.
+    Err(reasons.into_iter().next().unwrap_or_default())
+}
+
+/// The network that the nodes make of `image`, which is how the input is read.
+fn read(
+    graph: &OnnxGraph,
+    state: &StateDict,
+    order: &Order,
+    input: &OnnxInput,
+    image: Image,
+    output: ValueId,
+) -> Result<(Network, StateDict), String> {
+    let Image { shape, batch, sides, integers, note } = image;
     let bytes = state.iter().map(|(_, tensor)| tensor.bytes().len() as u64).sum();
     let memory = constant::Memory::beside(bytes);
     let mut trace = Trace { steps: Steps::new(shape), batch, memory };
@@ -97,7 +117,7 @@ fn import(graph: &OnnxGraph, state: &StateDict, options: &ImportOptions) -> Resu
         .output_shape(&[shape])
         .map_err(|reason| format!("an input of {shape} is too large: {reason}"))?;
     let seen = trace::Input { value: input.value, view: View { source: 0, layout }, integers };
-    let output = trace::trace(graph, state, &mut trace, &order, seen, output);
+    let output = trace::trace(graph, state, &mut trace, order, seen, output);
     let free = |reason: String| match &note {
         Some(note) => format!("{reason}\n  ({note})"),
         None => reason,

@@ -9,7 +9,7 @@ use super::order::Order;
 use super::steps::{Kind, Source, Steps};
 use crate::checkpoint::{OnnxGraph, OnnxNode, StateDict, ValueId};
 use crate::graph::{Op, Shape};
-use crate::printable::cut;
+use crate::printable;
 
 /// What stands behind a value of the file.
 #[derive(Debug, Clone)]
@@ -119,7 +119,7 @@ impl Refusals {
 
 /// Text of the file as a message may quote it.
 pub fn short(text: &str) -> String {
-    cut(text, 120).into_owned()
+    printable::cut(text, 120).into_owned()
 }
 
 /// The input of the graph.

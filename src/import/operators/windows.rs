@@ -148,11 +148,11 @@ pub fn pad(trace: &mut Trace, call: &Call) -> Made {
             continue;
         }
         let [before, after] = [natural("a padding", before)?, natural("a padding", after)?];
-        let side = view.layout.axis(axis).first().map(|part| part.side);
+        let side = side_of(&view, axis);
         match side {
             Some(Side::Rows) => (padding.top, padding.bottom) = (before, after),
             Some(Side::Columns) => (padding.left, padding.right) = (before, after),
-            _ => return Err(format!("it pads axis {axis}, which is not one of pixels, or of one pixel")),
+            _ => return Err(format!("it pads axis {axis}, which is not one of pixels")),
         }
         sides.extend(side.map(|side| (axis, side)));
     }
@@ -162,6 +162,19 @@ pub fn pad(trace: &mut Trace, call: &Call) -> Made {
         layout.with(axis, whole(side, if side == Side::Rows { shape.height } else { shape.width }))
     });
     one(Traced::View(View { source, layout }))
+}
+
+/// The side that lies on an axis of a view without mixed axes. Sides of size 1 leave no trace; there the order of all axes
+/// tells, and where that leaves two orders, either holds the same numbers.
+fn side_of(view: &View, axis: usize) -> Option<Side> {
+    let found = |axis: usize| view.layout.axis(axis).first().map(|part| part.side);
+    let fits = |order: &&[Side; 4]| order.iter().enumerate().all(|(at, side)| found(at).is_none_or(|own| own == *side));
+    const ORDERS: [[Side; 4]; 2] = [
+        [Side::Batch, Side::Channels, Side::Rows, Side::Columns],
+        [Side::Batch, Side::Rows, Side::Columns, Side::Channels],
+    ];
+    let order = ORDERS.iter().find(fits).filter(|_| view.layout.rank() == 4);
+    found(axis).or_else(|| order.map(|order| order[axis]))
 }
 
 fn pool_window(trace: &Trace, call: &Call, view: &View) -> Result<(Window, bool), String> {
