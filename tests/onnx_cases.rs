@@ -5,7 +5,9 @@ mod common;
 use common::relative_error;
 use pretrained::graph::Shape;
 use pretrained::import::{ImportOptions, network_with, outputs};
-use pretrained::{Model, Result, Session, StateDict, Strictness, Tensor, reference, vision};
+use pretrained::vision::{Overrides, Planes, Size};
+use pretrained::{Classifier, Device, Model, Result, Session, StateDict, Strictness, Tensor, reference, vision};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a file gives beside the logits that the network gives.
@@ -135,7 +137,7 @@ const REFUSED: [(&str, &str); 30] = [
     ("op_max2", "Max, node `r`: it compares two images, or more than two values"),
     ("op_mfm_lightcnn", "Max, node `r`: it compares two images, or more than two values"),
     ("op_neg_const", "Neg, node `nk`: it reads numbers where an image should be"),
-    ("op_pad_channels", "Pad, node `a`: it pads axis 1, which is not one of pixels, or of one pixel"),
+    ("op_pad_channels", "Pad, node `a`: it pads axis 1, which is not one of pixels"),
     ("op_pad_edge", "Pad, node `a`: its mode edge is not supported, only constant"),
     ("op_pad_reflect", "Pad, node `a`: its mode reflect is not supported, only constant"),
     (
@@ -334,4 +336,103 @@ fn graphs_with_preprocessing_of_their_own_get_images_without_any() {
         assert_eq!(network.preset, preset, "{name}");
         assert_eq!(network.notes.iter().any(|note| note.contains("not normalised before")), preset.is_some(), "{name}");
     }
+}
+
+/// What tests/frameworks/make_onnx.py knows of a file of its own.
+#[derive(serde::Deserialize)]
+struct Case {
+    /// The output to choose, where there are several.
+    output: Option<String>,
+    preset: Option<String>,
+    runs: Vec<Run>,
+}
+
+#[derive(serde::Deserialize)]
+struct Run {
+    input: [usize; 3],
+    output: Vec<f32>,
+}
+
+fn own(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/onnx").join(name)
+}
+
+fn cases() -> BTreeMap<String, Case> {
+    serde_json::from_slice(&std::fs::read(own("cases.json")).unwrap()).unwrap()
+}
+
+/// The image that ONNX Runtime saw.
+fn image(shape: Shape, integers: bool) -> Vec<f32> {
+    let number = |i: usize| match integers {
+        true => (37 * i % 256) as f32,
+        false => (1.5 * (0.013 * i as f64).sin() + 0.5 * (0.37 * i as f64).sin()) as f32,
+    };
+    (0..shape.elements()).map(number).collect()
+}
+
+#[test]
+fn files_of_our_own_are_what_onnx_runtime_computes_at_every_size() {
+    let devices = common::devices();
+    for (name, Case { output, preset, runs }) in cases() {
+        let state = StateDict::open(own(&format!("{name}.onnx"))).unwrap();
+        for Run { input: [channels, height, width], output: expected } in runs {
+            let options = ImportOptions { sides: Some([height, width]), output: output.clone() };
+            let model = Model::from_graph(&state, &options, Strictness::Strict).unwrap();
+            let (graph, shape) = (&model.network().graph, Shape::new(channels, height, width));
+            assert_eq!((model.network().input, model.network().preset), (shape, preset.as_deref()), "{name}");
+            let image = image(shape, name == "case_integers");
+            let mut errors =
+                vec![relative_error(&reference::run(graph, model.weights(), shape, &image).unwrap(), &expected)];
+            for device in &devices {
+                let found = Session::new(device, &model, shape, 1).unwrap().run(&image).unwrap();
+                errors.push(relative_error(&found, &expected));
+            }
+            assert!(errors.iter().all(|error| *error < 1e-5), "{name} {height}x{width}: {errors:?}");
+        }
+    }
+}
+
+#[test]
+fn a_classifier_imports_a_graph_again_for_images_of_another_size() {
+    let size = Some(Size::Exact { width: 12, height: 9 });
+    let builder = || Classifier::builder().device(Device::cpu()).weights(own("case_free.onnx"));
+    let mut classifier = builder().overrides(Overrides { size, ..Overrides::default() }).build().unwrap();
+    assert_eq!(classifier.model().network().input, Shape::new(3, 9, 12));
+    assert_eq!(classifier.preprocess().fixed_size(), Some((12, 9)));
+    for Run { input: [channels, height, width], output } in &cases()["case_free"].runs {
+        let values = image(Shape::new(*channels, *height, *width), false);
+        let planes = Planes { channels: *channels, height: *height, width: *width, values };
+        let found = classifier.run(&[planes]).unwrap();
+        assert!(relative_error(&found, output) < 1e-5, "{height}x{width}: {found:?}, {output:?}");
+    }
+    // Without a word on the size it is 224 pixels, and a note says so.
+    let classifier = builder().build().unwrap();
+    assert!(
+        classifier.notes().iter().any(|note| note.contains("224x224 pixels were taken")),
+        "{:?}",
+        classifier.notes()
+    );
+    // A fixed size stays.
+    let fixed = Classifier::builder().device(Device::cpu()).weights(own("case_unit.onnx"));
+    let error = fixed.overrides(Overrides { size, ..Overrides::default() }).build().unwrap_err().to_string();
+    assert!(error.contains("case_unit.onnx") && error.contains("takes images of 8x6 pixels"), "{error}");
+}
+
+#[test]
+fn a_classifier_prepares_images_as_the_graph_wants_them() {
+    for (name, deviation) in [("case_integers", 1.0 / 255.0), ("case_levels", 1.0 / 255.0), ("case_unit", 1.0)] {
+        let builder = Classifier::builder().device(Device::cpu()).weights(own(&format!("{name}.onnx")));
+        let classifier = builder.build().unwrap();
+        let prepared = classifier.preprocess();
+        assert_eq!((&prepared.mean[..], &prepared.std[..]), (&[0.0; 3][..], &[deviation; 3][..]), "{name}");
+        assert_eq!(prepared.fixed_size(), Some((6, 8)), "{name}");
+        assert_eq!(classifier.guess(), None, "{name}");
+        assert!(classifier.notes().iter().any(|note| note.contains("not normalised before")), "{name}");
+    }
+    let two = || Classifier::builder().device(Device::cpu()).weights(own("case_out_of_order.onnx"));
+    assert!(two().output("y").build().is_ok());
+    let error = two().build().unwrap_err().to_string();
+    assert!(error.contains("case_out_of_order.onnx") && error.contains("`y`, `c`"), "{error}");
+    let error = Classifier::builder().device(Device::cpu()).output("y").build().unwrap_err().to_string();
+    assert!(error.contains("no graph to choose it in"), "{error}");
 }

@@ -52,6 +52,18 @@ pub fn outputs(state: &StateDict) -> Vec<&str> {
     graph.map_or_else(Vec::new, |graph| graph.outputs.iter().map(|&output| graph.name(output)).collect())
 }
 
+/// Whether the graph in `state` leaves the height and the width of its images free.
+pub fn leaves_size_free(state: &StateDict) -> bool {
+    let free = |input: &OnnxInput| match input.shape.as_deref() {
+        None | Some([]) => true,
+        // Whichever axis is that of the channels.
+        Some([_, sizes @ ..]) => sizes.len() == 3 && sizes.iter().filter(|size| size.is_none()).count() >= 2,
+    };
+    state
+        .graph()
+        .is_some_and(|graph| graph.inputs.iter().any(|input| !graph.tensors.contains_key(&input.value) && free(input)))
+}
+
 /// The network that the graph in `state` describes, and its parameters: as [`network_with`], with the sizes that are in
 /// the file and its only output.
 ///

@@ -1,6 +1,7 @@
 //! From image files to labelled classes: preprocessing, a session, and labels behind one door.
 
 use super::description::{self, Said};
+use super::imported::Imported;
 use super::{Labels, Limits, Overrides, Planes, Prediction, Preprocess, Preset, prepare_file, top_k_by};
 use crate::bind::Strictness;
 use crate::catalog;
@@ -9,6 +10,7 @@ use crate::device::cpu::CpuOptions;
 use crate::device::{Device, DeviceChoice, Precision, Session, StepTime, Ticket};
 use crate::error::{Error, Result};
 use crate::graph::{Head, OutputActivation, Shape};
+use crate::import;
 use crate::model::Model;
 use crate::printable;
 use crate::zoo::Network;
@@ -44,6 +46,7 @@ pub struct Classifier {
     max_batch: usize,
     session: Option<Session>,
     unmatched: Vec<Rename>,
+    imported: Option<Imported>,
 }
 
 impl Classifier {
@@ -191,11 +194,25 @@ impl Classifier {
         let session = match self.session.take() {
             Some(session) if session.input() == shape => session,
             _ => {
+                if let Some(imported) = &self.imported {
+                    imported.fit(&mut self.model, shape)?;
+                    self.same_outputs(shape)?;
+                }
                 let (batch, precision, limits) = (self.max_batch, self.precision, &self.model_limits);
                 Session::with_limits(&self.device, &self.model, shape, batch, precision, limits)?
             }
         };
         Ok(self.session.insert(session))
+    }
+
+    /// That a graph which was imported again gives what labels and results count on.
+    fn same_outputs(&self, shape: Shape) -> Result<()> {
+        let (found, expected) = (description::outputs(self.model.network()), self.outputs);
+        if found == expected {
+            return Ok(());
+        }
+        let name = &self.name;
+        Err(Error::Usage(format!("{name} has {found} outputs for images of {shape}, and {expected} for those before")))
     }
 }
 
@@ -229,6 +246,7 @@ pub struct ClassifierBuilder {
     preset: Option<Preset>,
     overrides: Overrides,
     activation: Option<OutputActivation>,
+    output: Option<String>,
     labels: Option<Labels>,
     max_batch: usize,
     cache: Option<PathBuf>,
@@ -251,6 +269,7 @@ impl Default for ClassifierBuilder {
             preset: None,
             overrides: Overrides::default(),
             activation: None,
+            output: None,
             labels: None,
             max_batch: 8,
             cache: cache(),
@@ -350,6 +369,13 @@ impl ClassifierBuilder {
         self
     }
 
+    /// The output of a graph that gives the classes, by its name in the file: see
+    /// [`import::outputs`](crate::import::outputs). By default the only one.
+    pub fn output(mut self, name: impl Into<String>) -> Self {
+        self.output = Some(name.into());
+        self
+    }
+
     /// The classes' labels; by default as the checkpoint says, or ImageNet's for a thousand classes.
     pub fn labels(mut self, labels: Labels) -> Self {
         self.labels = Some(labels);
@@ -393,13 +419,22 @@ impl ClassifierBuilder {
             (None, None, None) => return Err(Error::Usage("name a model or give its weights".into())),
         };
         let Renaming { state, unmatched } = state.rename(&self.renames)?;
-        let model = match (self.network, known) {
-            (Some(network), _) => Model::load(network, &state, self.strictness)?,
-            (None, Some(known)) => Model::load(known.network(&state)?, &state, self.strictness)?,
-            (None, None) => Model::from_state_dict(&state, self.strictness)?,
+        let from_graph = self.network.is_none() && known.is_none() && import::has_graph(&state);
+        if let (false, Some(output)) = (from_graph, &self.output) {
+            let output = printable::cut(output, 60);
+            return Err(Error::Usage(format!(
+                "the output `{output}` is asked for, and there is no graph to choose it in"
+            )));
+        }
+        let imported = from_graph.then(|| Imported::new(&state, self.output, self.strictness));
+        let mut model = match (self.network, known, &imported) {
+            (Some(network), ..) => Model::load(network, &state, self.strictness)?,
+            (None, Some(known), _) => Model::load(known.network(&state)?, &state, self.strictness)?,
+            (None, None, Some(imported)) => imported.model(self.preset, &self.overrides)?,
+            (None, None, None) => Model::from_state_dict(&state, self.strictness)?,
         };
         // Classes are ranked by logits.
-        let model = model.into_logits();
+        model = model.into_logits();
         let network = model.network();
         let outputs = description::outputs(network);
         let mut said = Said::by(&state, network);
@@ -419,6 +454,10 @@ impl ClassifierBuilder {
         let fixed = preprocess
             .fixed_size()
             .map(|(width, height)| Shape::new(preprocess.channels(), height as usize, width as usize));
+        if let (Some(imported), Some(shape)) = (&imported, fixed) {
+            imported.fit(&mut model, shape)?;
+        }
+        let network = model.network();
         let device = match (self.device, &self.choice) {
             (Some(device), _) => device,
             (None, choice) => {
@@ -446,6 +485,7 @@ impl ClassifierBuilder {
             max_batch: self.max_batch,
             session: None,
             unmatched,
+            imported,
             device,
             precision: self.precision,
             model,

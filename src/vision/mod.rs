@@ -15,6 +15,7 @@
 mod classifier;
 mod decode;
 mod description;
+mod imported;
 mod labels;
 mod overrides;
 mod preprocess;

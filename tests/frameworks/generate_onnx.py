@@ -294,7 +294,8 @@ def moved(g, v, c, h, w):
 
 
 def softmax(g, v, c, h, w):
-    if g.opset >= 13:
+    # Of one pixel, it might end the network, where it is left to the head.
+    if g.opset >= 13 and h * w > 1:
         g.value(g.node("Softmax", [v], axis=1), c, h, w)
 
 

@@ -3,9 +3,12 @@
     python tests/frameworks/make_onnx.py torch tests/data/onnx      # needs torch, onnx, onnxscript, onnxruntime
     python tests/frameworks/make_onnx.py keras tests/data/onnx      # needs tensorflow, tf2onnx, onnxruntime
     python tests/frameworks/make_onnx.py helper tests/data/onnx     # needs onnx, onnxruntime
+    python tests/frameworks/make_onnx.py cases tests/data/onnx      # needs onnx, onnxruntime
 
 expected.json holds, for each file, the shape of its input (channels first), the outputs of ONNX Runtime for the image
 whose number i is 1.5 sin(0.013 i) + 0.5 sin(0.37 i), and whether these are probabilities, since the file ends in a softmax.
+cases.json has that of files which leave something open or say something of their own, with the output to choose, if there
+are several, and the preset of images; number i of an image of integers is 37 i modulo 256.
 """
 import json
 import sys
@@ -395,6 +398,93 @@ def from_helper(folder):
     save("helper_same", nodes, tensors, (3, 12, 15), 13, [7])
 
 
+def from_cases(folder):
+    """What is resolved for the size that is asked, or told by something else than shapes."""
+    from onnx import TensorProto, helper, numpy_helper
+    rng = np.random.default_rng(3)
+    n = helper.make_node
+    cases = {}
+
+    def tensor(name, *shape):
+        fan = max(1, int(np.prod(shape[1:])))
+        return numpy_helper.from_array((rng.standard_normal(shape) / np.sqrt(fan)).astype(np.float32), name)
+
+    def constant(name, value, dtype=np.float32):
+        return numpy_helper.from_array(np.array(value, dtype), name)
+
+    def save(name, nodes, tensors, shape, runs, outputs=("y",), kind=TensorProto.FLOAT, opset=13, preset=None, unused=()):
+        x = helper.make_tensor_value_info("x", kind, shape)
+        unused = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in unused]
+        made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
+        graph = helper.make_graph(nodes, name, [x, *unused], made, tensors)
+        path = folder / f"{name}.onnx"
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        last = len(shape) == 4 and shape[3] == 3
+        cases[name] = {"output": outputs[0] if len(outputs) > 1 else None, "preset": preset, "runs": []}
+        for size in runs:
+            i = np.arange(np.prod(size), dtype=np.int64)
+            given = (37 * i % 256).astype(np.uint8).reshape(size) if kind == TensorProto.UINT8 else image(size)
+            given = given.transpose(1, 2, 0) if last else given
+            feeds = {"x": given[None]} | {value.name: np.zeros(1, np.float32) for value in unused}
+            numbers = [float(f"{v:.8g}") for v in session.run([outputs[0]], feeds)[0].reshape(-1)]
+            cases[name]["runs"].append({"input": list(size), "output": numbers})
+
+    free = ["N", 3, "H", "W"]
+    nodes = [
+        n("Conv", ["x", "w"], ["a"], auto_pad="SAME_UPPER", strides=[2, 2]),
+        n("Relu", ["a"], ["b"]),
+        n("MaxPool", ["b"], ["c"], auto_pad="SAME_LOWER", kernel_shape=[2, 2], strides=[2, 2]),
+        n("GlobalMaxPool", ["c"], ["g"]),
+        n("ReduceMax", ["b"], ["h"], axes=[2, 3]),
+        n("Concat", ["g", "h"], ["k"], axis=1),
+        n("Flatten", ["k"], ["y"]),
+    ]
+    save("case_free", nodes, [tensor("w", 4, 3, 3, 3)], free, [(3, 9, 12), (3, 10, 7)])
+    nodes = [n("Conv", ["x", "w"], ["a"], group=2), n("GlobalAveragePool", ["a"], ["b"]), n("Flatten", ["b"], ["y"])]
+    save("case_all_free", nodes, [tensor("w", 6, 2, 3, 3)], ["N", "C", "H", "W"], [(4, 5, 8)])
+    nodes = [
+        n("Relu", ["x"], ["a"]),
+        n("Pad", ["a", "pads"], ["b"]),
+        n("MaxPool", ["b"], ["c"], kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
+        n("Pad", ["x", "pads", "lowest"], ["d"]),
+        n("MaxPool", ["d"], ["e"], kernel_shape=[3, 3], strides=[3, 3], ceil_mode=1),
+        n("GlobalAveragePool", ["c"], ["f"]),
+        n("GlobalAveragePool", ["e"], ["g"]),
+        n("Concat", ["f", "g"], ["h"], axis=1),
+        n("Flatten", ["h"], ["y"]),
+    ]
+    pads = [constant("pads", [0, 0, 0, 0, 0, 0, 1, 1], np.int64), constant("lowest", np.finfo(np.float32).min)]
+    save("case_pad_ceil", nodes, pads, [1, 3, 4, 4], [(3, 4, 4)])
+    nodes = [
+        n("Cast", ["x"], ["a"], to=TensorProto.FLOAT),
+        n("Transpose", ["a"], ["b"], perm=[0, 3, 1, 2]),
+        n("Conv", ["b", "w"], ["c"], strides=[2, 2]),
+        n("GlobalAveragePool", ["c"], ["d"]),
+        n("Flatten", ["d"], ["y"]),
+    ]
+    save("case_integers", nodes, [tensor("w", 4, 3, 3, 3)], [1, 8, 6, 3], [(3, 8, 6)], kind=TensorProto.UINT8, preset="levels")
+    nodes = [n("Div", ["x", "most"], ["a"]), n("Sub", ["a", "mean"], ["b"]), n("Div", ["b", "std"], ["c"])]
+    rest = [n("Conv", ["c", "w"], ["d"]), n("GlobalAveragePool", ["d"], ["e"]), n("Flatten", ["e"], ["y"])]
+    numbers = [constant("most", 255), constant("mean", np.reshape([0.485, 0.456, 0.406], (3, 1, 1)))]
+    numbers += [constant("std", np.reshape([0.229, 0.224, 0.225], (3, 1, 1))), tensor("w", 4, 3, 3, 3)]
+    save("case_levels", nodes + rest, numbers, [1, 3, 8, 6], [(3, 8, 6)], preset="levels")
+    nodes[:2] = [n("Sub", ["x", "mean"], ["b"])]
+    save("case_unit", nodes + rest, numbers[1:], [1, 3, 8, 6], [(3, 8, 6)], preset="unit")
+    nodes = [
+        n("Gemm", ["h", "v", "b"], ["y"]),
+        n("BatchNormalization", ["f", "gain", "shift", "mean", "variance"], ["h"]),
+        n("Flatten", ["c"], ["f"]),
+        n("Sin", ["c"], ["nobody_reads_it"]),
+        n("Conv", ["x", "w"], ["c"]),
+    ]
+    numbers = [tensor("w", 2, 3, 3, 3), tensor("v", 24, 5), tensor("b", 5), tensor("gain", 24), tensor("shift", 24)]
+    numbers += [tensor("mean", 24), constant("variance", rng.uniform(0.5, 2, 24))]
+    save("case_out_of_order", nodes, numbers, [1, 3, 6, 5], [(3, 6, 5)], outputs=("y", "c"), unused=("z",))
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(cases.items())]
+    (folder / "cases.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
 if __name__ == "__main__":
     kind, folder = sys.argv[1], Path(sys.argv[2])
-    {"torch": from_torch, "keras": from_keras, "helper": from_helper}[kind](folder)
+    {"torch": from_torch, "keras": from_keras, "helper": from_helper, "cases": from_cases}[kind](folder)

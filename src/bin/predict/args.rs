@@ -36,6 +36,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
 
+    /// The output of an ONNX graph that gives the classes, where it has several
+    #[arg(long, value_name = "NAME")]
+    pub output: Option<String>,
+
     /// Rename parameters of the checkpoint: matches of a regular expression are replaced, and $1 is its first group;
     /// may be repeated
     #[arg(long, value_name = "REGEX=REPLACEMENT")]

@@ -4,7 +4,7 @@ use crate::args::Args;
 use crate::folder::is_picture;
 use crate::inputs::{Input, checkpoint};
 use pretrained::vision::{self, Limits};
-use pretrained::{Error, StateDict, printable};
+use pretrained::{Error, StateDict, import, printable};
 use std::path::Path;
 
 /// The commands of `pretrained`, which people look for here.
@@ -15,19 +15,25 @@ pub fn of(error: &Error, args: &Args) -> Vec<String> {
     let weights = args.weights.as_deref();
     let hint = match (error, weights) {
         (Error::Download { .. }, _) => Some("--weights FILE takes a file that you have".to_owned()),
-        (Error::Mismatch { path, .. } | Error::Checkpoint { path, .. }, Some(weights)) => of_weights(path, weights),
+        (Error::Mismatch { path, .. } | Error::Checkpoint { path, .. }, Some(weights)) => {
+            of_weights(path, weights, args)
+        }
         _ => None,
     };
     hint.into_iter().collect()
 }
 
 /// The way out where the weights are sound and of no known network, or a picture.
-fn of_weights(path: &Path, weights: &Path) -> Option<String> {
+fn of_weights(path: &Path, weights: &Path, args: &Args) -> Option<String> {
     let name = printable::path(weights);
+    let state = StateDict::open(weights).ok();
+    if state.as_ref().is_some_and(|state| args.output.is_none() && import::outputs(state).len() > 1) {
+        return Some("--output NAME chooses one of several".to_owned());
+    }
     if vision::decode_file(path, &Limits::default()).is_ok() {
         return Some(format!("pictures go without a flag: predict {name}"));
     }
-    StateDict::open(weights).ok().map(|_| format!("`pretrained inspect {name}` lists what it holds"))
+    state.map(|_| format!("`pretrained inspect {name}` lists what it holds"))
 }
 
 /// An error where the first argument is the name of a command instead of an image, or where a checkpoint is given as an

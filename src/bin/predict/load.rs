@@ -47,6 +47,9 @@ pub fn load(args: &Args, inputs: &[Input]) -> Result<(Classifier, Times)> {
     if let Some(activation) = args.activation {
         builder = builder.activation(activation);
     }
+    if let Some(output) = &args.output {
+        builder = builder.output(output);
+    }
     // A download is worth nothing where no picture is there.
     let worth_it = || match inputs.iter().map(Input::absent).collect::<Option<Vec<Error>>>() {
         Some(errors) => errors.into_iter().next().map_or(Ok(()), Err),

@@ -5,6 +5,7 @@ use crate::console::remark;
 use crate::rename::Renames;
 use clap::{Args, ValueEnum};
 use pretrained::graph::Shape;
+use pretrained::import::{self, ImportOptions};
 use pretrained::vision::{Size, description};
 use pretrained::{Error, ExportFormat, ExportOptions, Limits, Model, Result, Strictness, printable};
 use std::path::PathBuf;
@@ -32,6 +33,10 @@ pub struct Export {
     /// The same as --size, but as shapes are written, the height first
     #[arg(long = "input", value_name = "HxW", value_parser = sides)]
     sides: Option<[usize; 2]>,
+
+    /// Of an ONNX graph with several outputs, the one to export
+    #[arg(long = "output", value_name = "NAME")]
+    choice: Option<String>,
 
     /// Replace the output where it exists
     #[arg(long)]
@@ -74,7 +79,20 @@ impl Export {
         // Not mapped: the output may be the input, and Windows replaces no file that is mapped.
         let state = crate::open(&self.input, &Limits { map_from_bytes: u64::MAX, ..Limits::default() })?;
         let state = self.renames.apply(state)?;
-        let model = Model::from_state_dict(&state, Strictness::AllowUnexpected)?;
+        let sides = match self.size {
+            Some(Size::Side(side)) => Some([side, side]),
+            Some(Size::Exact { width, height }) => Some([height, width]),
+            None => None,
+        };
+        let sides = sides.map(|sides| sides.map(|pixels| pixels as usize)).or(self.sides);
+        let model = match import::has_graph(&state) {
+            true => {
+                let options = ImportOptions { sides, output: self.choice.clone() };
+                Model::from_graph(&state, &options, Strictness::AllowUnexpected)?
+            }
+            false => Model::from_state_dict(&state, Strictness::AllowUnexpected)?,
+        };
+        model.network().notes.iter().for_each(remark);
         let unexpected = &model.report().unexpected;
         if !unexpected.is_empty() {
             let (input, count) = (printable::path(&self.input), unexpected.len());
@@ -85,12 +103,6 @@ impl Export {
         network.notes.iter().for_each(|note| remark(format_args!("{}: {note}", printable::path(&self.input))));
         let mut metadata = state.metadata().clone();
         metadata.extend(description(&state, network)?);
-        let sides = match self.size {
-            Some(Size::Side(side)) => Some([side, side]),
-            Some(Size::Exact { width, height }) => Some([height, width]),
-            None => None,
-        };
-        let sides = sides.map(|sides| sides.map(|pixels| pixels as usize)).or(self.sides);
         let [height, width] = sides.unwrap_or([network.input.height, network.input.width]);
         let input = Shape { height, width, ..network.input };
         let options = ExportOptions { format, fold: self.fold, input: Some(input), metadata, overwrite: self.force };

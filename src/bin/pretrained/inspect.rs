@@ -5,8 +5,9 @@ use crate::json;
 use crate::numbers::{Statistics, statistics};
 use crate::rename::Renames;
 use clap::Args;
+use pretrained::import::{self, ImportOptions};
 use pretrained::printable::{self, shape};
-use pretrained::{Error, StateDict, Tensor, import, zoo};
+use pretrained::{Error, Model, StateDict, Strictness, Tensor, zoo};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,6 +21,10 @@ pub struct Inspect {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+
+    /// Of an ONNX graph with several outputs, the one that gives the classes
+    #[arg(long, value_name = "NAME")]
+    output: Option<String>,
 
     #[command(flatten)]
     renames: Renames,
@@ -88,7 +93,10 @@ impl Inspect {
     pub fn run(&self, out: &mut Sink) -> Result<()> {
         let state = self.renames.apply(StateDict::open(&self.file)?)?;
         let network = match import::has_graph(&state) {
-            true => import::network(&state).map(|(network, _)| network),
+            true => {
+                let options = ImportOptions { output: self.output.clone(), ..ImportOptions::default() };
+                Model::from_graph(&state, &options, Strictness::AllowUnexpected).map(|model| model.network().clone())
+            }
             false => zoo::detect(&state),
         };
         match self.json {

@@ -196,13 +196,22 @@ fn window(call: &Call, kernel: [usize; 2], image: [usize; 2]) -> Result<Window, 
     let mut window = Window { kernel, stride, padding: Padding::default(), dilation };
     let same = |end_first: bool| {
         let total = |axis: usize| {
-            let applications = image[axis].div_ceil(stride[axis]);
-            ((applications - 1) * stride[axis] + window.extent()[axis]).saturating_sub(image[axis])
+            let seen = (image[axis].div_ceil(stride[axis]) - 1) * stride[axis] + window.extent()[axis];
+            let half = |total: usize| if end_first { total / 2 } else { total.div_ceil(2) };
+            match image[axis].checked_sub(seen) {
+                None => Ok((half(seen - image[axis]), seen - image[axis])),
+                // Less than no padding: TensorFlow leaves out what lies behind, and ONNX Runtime some of what lies before.
+                Some(left_out) if left_out > if end_first { 1 } else { 2 } => Err(format!(
+                    "its auto_pad, with a stride of {} and a window of {} pixels, is read differently by different \
+                     engines; write its pads out",
+                    stride[axis],
+                    window.extent()[axis]
+                )),
+                Some(_) => Ok((0, 0)),
+            }
         };
-        let [down, across] = [total(0), total(1)];
-        let half = |total: usize| if end_first { total / 2 } else { total.div_ceil(2) };
-        let (top, left) = (half(down), half(across));
-        Padding { top, left, bottom: down - top, right: across - left }
+        let ((top, down), (left, across)) = (total(0)?, total(1)?);
+        Ok::<_, String>(Padding { top, left, bottom: down - top, right: across - left })
     };
     window.padding = match call.text("auto_pad", "NOTSET")? {
         "NOTSET" | "" => match call.ints("pads")? {
@@ -214,8 +223,8 @@ fn window(call: &Call, kernel: [usize; 2], image: [usize; 2]) -> Result<Window, 
             Some(other) => return Err(format!("its pads are {} numbers, and images have 4", other.len())),
         },
         "VALID" => Padding::default(),
-        "SAME_UPPER" => same(true),
-        "SAME_LOWER" => same(false),
+        "SAME_UPPER" => same(true)?,
+        "SAME_LOWER" => same(false)?,
         other => return Err(format!("its auto_pad is {other}")),
     };
     Ok(window)
