@@ -102,11 +102,11 @@ const REFUSED: [(&str, &str); 30] = [
     ("gemm_4d_input", "Gemm, node `y`: it takes a matrix, and reads a tensor of shape [1, 4, 1, 1]"),
     (
         "mean_image_sub",
-        "Sub, node `a`: `mi` of shape [1, 3, 8, 8] holds neither one number nor one a channel for a tensor of shape [2, 3, 8, 8]",
+        "Sub, node `a`: `mi` of shape [1, 3, 8, 8] holds neither one number nor one for each channel for a tensor of shape [2, 3, 8, 8]",
     ),
     (
         "mul_1d_W_equals_C",
-        "Mul, node `a`: `k` of shape [3] holds neither one number nor one a channel for a tensor of shape [2, 3, 8, 3]",
+        "Mul, node `a`: `k` of shape [3] holds neither one number nor one for each channel for a tensor of shape [2, 3, 8, 3]",
     ),
     (
         "op_ReduceMean_one_then_other",
@@ -114,7 +114,7 @@ const REFUSED: [(&str, &str); 30] = [
     ),
     (
         "op_constantofshape_add",
-        "Add, node `r`: `z` of shape [2, 4, 8, 8] holds neither one number nor one a channel for a tensor of shape [2, 4, 8, 8]",
+        "Add, node `r`: `z` of shape [2, 4, 8, 8] holds neither one number nor one for each channel for a tensor of shape [2, 4, 8, 8]",
     ),
     (
         "op_conv1d",
@@ -122,7 +122,7 @@ const REFUSED: [(&str, &str); 30] = [
     ),
     (
         "op_convbias_add_full",
-        "Add, node `r`: `fb` of shape [1, 4, 8, 8] holds neither one number nor one a channel for a tensor of shape [2, 4, 8, 8]",
+        "Add, node `r`: `fb` of shape [1, 4, 8, 8] holds neither one number nor one for each channel for a tensor of shape [2, 4, 8, 8]",
     ),
     ("op_div_imgs", "Div, node `r`: it divides by what is computed from the image"),
     (

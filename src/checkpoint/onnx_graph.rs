@@ -122,7 +122,8 @@ impl OnnxGraph {
         let (NODE | INPUT | OUTPUT, Field::Bytes(message)) = (tag, field) else { return Ok(()) };
         match tag {
             NODE => {
-                keep(source, 256)?;
+                // With what it takes to follow it.
+                keep(source, 1024)?;
                 let node = self.node(source, message)?;
                 self.nodes.push(node);
             }

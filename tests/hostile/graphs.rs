@@ -270,7 +270,7 @@ fn graphs_that_are_no_networks() {
         ),
         (vec![node("Pad", &["x"], &["y"], &[ints("pads", &[0, 0, 1 << 40, 0, 0, 0, 0, 0])])], "a padding is"),
         (vec![node("Clip", &["x", "w"], &["y"], &[])], "not single numbers"),
-        (vec![node("Mul", &["x", "w"], &["y"], &[])], "neither one number nor one a channel"),
+        (vec![node("Mul", &["x", "w"], &["y"], &[])], "neither one number nor one for each channel"),
         (
             vec![node("ConstantOfShape", &["w"], &["c"], &[]), node("Add", &["x", "c"], &["y"], &[])],
             "neither one number",

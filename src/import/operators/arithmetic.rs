@@ -228,7 +228,7 @@ fn per_channel(
             Ok((straight, PerChannel::Each(Constant::floats(&constant.name, &[channels], &values)?)))
         }
         _ => Err(format!(
-            "`{}` of shape {:?} holds neither one number nor one a channel for a tensor of shape {:?}",
+            "`{}` of shape {:?} holds neither one number nor one for each channel for a tensor of shape {:?}",
             constant.name,
             constant.shape(),
             view.layout.dimensions()
@@ -245,7 +245,7 @@ fn both(trace: &mut Trace, call: &Call, op: Op, a: &View, b: &View) -> Made {
     together(trace, call, &op, &a, &b)?.map(|made| vec![made]).ok_or_else(|| {
         format!(
             "it brings together tensors of shapes {:?} and {:?}, which are neither alike nor an image and one number \
-             a channel",
+             for each channel",
             a.layout.dimensions(),
             b.layout.dimensions()
         )

@@ -21,7 +21,7 @@ pub fn batch_normalization(trace: &mut Trace, call: &Call) -> Made {
     let parameter = |index| -> Result<Constant, String> {
         let constant = call.constant(index)?;
         if constant.shape() != [channels] {
-            return Err(format!("`{}` should hold {channels} numbers, one a channel", constant.name));
+            return Err(format!("`{}` should hold {channels} numbers, one for each channel", constant.name));
         }
         constant.reshaped(&[channels])
     };
