@@ -8,11 +8,9 @@ const MAX_RANK: usize = 64;
 
 /// Whether an array is at `id`.
 pub(super) fn is_array(pickle: &Pickle, id: Id) -> bool {
-    match pickle.class(id) {
-        Some(("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct")) => true,
-        Some(("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer")) => true,
-        _ => false,
-    }
+    let Some((module, name)) = pickle.class(id) else { return false };
+    let part = module.strip_prefix("numpy.core.").or_else(|| module.strip_prefix("numpy._core."));
+    matches!((part, name), (Some("multiarray"), "_reconstruct") | (Some("numeric"), "_frombuffer"))
 }
 
 /// The number at `id`, as a tensor without dimensions; `None` where something else is there.

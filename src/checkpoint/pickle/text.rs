@@ -78,8 +78,7 @@ pub(super) fn quoted(line: &[u8]) -> Option<Value> {
 pub(super) fn utf8(bytes: Bytes) -> Option<Value> {
     let mut rest = &bytes[..];
     let mut sound = true;
-    loop {
-        let Err(error) = std::str::from_utf8(rest) else { break };
+    while let Err(error) = std::str::from_utf8(rest) {
         let [0xed, 0xa0..=0xbf, 0x80..=0xbf, after @ ..] = &rest[error.valid_up_to()..] else { return None };
         (rest, sound) = (after, false);
     }

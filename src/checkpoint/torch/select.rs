@@ -54,7 +54,7 @@ pub(super) fn state_dict(
         Flat { source, pickle, apart: &apart, dict, kinds: HashMap::new(), looked: HashMap::new(), work: 0 }
             .read(at, fetch)?;
         if dict.is_empty() {
-            return Err(source.fault(format!("holds no tensor that is read{}", unread(&dict))));
+            return Err(source.fault(format!("holds no tensor that is read{}", unread(dict))));
         }
     }
     let mut ignored = Left::default();
