@@ -7,21 +7,12 @@ use crate::error::Result;
 /// Longest parameter name; nothing honest comes near.
 pub(super) const MAX_NAME_BYTES: usize = 4096;
 
-/// A key as a name, and what kind of key it was.
+/// A key as a name.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Key {
     pub name: String,
-    /// Python tells `0` from `'0'`; as names they are one.
-    pub kind: KeyKind,
-}
-
-/// The kinds of keys that are names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum KeyKind {
-    Text,
-    Number,
-    /// Text that Python 2 wrote and Python 3 loaded as bytes.
-    Bytes,
+    /// Whether it is text that Python 2 wrote and Python 3 loaded as bytes.
+    pub bytes: bool,
 }
 
 /// The name that the key at `id` is; `None` where it is neither text nor a number.
@@ -29,17 +20,17 @@ pub(super) enum KeyKind {
 /// # Errors
 /// [`Error::Limit`](crate::Error::Limit) for text that is too long for a name.
 pub(super) fn key(source: &Source, pickle: &Pickle, id: Id) -> Result<Option<Key>> {
-    let (name, kind) = match pickle.get(id) {
-        Value::Int(number) => (number.to_string(), KeyKind::Number),
-        Value::Str(text) => (text.as_str().to_owned(), KeyKind::Text),
+    let (name, bytes) = match pickle.get(id) {
+        Value::Int(number) => (number.to_string(), false),
+        Value::Str(text) => (text.as_str().to_owned(), false),
         Value::Bytes(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => (text.to_owned(), KeyKind::Bytes),
+            Ok(text) => (text.to_owned(), true),
             Err(_) => return Ok(None),
         },
         _ => return Ok(None),
     };
     match name.len() <= MAX_NAME_BYTES {
-        true => Ok(Some(Key { name, kind })),
+        true => Ok(Some(Key { name, bytes })),
         false => Err(source.over("the length of a name in bytes", name.len() as u64, MAX_NAME_BYTES as u64)),
     }
 }

@@ -1,10 +1,10 @@
 //! Keeps an optimizer's tensors apart from the weights, under names such as `state.0.exp_avg`.
 
-use super::keys::name;
+use super::keys::key;
 use super::tensors::{self, Fetch, is_tensor};
 use crate::checkpoint::StateDict;
 use crate::checkpoint::pickle::{Id, Pickle};
-use crate::checkpoint::source::{Source, short};
+use crate::checkpoint::source::Source;
 use crate::error::Result;
 
 /// Most entries that an optimizer's state has; some libraries add one or two to its own two.
@@ -33,8 +33,8 @@ pub(super) fn read(
     let mut work = 0u64;
     let found = KEYS.iter().filter_map(|key| Some((*key, pickle.item(root, key)?)));
     let mut found = found.filter_map(|(key, id)| Some((key, id, pickle.dict(pickle.item(id, "state")?)?)));
-    let Some((key, id, state)) = found.next() else { return Ok(None) };
-    let mut count = 0usize;
+    let Some((usual, id, state)) = found.next() else { return Ok(None) };
+    let (mut count, mut left) = (0usize, 0usize);
     for &(parameter, slots) in state {
         let slots = pickle.dict(slots).unwrap_or_default();
         work = work.saturating_add(1 + slots.len() as u64);
@@ -43,19 +43,27 @@ pub(super) fn read(
             return Err(source.over("the number of its optimizer's slots (Limits::pickle_opcodes)", work, limit));
         }
         for &(slot, value) in slots.iter().filter(|(_, value)| is_tensor(pickle, *value)) {
-            let name = format!("state.{}.{}", name(source, pickle, parameter)?, name(source, pickle, slot)?);
+            // Some programs have parameters themselves as keys, which are no names.
+            let (Some(parameter), Some(slot)) = (key(source, pickle, parameter)?, key(source, pickle, slot)?) else {
+                left += 1;
+                continue;
+            };
+            let name = format!("state.{}.{}", parameter.name, slot.name);
             source.expand(|| "the names of its optimizer's slots".into(), name.len() as u64)?;
-            let Ok(tensor) = tensors::tensor(source, pickle, value, &name, fetch)? else { continue };
-            if dict.optimizer().contains_key(&name) {
-                return Err(source.fault(format!("its optimizer has two slots for the name `{}`", short(&name))));
+            match tensors::tensor(source, pickle, value, &name, fetch)? {
+                Ok(tensor) if !dict.optimizer().contains_key(&name) => {
+                    dict.insert_optimizer(name, tensor);
+                    count += 1;
+                }
+                _ => left += 1,
             }
-            dict.insert_optimizer(name, tensor);
-            count += 1;
         }
     }
     if count == 0 {
         return Ok(None);
     }
-    dict.note(format!("kept the optimizer's state of `{key}` apart: {count} tensors"));
+    let left =
+        if left > 0 { format!("; left out {left} without a name of their own or not read") } else { String::new() };
+    dict.note(format!("kept the optimizer's state of `{usual}` apart: {count} tensors{left}"));
     Ok(Some(id))
 }

@@ -1,7 +1,7 @@
 //! Makes the state dict of what was pickled, and says what else there was.
 
 use super::choose::{self, Choice};
-use super::keys::{self, Key, KeyKind, MAX_NAME_BYTES};
+use super::keys::{self, Key, MAX_NAME_BYTES};
 use super::left::{Left, remember};
 use super::module::{self, Tree};
 use super::optimizer;
@@ -51,8 +51,7 @@ pub(super) fn state_dict(
         }
     } else {
         let dict = &mut dict;
-        Flat { source, pickle, apart: &apart, dict, kinds: HashMap::new(), looked: HashMap::new(), work: 0 }
-            .read(at, fetch)?;
+        Flat { source, pickle, apart: &apart, dict, looked: HashMap::new(), work: 0 }.read(at, fetch)?;
         if dict.is_empty() {
             return Err(source.fault(format!("holds no tensor that is read{}", unread(dict))));
         }
@@ -64,7 +63,7 @@ pub(super) fn state_dict(
                 continue;
             }
             let name = match key {
-                Ok(key) => keys::key(source, pickle, key)?.map_or_else(|| keys::words(pickle, key), |key| key.name),
+                Ok(key) => keys::words(pickle, key),
                 Err(index) => index.to_string(),
             };
             let name = format!("{}{name}", level.prefix);
@@ -97,8 +96,6 @@ struct Flat<'a, 's> {
     /// What is not to be read: the optimizer's state.
     apart: &'a HashSet<Id>,
     dict: &'a mut StateDict,
-    /// The names of tensors whose keys are no text, and what they are.
-    kinds: HashMap<String, KeyKind>,
     /// Whether values that were looked into are dicts with tensors.
     looked: HashMap<Id, bool>,
     work: u64,
@@ -134,7 +131,7 @@ impl Flat<'_, '_> {
                 if self.apart.contains(&value) {
                     continue;
                 }
-                let Some(Key { name, kind }) = keys::key(self.source, self.pickle, key)? else {
+                let Some(Key { name, bytes }) = keys::key(self.source, self.pickle, key)? else {
                     let words = format!("{prefix}{}", keys::words(self.pickle, key));
                     let what = format!("{} whose key is {}", tensors::kind(self.pickle, value), self.pickle.kind(key));
                     passed.unnamed.tensor(self.source, self.dict, &words, format!("it is {what}"))?;
@@ -142,7 +139,7 @@ impl Flat<'_, '_> {
                 };
                 let name = self.within(&prefix, name)?;
                 if is_tensor(self.pickle, value) {
-                    self.tensor(name, kind, value, &mut passed, fetch)?;
+                    self.tensor(name, bytes, value, &mut passed, fetch)?;
                 } else if depth < Self::MAX_DEPTH && self.holds_tensors(value) {
                     let prefix = self.within(&name, ".".into())?;
                     within.push((value, prefix, depth + 1));
@@ -192,26 +189,20 @@ impl Flat<'_, '_> {
         *self.looked.entry(id).or_insert_with(any)
     }
 
-    fn tensor(&mut self, name: String, kind: KeyKind, id: Id, passed: &mut Passed, fetch: &mut Fetch) -> Result<()> {
+    fn tensor(&mut self, name: String, bytes: bool, id: Id, passed: &mut Passed, fetch: &mut Fetch) -> Result<()> {
         let tensor = match tensors::tensor(self.source, self.pickle, id, &name, fetch)? {
             Ok(tensor) => tensor,
             Err(reason) => {
                 return passed.unread.tensor(self.source, self.dict, &name, reason);
             }
         };
-        // Of equal keys the last counts, as in Python; but 0 and '0' are two.
-        let before = self.kinds.get(&name).copied().unwrap_or(KeyKind::Text);
-        if self.dict.contains(&name) && before != kind {
+        if self.dict.contains(&name) {
             return Err(self.source.fault(format!(
-                "has two tensors that would both be called `{}`, under a key that is text and one that is not; save it \
-                 with names that differ",
+                "has two tensors that would both be called `{}`; save it with names that differ as text",
                 short(&name)
             )));
         }
-        if kind != KeyKind::Text {
-            self.kinds.insert(name.clone(), kind);
-        }
-        passed.bytes += usize::from(kind == KeyKind::Bytes);
+        passed.bytes += usize::from(bytes);
         self.dict.insert(name, tensor);
         Ok(())
     }
