@@ -166,7 +166,10 @@ fn a_graph_says_what_its_end_makes() {
 /// A network of `fc` alone whose outputs are these for an image of ones.
 fn state(outputs: &[f32]) -> StateDict {
     let weights: Vec<f32> = outputs.iter().flat_map(|&output| [output, 0.0, 0.0, 0.0]).collect();
-    [("fc.weight".to_owned(), Tensor::from_f32(&[outputs.len(), 4], &weights).unwrap())].into_iter().collect()
+    let tensor =
+        |name: &str, shape: &[usize], values: &[f32]| (name.to_owned(), Tensor::from_f32(shape, values).unwrap());
+    let count = outputs.len();
+    [tensor("fc.weight", &[count, 4], &weights), tensor("fc.bias", &[count], &vec![0.0; count])].into_iter().collect()
 }
 
 fn classes(classifier: &mut Classifier) -> Vec<(usize, Option<String>, f32)> {
@@ -330,6 +333,12 @@ fn modules_that_were_saved_whole_say_their_end() {
         (head("cnn.pth"), head("pooled.pth"), head("tutorial.pth")),
         (Head::Probabilities, Head::LogSoftmax, Head::Logits)
     );
+    let mut binary = cpu().weights(folder.join("binary.pth")).build().unwrap();
+    assert_eq!((binary.head(), binary.classes()), (Head::IndependentProbabilities, 2));
+    let image = Planes { channels: 1, height: 28, width: 28, values: vec![0.5; 784] };
+    let outputs = binary.run(&[image]).unwrap();
+    let top = binary.top_k(&outputs, 2).unwrap();
+    assert!((top[0].probability + top[1].probability - 1.0).abs() < 1e-6 && top[0].probability < 1.0, "{top:?}");
 }
 
 /// Metadata that is of no use must not keep a network from running.

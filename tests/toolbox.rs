@@ -131,6 +131,17 @@ fn sizes_are_given_the_same_way_everywhere() {
     }
 }
 
+/// A network that takes any side is exported for the one that it was trained on.
+#[test]
+fn export_takes_the_side_that_the_preset_resizes_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = path(&folder, "cifar10.onnx");
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_shufflenet_v2_x0_5.safetensors");
+    let (out, err, code) = run(&["export", shipped, &target]);
+    assert!(code == 0 && out.contains("images of 3x112x112"), "{out}{err}");
+    assert_eq!(StateDict::open(&target).unwrap().metadata()["preset"], "cifar10");
+}
+
 #[test]
 fn export_refuses_what_it_cannot_write_and_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();

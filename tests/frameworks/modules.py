@@ -88,6 +88,11 @@ def pooled():
     )
 
 
+def binary():
+    """One probability, of two classes."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 1), nn.Sigmoid())
+
+
 def unknown():
     """Layers that no graph has, or not as they are set here."""
     return nn.Sequential(
@@ -125,6 +130,7 @@ def main():
         ("two_stacks", TwoStacks(), None),
         ("tanh", TanhNet(), None),
         ("unknown", unknown(), None),
+        ("binary", binary(), None),
     ]:
         lively(model)
         torch.save(model, FOLDER / f"{name}.pth")

@@ -6,7 +6,8 @@ use crate::rename::Renames;
 use clap::{Args, ValueEnum};
 use pretrained::graph::Shape;
 use pretrained::import::{self, ImportOptions};
-use pretrained::vision::{Size, description};
+use pretrained::vision::{Preset, Size, description};
+use pretrained::zoo::Network;
 use pretrained::{Error, ExportFormat, ExportOptions, Limits, Model, Result, Strictness, printable};
 use std::path::PathBuf;
 
@@ -26,7 +27,8 @@ pub struct Export {
     #[arg(long)]
     fold: bool,
 
-    /// The images' side, or their width and height, in pixels, as for predict; by default the network's usual ones
+    /// The images' side, or their width and height, in pixels, as for predict; by default those that its
+    /// preset resizes to, or the network's usual ones
     #[arg(long, value_name = "N|WxH", conflicts_with = "sides")]
     size: Option<Size>,
 
@@ -92,7 +94,6 @@ impl Export {
             }
             false => Model::from_state_dict(&state, Strictness::AllowUnexpected)?,
         };
-        model.network().notes.iter().for_each(remark);
         let unexpected = &model.report().unexpected;
         if !unexpected.is_empty() {
             let (input, count) = (printable::path(&self.input), unexpected.len());
@@ -103,13 +104,21 @@ impl Export {
         network.notes.iter().for_each(|note| remark(format_args!("{}: {note}", printable::path(&self.input))));
         let mut metadata = state.metadata().clone();
         metadata.extend(description(&state, network)?);
-        let [height, width] = sides.unwrap_or([network.input.height, network.input.width]);
+        let [height, width] = sides.unwrap_or_else(|| usual_sides(network, metadata.get("preset")));
         let input = Shape { height, width, ..network.input };
         let options = ExportOptions { format, fold: self.fold, input: Some(input), metadata, overwrite: self.force };
         model.export(&self.output, &options)?;
         let (name, output) = (printable::line(&network.name), printable::path(&self.output));
         Ok(Outcome::good(format!("wrote {name} as {format} to {output}, for any number of images of {input}\n")))
     }
+}
+
+/// The height and width to which `preset` resizes, or else the network's usual ones.
+fn usual_sides(network: &Network, preset: Option<&String>) -> [usize; 2] {
+    let takes = |input| network.graph.shapes(input).is_ok();
+    let preset = preset.and_then(|name| Preset::from_name(name).ok());
+    let prepared = preset.and_then(|preset| preset.preprocess_for(network.input, takes).fixed_size());
+    prepared.map_or([network.input.height, network.input.width], |(width, height)| [height as usize, width as usize])
 }
 
 /// Reads `HxW`.
