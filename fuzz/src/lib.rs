@@ -1,7 +1,7 @@
 //! What every fuzz target does: wrap the input so that it reaches its reader, open it, and look at all that comes out.
 
 use peak_alloc::PeakAlloc;
-use pretrained::{Limits, StateDict, import, zoo};
+use pretrained::{Limits, StateDict, import, vision, zoo};
 use std::io::{Cursor, Write};
 use std::path::{Component, Path};
 use zip::write::SimpleFileOptions;
@@ -135,4 +135,19 @@ fn within(file_bytes: usize, open: impl FnOnce(&Limits) -> Option<StateDict>) {
     let taken = HEAP.peak_usage().saturating_sub(before);
     assert!(taken <= 8 * file_bytes + (64 << 20), "{taken} bytes were taken to import a graph of {file_bytes}");
     drop(imported);
+}
+
+/// Decodes a picture under tight limits and holds the memory that this takes to them.
+pub fn image(file: &[u8]) {
+    let limits = vision::Limits { pixels: 1 << 20, decoded_bytes: 8 << 20, ..vision::Limits::default() };
+    HEAP.reset_peak_usage();
+    let before = HEAP.current_usage();
+    // The name lets a file without a signature be a TGA.
+    let image = vision::decode("picture.tga", file, &limits);
+    let taken = HEAP.peak_usage().saturating_sub(before);
+    // Decoders take up to four times the pixels while they work; Zstandard and LZW keep windows and tables beside.
+    assert!(taken <= 4 * file.len() + (48 << 20), "{taken} bytes were taken for a file of {}", file.len());
+    if let Ok(image) = image {
+        assert!(u64::from(image.width()) * u64::from(image.height()) <= limits.pixels);
+    }
 }

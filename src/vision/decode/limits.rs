@@ -17,7 +17,7 @@ pub struct Limits {
     pub pixels: u64,
     /// Bytes of the decoded pixels in the file's own depth, before they become 8-bit RGB. Default: 512 MiB.
     ///
-    /// A decoder takes up to about four times this much while it works: lossless JPEG keeps 7 bytes a sample.
+    /// A decoder may take several times this much while it works; a lossless JPEG takes seven times.
     pub decoded_bytes: u64,
     /// Bytes that all decoders of the process may take together. Default: 1 GiB.
     ///

@@ -100,7 +100,7 @@ fn admitted(path: &Path, bytes: &[u8], admission: &mut Admission) -> Result<RgbI
         Kind::Other(format) => {
             let name = name(format);
             let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-            reader.limits(no_limits());
+            reader.limits(memory(admission.limits()));
             let decoder = reader.into_decoder().map_err(|error| from_image_error(&name, error, admission.limits()))?;
             decode_with(decoder, &name, 0, admission)
         }
@@ -117,11 +117,8 @@ fn decode_with(
     let (width, height) = decoder.dimensions();
     let decoded_bytes = decoder.total_bytes();
     admission.admit(&Size { width, height, decoded_bytes, working_bytes })?;
-    // What a decoder takes beside the pixels, such as a palette, is bounded by this.
-    let mut memory = no_limits();
     let limits = admission.limits();
-    memory.max_alloc = Some(limits.decoded_bytes);
-    decoder.set_limits(memory).map_err(|error| from_image_error(name, error, limits))?;
+    decoder.set_limits(memory(limits)).map_err(|error| from_image_error(name, error, limits))?;
     let decoded = DynamicImage::from_decoder(decoder).map_err(|error| from_image_error(name, error, limits))?;
     Ok(channels::to_rgb(decoded))
 }
@@ -132,9 +129,11 @@ fn turned(image: RgbImage, orientation: image::metadata::Orientation) -> RgbImag
     image.into_rgb8()
 }
 
-/// `image`'s own limits would be checked before ours, with other words.
-fn no_limits() -> image::Limits {
-    image::Limits::no_limits()
+/// Bounds what a decoder takes beside the pixels, such as a profile. Sides are checked here, in words of ours.
+fn memory(limits: &Limits) -> image::Limits {
+    let mut memory = image::Limits::no_limits();
+    memory.max_alloc = Some(limits.decoded_bytes);
+    memory
 }
 
 fn name(format: ImageFormat) -> String {

@@ -10,7 +10,7 @@ use image::codecs::png::PngDecoder;
 use super::limits::Admission;
 use super::orientation::Metadata;
 use super::refusal::Refusal;
-use super::{decode_with, from_image_error, no_limits, turned};
+use super::{decode_with, from_image_error, memory, turned};
 
 pub(super) const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 const END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
@@ -25,7 +25,7 @@ pub(super) fn decode(bytes: &[u8], admission: &mut Admission) -> Result<RgbImage
 
 /// Reads a PNG, as it lies, that is a file or a part of one of the format `name`.
 pub(super) fn decode_pixels(bytes: &[u8], name: &str, admission: &mut Admission) -> Result<RgbImage, Refusal> {
-    let decoder = PngDecoder::with_limits(Cursor::new(bytes), no_limits());
+    let decoder = PngDecoder::with_limits(Cursor::new(bytes), memory(admission.limits()));
     decode_with(decoder.map_err(|error| from_image_error(name, error, admission.limits()))?, name, 0, admission)
 }
 

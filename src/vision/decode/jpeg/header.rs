@@ -3,6 +3,9 @@
 use super::super::orientation::Metadata;
 use super::super::refusal::Refusal;
 
+/// Every scan goes through all blocks again, however short it is; encoders write about ten.
+const MOST_SCANS: usize = 256;
+
 /// What stands in the segments up to the end-of-image marker; entropy-coded data is passed over.
 #[derive(Debug, Default)]
 pub(super) struct Header<'a> {
@@ -88,6 +91,9 @@ impl<'a> Header<'a> {
             0xda => {
                 let Some(frame) = &self.frame else { return Err(damaged("a scan comes before the frame header")) };
                 self.scans.push(Scan::read(frame, segment)?);
+                if self.scans.len() > MOST_SCANS {
+                    return Err(Refusal::unread(format!("a JPEG of more than {MOST_SCANS} scans")));
+                }
             }
             0xdd => self.restarts |= segment.iter().any(|byte| *byte != 0),
             0xde => self.several_frames = true,

@@ -15,7 +15,7 @@ use jpeg_decoder::{ColorTransform, Decoder};
 
 use super::limits::{Admission, Limits, Size};
 use super::refusal::Refusal;
-use super::{channels, from_image_error, no_limits, turned};
+use super::{channels, from_image_error, memory, turned};
 use header::{Frame, Header};
 
 /// How components become colours.
@@ -38,7 +38,7 @@ pub(super) fn decode(bytes: &[u8], admission: &mut Admission) -> Result<RgbImage
     if !first || !header.has_end {
         suits_second(&header, frame)?;
     }
-    admission.admit(&size(frame))?;
+    admission.admit(&size(&header, frame))?;
     let image = match (first, header.has_end) {
         (true, true) => decode_first(bytes, admission.limits())?,
         (true, false) => {
@@ -64,7 +64,7 @@ pub(super) fn samples(bytes: &[u8], colour: Colour, admission: &mut Admission) -
     let header = Header::read(bytes)?;
     let frame = frame(&header)?;
     suits_second(&header, frame)?;
-    admission.admit(&size(frame))?;
+    admission.admit(&size(&header, frame))?;
     let expected = match colour {
         Colour::Grey => 1,
         Colour::Rgb | Colour::YCbCr => 3,
@@ -196,7 +196,7 @@ fn suits_second(header: &Header, frame: &Frame) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn size(frame: &Frame) -> Size {
+fn size(header: &Header, frame: &Frame) -> Size {
     let (width, height) = (frame.width, frame.height);
     let (h_most, v_most) = frame.most();
     // Planes are padded to whole blocks of the coarsest component.
@@ -210,13 +210,15 @@ fn size(frame: &Frame) -> Size {
         0xc3 => 6 * decoded_bytes,
         _ => samples,
     };
+    // Without an end it is decoded twice, to compare.
+    let working_bytes = if header.has_end { working_bytes } else { working_bytes + decoded_bytes };
     Size { width, height, decoded_bytes, working_bytes }
 }
 
 fn decode_first(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Refusal> {
     let refuse = |error| from_image_error("JPEG", error, limits);
     let mut decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(refuse)?;
-    decoder.set_limits(no_limits()).map_err(refuse)?;
+    decoder.set_limits(memory(limits)).map_err(refuse)?;
     Ok(DynamicImage::from_decoder(decoder).map_err(refuse)?.into_rgb8())
 }
 

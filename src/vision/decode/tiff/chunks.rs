@@ -35,6 +35,11 @@ impl<'a> Grid<'a> {
         };
         let (Some(width), Some(height)) = (width, height) else { return Err(damaged("its tiles have no size")) };
         let (across, down) = (picture.width.div_ceil(width) as usize, picture.height.div_ceil(height) as usize);
+        let area = |width: u32, height: u32| u64::from(width) * u64::from(height);
+        let all_tiles = area(width, height).saturating_mul(across as u64).saturating_mul(down as u64);
+        if all_tiles > area(picture.width, picture.height).saturating_mul(16).saturating_add(1 << 24) {
+            return Err(damaged(format!("tiles of {width} x {height} hold far more than its picture")));
+        }
         let (planes, channels) = if picture.planar { (picture.channels, 1) } else { (1, picture.channels) };
         let too_large = || damaged("a row is longer than any memory");
         let row_bits = match picture.subsampling {
@@ -167,7 +172,16 @@ impl<'a> Grid<'a> {
         let columns = self.width.min(picture.width - x) as usize;
         let rows = self.height.min(picture.height - y) as usize;
         let (first, kept) = if picture.planar { (plane, 1) } else { (0, picture.used) };
+        let as_it_lies = picture.bits == 8 && picture.subsampling == (1, 1) && self.channels == picture.used;
         for row in 0..rows {
+            if let Samples::Bytes(bytes) = samples
+                && as_it_lies
+            {
+                let to = ((y as usize + row) * picture.width as usize + x as usize) * kept;
+                let from = row * self.row_bytes;
+                bytes[to..to + columns * kept].copy_from_slice(&chunk[from..from + columns * kept]);
+                continue;
+            }
             for column in 0..columns {
                 let pixel = (y as usize + row) * picture.width as usize + x as usize + column;
                 for channel in 0..kept {

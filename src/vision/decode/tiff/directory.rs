@@ -7,6 +7,9 @@ use super::super::refusal::Refusal;
 /// XMP; the tags up to here say how a picture is stored.
 const LAST_OF_PICTURES: u16 = 700;
 
+/// More strips or tiles than a picture within the limits has, and 32 MiB as numbers.
+const MOST_NUMBERS: usize = 1 << 22;
+
 pub(super) struct Directory<'a> {
     bytes: &'a [u8],
     pub little: bool,
@@ -70,7 +73,7 @@ impl<'a> Directory<'a> {
 
     /// All numbers of a tag whose type is an unsigned integer.
     pub fn numbers(&self, tag: u16) -> Option<Vec<u64>> {
-        let entry = self.entries.get(&tag)?;
+        let entry = self.entries.get(&tag).filter(|entry| entry.count <= MOST_NUMBERS)?;
         let size = size_of(entry.kind);
         matches!(entry.kind, 1 | 3 | 4 | 13 | 16 | 18).then_some(())?;
         (0..entry.count).map(|index| self.unsigned(entry.at + index * size, size)).collect()

@@ -82,12 +82,15 @@ pub(super) fn decode(bytes: &[u8], admission: &mut Admission) -> Result<RgbImage
         _ => 4,
     };
     let decoded_bytes = (pixels * picture.used as u64).saturating_mul(sample_bytes);
-    let size = Size { width: picture.width, height: picture.height, decoded_bytes, working_bytes: grid.chunk_bytes() };
+    // JPEG's decoder keeps a tile's coefficients and planes beside its pixels.
+    let copies = if picture.compression == Compression::Jpeg { 4 } else { 1 };
+    let working_bytes = grid.chunk_bytes().saturating_mul(copies);
+    let size = Size { width: picture.width, height: picture.height, decoded_bytes, working_bytes };
     super::check("a strip or tile in bytes", grid.chunk_bytes(), admission.limits().decoded_bytes)?;
     admission.admit(&size)?;
     let samples = grid.samples(&directory, &picture, admission)?;
     let levels = picture.levels(samples)?;
-    let rgb = picture.rgb(&levels, &directory)?;
+    let rgb = picture.rgb(levels, &directory)?;
     let image = RgbImage::from_raw(picture.width, picture.height, rgb).ok_or_else(|| damaged("it lacks pixels"))?;
     let number = directory.number(0x0112).and_then(|number| u8::try_from(number).ok());
     let orientation = match number.and_then(image::metadata::Orientation::from_exif) {
@@ -239,9 +242,9 @@ impl Picture {
         Ok(numbers.iter().map(|number| *number as u8).collect())
     }
 
-    fn rgb(&self, levels: &Samples, directory: &Directory) -> Result<Vec<u8>, Refusal> {
+    fn rgb(&self, levels: Samples, directory: &Directory) -> Result<Vec<u8>, Refusal> {
         if self.photometric == Photometric::Palette {
-            return palette(levels, directory, self.bits);
+            return palette(&levels, directory, self.bits);
         }
         let Samples::Bytes(levels) = levels else { return Err(damaged("its samples are no levels")) };
         // JPEG's own decoder turned chroma into colour.
@@ -249,6 +252,9 @@ impl Picture {
             Photometric::YCbCr if self.compression == Compression::Jpeg => Photometric::Rgb,
             other => other,
         };
+        if photometric == Photometric::Rgb && self.used == 3 {
+            return Ok(levels);
+        }
         let mut rgb = Vec::with_capacity(self.width as usize * self.height as usize * 3);
         for pixel in levels.chunks_exact(self.used) {
             let colour = match (photometric, pixel) {
@@ -260,8 +266,10 @@ impl Picture {
                 (_, [r, g, b, ..]) => [*r, *g, *b],
                 _ => return Err(damaged("it lacks channels")),
             };
-            let alpha = if self.associated_alpha { pixel[self.used - 1] } else { 255 };
-            rgb.extend(colour.map(|level| divide_by_alpha(level, alpha)));
+            match self.associated_alpha {
+                true => rgb.extend(colour.map(|level| divide_by_alpha(level, pixel[self.used - 1]))),
+                false => rgb.extend(colour),
+            }
         }
         Ok(rgb)
     }
