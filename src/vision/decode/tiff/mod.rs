@@ -159,7 +159,8 @@ impl Picture {
             Photometric::YCbCr => channels == 3,
             _ => matches!(channels, 1 | 3 | 4) || number(284, 1) == 2,
         };
-        if compression == Compression::Jpeg && (bits != 8 || !in_jpeg) {
+        // Dividing by alpha would enlarge what JPEG lost.
+        if compression == Compression::Jpeg && (bits != 8 || !in_jpeg || associated_alpha) {
             let what = format!("a {photometric:?} TIFF of {channels} channels of {bits} bits, compressed with JPEG");
             return Err(Refusal::unread(what));
         }
