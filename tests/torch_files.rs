@@ -191,6 +191,20 @@ fn no_key_hides_another() {
     let found = refused("keys_number_and_text");
     assert!(found.contains("two tensors that would both be called `0`"), "{found}");
     assert_eq!(names(&open("keys_of_numbers")), ["0", "1"]);
+    // Within dicts, too: `0` and `'0'` lead to the same name, and so do `a` with `b` in it and `a.b`.
+    let tensor = |offset: u8| {
+        let storage: &[u8] = b"(U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x06NtQ";
+        [b"ctorch._utils\n_rebuild_tensor\n(", storage, b"K", &[offset], b"K\x02\x85K\x01\x85tR"].concat()
+    };
+    let (one, two) = (tensor(0), tensor(2));
+    let digits = [b"}(K\x00}U\x01b", &one[..], b"sU\x010}U\x01b", &two, b"su"].concat();
+    assert!(stream(&[&digits]).unwrap_err().to_string().contains("two tensors that would both be called `"));
+    let dotted = [b"}(U\x01c", &one[..], b"U\x01a}U\x01b", &one, b"sU\x03a.b", &two, b"u"].concat();
+    assert!(stream(&[&dotted]).unwrap_err().to_string().contains("both be called `"));
+    // Several in a list have no keys to go before their names.
+    let list = [b"](}U\x01b", &one[..], b"s}U\x01b", &two, b"se"].concat();
+    let found = stream(&[&list]).unwrap_err().to_string();
+    assert!(found.contains("holds several models (`0`, `1`)"), "{found}");
     let dict = open("keys_of_bytes");
     assert_eq!(names(&dict), ["a", "b"]);
     assert!(dict.notes()[0].contains("names that are bytes"), "{:?}", dict.notes());

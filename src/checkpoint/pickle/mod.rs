@@ -192,7 +192,15 @@ impl Pickle {
                     None => "a class or function".into(),
                 };
             }
-            Value::Persistent(_) => "a storage",
+            Value::Persistent(_) => {
+                return match self
+                    .class_name(id)
+                    .filter(|(module, name)| !format!("{module}.{name}").ends_with("Storage"))
+                {
+                    Some((module, name)) => super::source::short(&format!("the class or function {module}.{name}")),
+                    None => "a storage".into(),
+                };
+            }
             Value::Object { .. } => {
                 return match self.class(id) {
                     Some((module, name)) => {

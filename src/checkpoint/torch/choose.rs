@@ -156,7 +156,7 @@ impl Search<'_> {
             1 => Ok(below.pop()),
             _ if own > 0 => Ok(None),
             0 => Err(self.none(source, at)),
-            _ if below.iter().all(|entry| pickle.dict(entry.id).is_some()) => {
+            _ if pickle.dict(at).is_some() && below.iter().all(|entry| pickle.dict(entry.id).is_some()) => {
                 dict.note(format!(
                     "holds several dicts of tensors ({}): the key of each goes before the names of its parameters",
                     listed(&below, below.len())
