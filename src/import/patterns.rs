@@ -311,7 +311,7 @@ fn fits(padding: Padding, [down, across]: [usize; 2]) -> bool {
 }
 
 /// Whether every window has a tap on a pixel of `image`, and not all of them beside it or, far apart, around it.
-fn sees_pixels(window: &Window, image: Shape, made: Shape) -> bool {
+pub fn sees_pixels(window: &Window, image: Shape, made: Shape) -> bool {
     let Padding { top, left, .. } = window.padding;
     let along = |axis: usize, side: usize, before: usize, count: usize| {
         (0..count).all(|at| {

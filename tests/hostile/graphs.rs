@@ -186,6 +186,10 @@ fn ints(name: &str, values: &[i64]) -> Vec<u8> {
     [bytes(1, name.as_bytes()), values, number(20, 7)].concat()
 }
 
+fn text(name: &str, value: &str) -> Vec<u8> {
+    [bytes(1, name.as_bytes()), bytes(4, value.as_bytes()), number(20, 3)].concat()
+}
+
 fn int(name: &str, value: i64) -> Vec<u8> {
     [bytes(1, name.as_bytes()), number(3, value.cast_unsigned()), number(20, 2)].concat()
 }
@@ -255,6 +259,29 @@ fn graphs_that_are_no_networks() {
         (vec![node("MatMul", &["x", "w"], &["y"], &[])], "is not a matrix"),
         (vec![node("Conv", &["x", "w"], &["y"], &[])], "is not a kernel"),
         (vec![node("Conv", &["x"], &["y"], &[])], "it lacks its input 1"),
+        (
+            vec![node(
+                "AveragePool",
+                &["x"],
+                &["y"],
+                &[
+                    ints("kernel_shape", &[1, 2]),
+                    ints("dilations", &[1, 9]),
+                    ints("pads", &[0, 1, 0, 1]),
+                    ints("strides", &[1, 1]),
+                ],
+            )],
+            "lies on no pixel of the image",
+        ),
+        (
+            vec![node(
+                "MaxPool",
+                &["x"],
+                &["y"],
+                &[text("auto_pad", "SAME_UPPER"), ints("kernel_shape", &[1, 1]), ints("strides", &[4, 4])],
+            )],
+            "is read differently by different engines",
+        ),
         (vec![node("MaxPool", &["x"], &["y"], &[])], "no kernel_shape"),
         (vec![node("MaxPool", &["x"], &["y"], &[ints("kernel_shape", &[0, 3])])], "kernel_shape is 0"),
         (vec![node("MaxPool", &["x"], &["y"], &[ints("kernel_shape", &[1 << 40, 3])])], "kernel_shape is"),

@@ -4,6 +4,7 @@ use super::{Made, one};
 use crate::graph::{AvgPool2d, Conv2d, MaxPool2d, Op, Padding, Shape, Window};
 use crate::import::call::{Call, axes};
 use crate::import::layout::{Side, whole};
+use crate::import::patterns::sees_pixels;
 use crate::import::steps::Kind;
 use crate::import::trace::{Trace, Traced, View};
 
@@ -41,8 +42,9 @@ pub fn max_pool(trace: &mut Trace, call: &Call) -> Made {
     if window.is_pixel() {
         return one(Traced::View(view));
     }
-    let pool = MaxPool2d { window, ceil_mode };
-    trace.image(Kind::Plain(Op::MaxPool2d(pool)), view.source, &call.name).and_then(one)
+    let op = Op::MaxPool2d(MaxPool2d { window, ceil_mode });
+    all_see_pixels(&window, trace.shape(&view), &op)?;
+    trace.image(Kind::Plain(op), view.source, &call.name).and_then(one)
 }
 
 pub fn average_pool(trace: &mut Trace, call: &Call) -> Made {
@@ -51,8 +53,20 @@ pub fn average_pool(trace: &mut Trace, call: &Call) -> Made {
     if window.is_pixel() {
         return one(Traced::View(view));
     }
-    let pool = AvgPool2d { window, ceil_mode, count_include_pad: call.int("count_include_pad", 0)? != 0 };
-    trace.image(Kind::Plain(Op::AvgPool2d(pool)), view.source, &call.name).and_then(one)
+    let count_include_pad = call.int("count_include_pad", 0)? != 0;
+    let op = Op::AvgPool2d(AvgPool2d { window, ceil_mode, count_include_pad });
+    if !count_include_pad {
+        all_see_pixels(&window, trace.shape(&view), &op)?;
+    }
+    trace.image(Kind::Plain(op), view.source, &call.name).and_then(one)
+}
+
+/// Refuses a pool of which a window has taps that are so far apart that none is on a pixel: what that gives is said nowhere.
+fn all_see_pixels(window: &Window, image: Shape, op: &Op) -> Result<(), String> {
+    match sees_pixels(window, image, op.output_shape(&[image])?) {
+        true => Ok(()),
+        false => Err("one of its windows, whose taps are apart, lies on no pixel of the image".into()),
+    }
 }
 
 pub fn global_average_pool(trace: &mut Trace, call: &Call) -> Made {
