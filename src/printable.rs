@@ -31,7 +31,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
 }
 
 /// `text` with its lists: a line feed that two spaces follow begins an item and stays, and every other is escaped. So
-/// text that was put in without [`line`] cannot pass for a message of its own.
+/// text that was put in without [`line()`] cannot pass for a message of its own.
 ///
 /// ```
 /// use pretrained::printable;

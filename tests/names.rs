@@ -117,6 +117,34 @@ fn labels_and_names_of_images_steer_no_terminal() {
 }
 
 #[test]
+fn a_network_whose_names_steer_runs_and_steers_no_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.safetensors");
+    let header = json!({
+        format!("{STEERING}.weight"): {"dtype": "F32", "shape": [10, 784], "data_offsets": [0, 31360]},
+        format!("{STEERING}.bias"): {"dtype": "F32", "shape": [10], "data_offsets": [31360, 31400]},
+    });
+    write_safetensors(&path, &header, &[0; 31400]);
+    let file = path.to_str().unwrap();
+    let image = digit(1);
+    for flags in [&["--profile"][..], &["--verbose", "--timings"], &["--format", "csv"], &["--image_path", &image]] {
+        let all = [&["--device", "cpu", "--preset", "mnist", "--weights", file, &image], flags].concat();
+        let left = run(PREDICT, &all);
+        assert_eq!(left.code, Some(0), "{left:?}");
+        is_tame(&left, &format!("{flags:?}"));
+    }
+    let onnx = folder.path().join("runs.onnx");
+    let onnx = onnx.to_str().unwrap();
+    let left = run(PRETRAINED, &["export", file, onnx]);
+    assert_eq!(left.code, Some(0), "{left:?}");
+    let left = run(PREDICT, &["--device", "cpu", "--profile", "--preset", "mnist", "--weights", onnx, &image]);
+    assert_eq!(left.code, Some(0), "{left:?}");
+    is_tame(&left, "onnx");
+    let all = ["bench", "--weights", file, "--device", "cpu", "--runs", "1"];
+    is_tame(&run(PRETRAINED, &all), "bench");
+}
+
+#[test]
 fn a_name_that_passes_for_a_flag_steers_no_terminal() {
     for program in [PREDICT, PRETRAINED] {
         for start in ["--", "--size=", "-x"] {

@@ -73,7 +73,10 @@ impl Sink {
 
     /// What an attempt to write here means for the command.
     pub fn arrived(&self, written: io::Result<()>) -> Result<()> {
-        arrived(&self.name, written)
+        written.map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Stop::ReaderLeft,
+            _ => Stop::Failed(Error::io(&self.name, error)),
+        })
     }
 }
 
@@ -86,13 +89,6 @@ impl Write for Sink {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
-}
-
-fn arrived(name: &Path, written: io::Result<()>) -> Result<()> {
-    written.map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => Stop::ReaderLeft,
-        _ => Stop::Failed(Error::io(name, error)),
-    })
 }
 
 /// A standard output that is not there.

@@ -1,6 +1,6 @@
 //! The table that `--profile` prints: a line a step of the network.
 
-use pretrained::StepTime;
+use pretrained::{StepTime, printable};
 use std::fmt::Write;
 
 /// The steps in order, and their sum.
@@ -16,7 +16,7 @@ pub fn table(steps: &[StepTime]) -> String {
         let _ = writeln!(
             table,
             "{:22} {:14} {:>12} {:>12} {:9.1} {:8.1} {:7.2} {:5.1}%",
-            step.name,
+            printable::cut(&step.name, 100),
             step.kernel,
             step.input.to_string(),
             step.output.to_string(),
