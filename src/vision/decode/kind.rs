@@ -48,7 +48,7 @@ pub(super) fn of(path: &Path, bytes: &[u8]) -> Result<Kind, Refusal> {
 
 /// Says what a file seems to be that is no image, or none that is read.
 fn not_an_image(bytes: &[u8]) -> String {
-    const PICTURES: [(usize, &[u8], &str); 17] = [
+    const PICTURES: [(usize, &[u8], &str); 31] = [
         (4, b"ftypavif", "an AVIF image"),
         (4, b"ftypavis", "an AVIF image"),
         (4, b"ftyphe", "a HEIC image"),
@@ -66,6 +66,20 @@ fn not_an_image(bytes: &[u8]) -> String {
         (0, b"II\xbc\x01", "a JPEG XR image"),
         (0, b"FUJIFILMCCD-RAW", "a raw photo of a Fujifilm camera"),
         (0, b"IIRO", "a raw photo of an Olympus camera"),
+        (0, b"IIU\0", "a raw photo of a Panasonic camera"),
+        (0, b"\x0a\x05\x01", "a PCX image"),
+        (0, b"\x01\xda", "an SGI image"),
+        (0, b"\x59\xa6\x6a\x95", "a Sun raster image"),
+        (0, b"\x8aMNG", "an MNG animation"),
+        (0, b"SIMPLE  =", "a FITS image"),
+        (0, b"/* XPM */", "an XPM image"),
+        (0, b"#define ", "an XBM image or source text"),
+        (0, b"icns", "an icon of macOS (ICNS)"),
+        (0, b"BPG\xfb", "a BPG image"),
+        (0, b"FLIF", "a FLIF image"),
+        (0, b"gimp xcf", "a GIMP image"),
+        (128, b"DICM", "a DICOM image"),
+        (0, b"\xd7\xcd\xc6\x9a", "a Windows metafile"),
     ];
     const OTHERS: [(usize, &[u8], &str); 13] = [
         (0, b"PK\x03\x04", "a zip archive"),

@@ -151,6 +151,8 @@ fn from_image_error(name: &str, error: ImageError, limits: &Limits) -> Refusal {
         ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             Refusal::truncated(name, error.to_string())
         }
-        error => Refusal::damaged(name, error.to_string()),
+        // These decoders read all kinds of their formats.
+        error if matches!(name, "JPEG" | "PNG" | "WebP") => Refusal::damaged(name, error.to_string()),
+        error => Refusal::Image(format!("the {name} is damaged, or of a kind that is not read: {error}")),
     }
 }
