@@ -36,7 +36,7 @@ pub struct Limits {
     /// that cannot map is read from.
     pub map_from_bytes: u64,
     /// Bytes that a compiled plan may take for tables that say where each channel lies, and for weights that are packed
-    /// with zeros or several times over, above twice the size of its weights. 128 MiB by default; each channel of a value
+    /// with zeros or several times over, above the size of its weights. 128 MiB by default; each channel of a value
     /// takes some 50 bytes, so that ShuffleNetV2 has less than 1 MB.
     pub plan_bytes: u64,
     /// Bytes of the buffers in which values lie between steps, and of the `cpu` device's threads' own memory. 4 GiB by

@@ -1,5 +1,6 @@
 //! What a plan may take of work and of memory, counted before it is spent.
 
+use super::channels::{READ, VIEW};
 use crate::bind::Weights;
 use crate::checkpoint::Limits;
 use crate::error::{Error, Result};
@@ -18,7 +19,7 @@ impl Budget {
     /// All that `limits` allow for a network with these weights.
     pub fn new(limits: &Limits, weights: &Weights) -> Self {
         let weights = (weights.count() as u64).saturating_mul(size_of::<f32>() as u64);
-        Self { limit: limits.plan_bytes.saturating_add(weights.saturating_mul(2)), taken: Cell::new(0) }
+        Self { limit: limits.plan_bytes.saturating_add(weights), taken: Cell::new(0) }
     }
 
     /// Takes memory for `count` items of `size` bytes, which stays taken.
@@ -28,9 +29,30 @@ impl Budget {
     pub fn take(&self, count: usize, size: usize) -> Result<()> {
         let bytes = (count as u64).saturating_mul(size as u64);
         self.taken.set(self.taken.get().saturating_add(bytes));
-        let what = "the plan's tables and padded weights in bytes (`Limits::plan_bytes`)";
-        within(what.into(), self.taken.get(), self.limit)
+        self.check(self.taken.get())
     }
+
+    fn check(&self, bytes: u64) -> Result<()> {
+        let what = "the plan's tables and padded weights in bytes (`Limits::plan_bytes`)";
+        within(what.into(), bytes, self.limit)
+    }
+}
+
+/// Refuses a graph whose moves and convolutions alone would be over the budget, before weights are copied for any step.
+/// Neither is ever part of another step, and neither stands for fewer planes than there are.
+pub(super) fn check_planes(graph: &Graph, shapes: &[Shape], budget: &Budget) -> Result<()> {
+    let mut flattened = false;
+    let mut bytes = 0usize;
+    for (value, node) in graph.steps() {
+        bytes = bytes.saturating_add(match &node.op {
+            Op::Conv2d { conv, .. } => conv.in_channels.saturating_mul(READ),
+            // Behind a flatten one plane stands for several channels.
+            Op::Concat if !flattened => shapes[value.0].channels.saturating_mul(VIEW),
+            _ => 0,
+        });
+        flattened |= node.op == Op::Flatten;
+    }
+    budget.check(budget.taken.get().saturating_add(bytes as u64))
 }
 
 /// Refuses a graph that would compute for too long; see [`Limits::operations`].

@@ -77,8 +77,8 @@ impl Placed {
 }
 
 /// Bytes that a plane takes in a view, and in all that becomes of a view which a step reads.
-const VIEW: usize = size_of::<Plane>();
-const READ: usize = VIEW + 3 * size_of::<usize>();
+pub(super) const VIEW: usize = size_of::<Plane>();
+pub(super) const READ: usize = VIEW + 3 * size_of::<usize>();
 
 /// Follows the channels through all operations, for a device that keeps `lanes` of them side by side.
 pub(super) fn place(

@@ -54,6 +54,7 @@ pub(crate) fn compile_within(
     let Layout { lanes, pooled_weights } = layout;
     let shapes = graph.shapes(input)?;
     budget::check_operations(graph, &shapes, lanes, limits)?;
+    budget::check_planes(graph, &shapes, budget)?;
     let operations = fuse::fuse(graph, weights, &shapes, pooled_weights, budget)?;
     let placed = channels::place(operations, &shapes, graph.output(), lanes, budget)?;
     Ok(memory::assign(placed, lanes))
