@@ -88,7 +88,7 @@ fn frame<'h>(header: &'h Header) -> Result<&'h Frame, Refusal> {
         0xc9..=0xcb => {
             return Err(Refusal::Image(
                 "this is a JPEG with arithmetic coding, which is not read; the file is sound, and libjpeg-turbo's \
-                 `jpegtran` or ImageMagick's `convert` makes a common JPEG of it"
+                 djpeg and cjpeg, or ImageMagick, make a common JPEG of it"
                     .to_owned(),
             ));
         }
