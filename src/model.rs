@@ -38,6 +38,17 @@ impl Model {
         Self::load(network, &parameters, strictness)
     }
 
+    /// The network of a checkpoint, if its parameters can be loaded and it takes its usual input: what
+    /// [`from_state_dict`](Self::from_state_dict) would load, where a parameter may not be missing.
+    ///
+    /// # Errors
+    /// As there, and [`Error::Usage`](crate::Error::Usage) for a network that does not take its usual input.
+    pub fn recognise(state: &StateDict) -> Result<Network> {
+        let network = Self::from_state_dict(state, Strictness::AllowUnexpected)?.network;
+        network.graph.shapes(network.input)?;
+        Ok(network)
+    }
+
     /// Loads the parameters of `network` from `state`, by name.
     ///
     /// # Errors

@@ -88,12 +88,20 @@ impl ModuleTree {
         self.modules.get_mut(place)
     }
 
-    /// The same for a TorchScript archive.
-    pub(super) fn without_settings(self) -> Self {
-        Self { scripted: true, ..self }
+    /// Takes note that the tree is TorchScript's, and whether its layers have their settings.
+    pub(super) fn of_script(&mut self) {
+        let layer = |module: &Module| {
+            matches!(module.torch_class(), Some("Conv2d" | "Linear" | "BatchNorm1d" | "BatchNorm2d" | "MaxPool2d"))
+        };
+        self.scripted = self.modules.iter().any(|module| layer(module) && module.attributes.is_empty());
     }
 
-    /// Whether it is of a TorchScript archive, where modules have classes and no attributes: these are in its code.
+    pub(super) fn modules_mut(&mut self) -> &mut [Module] {
+        &mut self.modules
+    }
+
+    /// Whether it is of a TorchScript archive whose code does not say how modules are set, as that of a traced model: then
+    /// they have classes and no attributes.
     pub fn scripted(&self) -> bool {
         self.scripted
     }

@@ -256,6 +256,10 @@ impl StateDict {
         self.optimizer.insert(name.into(), tensor);
     }
 
+    pub(super) fn modules_mut(&mut self) -> Option<&mut ModuleTree> {
+        self.modules.as_mut().map(Arc::make_mut)
+    }
+
     pub(super) fn keep_modules(&mut self, modules: ModuleTree) {
         self.modules = Some(Arc::new(modules));
     }

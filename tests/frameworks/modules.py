@@ -53,6 +53,26 @@ class TanhNet(nn.Module):
         return self.l2(self.tanh(self.l1(x)))
 
 
+class LeNet5(nn.Module):
+    """As it is called everywhere, on 28x28 pixels with padding."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 2, 5, padding=2)
+        self.conv2 = nn.Conv2d(2, 3, 5)
+        self.fc1 = nn.Linear(3 * 25, 6)
+        self.fc2 = nn.Linear(6, 5)
+        self.fc3 = nn.Linear(5, 4)
+        self.relu = nn.ReLU()
+        self.pool = nn.MaxPool2d(2)
+
+    def forward(self, x):
+        x = self.pool(self.relu(self.conv1(x)))
+        x = self.pool(self.relu(self.conv2(x)))
+        x = self.relu(self.fc2(self.relu(self.fc1(x.flatten(1)))))
+        return self.fc3(x)
+
+
 def cnn():
     """Every layer that is known, most of them set to what is not their default."""
     return nn.Sequential(
@@ -143,6 +163,9 @@ def main():
         with torch.no_grad():
             expected[f"{name}.output"] = layers.eval()(expected[f"{name}.input"])
     save_file(expected, FOLDER / "expected.safetensors")
+    torch.jit.script(LeNet5()).save(FOLDER / "script_lenet5.pt")
+    torch.jit.trace(TanhNet(), torch.zeros(1, 4)).save(FOLDER / "traced_tanh.pt")
+    torch.jit.script(nn.Sequential(nn.Linear(4, 3), nn.SiLU(), nn.Linear(3, 2))).save(FOLDER / "script_silu.pt")
 
 
 if __name__ == "__main__":

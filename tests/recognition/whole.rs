@@ -289,3 +289,25 @@ fn last_layers_are_the_modules() {
     let bare = detect(&with("torch.nn.modules.linear.Identity").open()).unwrap();
     assert!(matches!(bare.graph.nodes()[bare.graph.nodes().len() - 2].op, Op::Linear { .. }));
 }
+
+/// By tests/frameworks/modules.py.
+#[test]
+fn a_script_is_what_its_classes_and_constants_say() {
+    let open = |file: &str| {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/modules");
+        StateDict::open(folder.join(file)).unwrap()
+    };
+    let lenet = detect(&open("script_lenet5.pt")).unwrap();
+    assert_eq!((lenet.name.as_str(), lenet.input), ("lenet5", Shape::new(1, 28, 28)));
+    assert!(
+        lenet.notes.iter().any(|note| note.contains("`conv1` is") && note.contains("padding 2")),
+        "{:?}",
+        lenet.notes
+    );
+    let silu = detect(&open("script_silu.pt")).unwrap();
+    assert_eq!(silu.graph.nodes()[2].op, Op::Activation(Activation::Silu));
+    let traced = open("traced_tanh.pt");
+    assert!(traced.modules().unwrap().scripted());
+    let error = detect(&traced).unwrap_err().to_string();
+    assert!(error.contains("`tanh` (torch.nn.modules.activation.Tanh)"), "{error}");
+}

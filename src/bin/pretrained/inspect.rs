@@ -97,7 +97,7 @@ impl Inspect {
                 let options = ImportOptions { output: self.output.clone(), ..ImportOptions::default() };
                 Model::from_graph(&state, &options, Strictness::AllowUnexpected).map(|model| model.network().clone())
             }
-            false => zoo::detect(&state),
+            false => Model::recognise(&state),
         };
         match self.json {
             true => self.json(&state, network, out)?,

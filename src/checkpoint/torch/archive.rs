@@ -1,11 +1,11 @@
 //! PyTorch's zip archive: `NAME/data.pkl` describes the tensors, `NAME/data/KEY` are their storages.
 //!
-//! A TorchScript archive is the same with a module tree in data.pkl, and beside it `code/` and constants.pkl, which
-//! hold no parameters and are not read.
+//! A TorchScript archive is the same with a module tree in data.pkl, and beside it constants.pkl, which is not read, and
+//! `code/`, of which nothing is read but the [settings of modules](script).
 
 use super::module::Tree;
-use super::select;
 use super::tensors::Storage;
+use super::{script, select};
 use crate::checkpoint::source::Source;
 use crate::checkpoint::{Format, StateDict, foreign_file, pickle};
 use crate::error::Result;
@@ -60,7 +60,14 @@ pub(in crate::checkpoint) fn open(source: &Source) -> Result<StateDict> {
             ))),
         }
     };
-    select::state_dict(source, &pickle, format, tree, &mut fetch)
+    let mut dict = select::state_dict(source, &pickle, format, tree, &mut fetch)?;
+    if tree == Tree::Script
+        && let Some(modules) = dict.modules_mut()
+    {
+        // Whatever cannot be read of the code is not known.
+        script::settle(source, modules, |file| archive.entry(&format!("{folder}code/{file}")).ok().flatten())?;
+    }
+    Ok(dict)
 }
 
 struct Archive<'a> {

@@ -8,6 +8,7 @@ mod legacy;
 mod module;
 mod names;
 mod optimizer;
+mod script;
 mod select;
 mod strided;
 mod tensors;

@@ -221,10 +221,7 @@ pub(super) fn read(
         let below = members.modules.into_iter().rev();
         steps.extend(below.map(|(key, id)| Step::Enter { id, parent: prefix.clone(), key: Some(key), within: place }));
     }
-    dict.keep_modules(match tree {
-        Tree::Pickled => kept,
-        Tree::Script => kept.without_settings(),
-    });
+    dict.keep_modules(kept);
     left.note(dict, "left out what is no tensor and no module");
     unread.note(dict, "left out what is not read");
     plain.note(dict, "left out tensors that no state_dict has");
@@ -269,14 +266,17 @@ fn changes(pickle: &Pickle, hook: Id) -> bool {
     })
 }
 
-/// The module at `id` of a TorchScript archive, of which no more than the class is known. A class that there are several
-/// of is called `torch.nn.modules.activation.___torch_mangle_3.Tanh`.
+/// The module at `id` of a TorchScript archive, with the class that its [code](super::script) has.
 fn scripted(pickle: &Pickle, id: Id, path: &str) -> Module {
     let class = class(pickle, id, Tree::Script).unwrap_or_else(|| pickle.kind(id));
-    let parts: Vec<&str> =
-        class.split('.').filter(|part| *part != "__torch__" && !part.starts_with("___torch_mangle_")).collect();
-    let (path, class) = (path.to_owned(), parts.join("."));
+    let path = path.to_owned();
     Module { path, class, attributes: Vec::new(), parameters: Vec::new(), hooked: false, children: Vec::new() }
+}
+
+/// The Python name of a class of TorchScript's, `__torch__.torch.nn.modules.activation.___torch_mangle_3.Tanh`.
+pub(super) fn unmangled(class: &str) -> String {
+    let added = |part: &&str| *part == "__torch__" || part.starts_with("___torch_mangle_");
+    class.split('.').filter(|part| !added(part)).collect::<Vec<_>>().join(".")
 }
 
 fn attribute(pickle: &Pickle, id: Id) -> Attribute {
