@@ -28,6 +28,20 @@ pub fn shared() -> Option<PathBuf> {
     None
 }
 
+/// The folder of checkpoints that `PRETRAINED_CASES` names, or none, and a visible line, where it names none and none is
+/// required.
+pub fn cases() -> Option<PathBuf> {
+    let folder = std::env::var_os("PRETRAINED_CASES").map(PathBuf::from).filter(|folder| folder.is_dir());
+    if folder.is_none() {
+        assert!(
+            !required("cases"),
+            "PRETRAINED_CASES names no folder, and PRETRAINED_REQUIRE asks for its checkpoints"
+        );
+        skipped("needs the checkpoints of ../shared/cases/checkpoints/make.sh in the folder PRETRAINED_CASES");
+    }
+    folder
+}
+
 /// Every adapter, or those that `PRETRAINED_ADAPTERS`, a comma-separated list of parts of names, asks for.
 pub fn gpus() -> Vec<Device> {
     let all = Device::list();
