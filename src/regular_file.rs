@@ -42,7 +42,7 @@ fn invalid(what: &'static str) -> io::Error {
 #[derive(Clone, Copy, PartialEq)]
 enum Links {
     Followed,
-    #[cfg_attr(all(unix, not(feature = "hub")), expect(dead_code, reason = "only the hub writes where others may"))]
+    #[cfg_attr(not(feature = "hub"), allow(dead_code, reason = "only the hub writes where others may"))]
     Refused,
 }
 

@@ -252,7 +252,9 @@ fn end_of(network: &Network) -> String {
 #[test]
 fn last_layers_that_people_put_there() {
     let names = |note: &str| note.contains("assumed ReLU between");
-    let cases: [(&str, &str, &[(&str, &[usize])], &str, bool); 12] = [
+    /// Backbone, what is taken out, what is put in, what the name then says, and whether an activation is guessed.
+    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a [usize])], &'a str, bool);
+    let cases: [Case; 12] = [
         ("shuffle", "fc.", &[("fc.1.weight", &[5, 12]), ("fc.1.bias", &[5])], "fc.1 12-5", false),
         ("shuffle", "fc.bias", &[], "fc 12-3 bare", false),
         (

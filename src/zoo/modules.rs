@@ -124,7 +124,7 @@ impl Settled {
                 let changed = operator.as_ref().map(settings_of) != Some(settings_of(&node.op));
                 if changed {
                     let (is, was) = (operator.as_ref().map_or("nothing".into(), told), told(&node.op));
-                    self.changes.push(format!("`{}` is {is}, not {was}", cut(&path, 60)));
+                    self.changes.push(format!("`{}` is {is}, not {was}", cut(path, 60)));
                     self.operators.insert(path.to_owned(), operator);
                 }
             }
