@@ -22,8 +22,8 @@ pub struct Limits {
     /// default; each takes at most about 100 bytes. A state dict has about 30 for a tensor. How deep containers nest
     /// is not limited, because nothing here recurses.
     pub pickle_opcodes: u64,
-    /// Bytes that compressed zip entries and tensors gathered from strided views may take together, above the file's
-    /// own size. 1 GiB by default. Stored entries and contiguous tensors are slices of the file and take none.
+    /// Bytes that compressed zip entries, the text in pickles and tensors gathered from strided views may take together,
+    /// above the file's own size. 1 GiB by default. Stored entries and contiguous tensors are slices of the file and take none.
     pub expanded_bytes: u64,
     /// Files of at least so many bytes are mapped into memory instead of read into it. 64 KiB by default; `u64::MAX`
     /// reads every file.

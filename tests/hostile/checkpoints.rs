@@ -329,6 +329,33 @@ fn a_tensor_of_64_gb_without_strides_is_over_the_limit() {
 // zip archives
 
 #[test]
+fn the_text_of_a_pickle_counts_beside_the_pickle_itself() {
+    let text = "a".repeat(600 << 10);
+    let length = (text.len() as u32).to_le_bytes();
+    let spellings: [(&[u8], &[u8]); 5] = [
+        (&[b"X", &length[..]].concat(), b""),
+        (&[b"\x8d", &length[..], &[0; 4]].concat(), b""),
+        (&[b"T", &length[..]].concat(), b""),
+        (b"S'", b"'\n"),
+        (b"V", b"\n"),
+    ];
+    let limits = Limits { expanded_bytes: 1 << 20, ..Limits::default() };
+    for (before, after) in spellings {
+        let pickle = [b"\x80\x02}", before, text.as_bytes(), after, b"Ns."].concat();
+        match open_bytes_with(&zip_with(&[("a/data.pkl", &pickle)], true), &limits) {
+            Err(Error::Limit { what, found, .. }) => {
+                assert!(what.contains("the text in a/data.pkl") && found >= 1200 << 10, "{what}: {found}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    // Bytes are not copied.
+    let pickle = [b"\x80\x03}X\x01\0\0\0aB", &length[..], text.as_bytes(), b"s."].concat();
+    let found = open_bytes_with(&zip_with(&[("a/data.pkl", &pickle)], true), &limits);
+    assert!(matches!(found, Err(Error::Checkpoint { .. })), "{found:?}");
+}
+
+#[test]
 fn zip_bombs_are_refused_before_they_are_unpacked() {
     let zeros = vec![0; 8 << 20];
     let entries = [("a/data.pkl", &pickle_of(&[("w", 0, &[6], &[1])], b"", true)[..]), ("a/data/0", &zeros)];

@@ -4,7 +4,7 @@ use super::cursor::Cursor;
 use super::stack::Stack;
 use super::{Id, Pickle, Value, containers, literal, text};
 use crate::checkpoint::source::Source;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use bytes::Bytes;
 use std::collections::HashMap;
 
@@ -15,6 +15,8 @@ use std::collections::HashMap;
 pub(in crate::checkpoint) fn read(source: &Source, what: &str, bytes: &Bytes, start: usize) -> Result<Pickle> {
     let mut machine = Machine {
         input: Cursor::new(bytes, start),
+        source,
+        what,
         limit: source.limits.pickle_opcodes,
         work: 0,
         values: Vec::new(),
@@ -27,6 +29,7 @@ pub(in crate::checkpoint) fn read(source: &Source, what: &str, bytes: &Bytes, st
             Err(source
                 .fault(format!("{what} is no sound pickle: {reason}, at its byte {}", machine.input.at() - start)))
         }
+        Err(Halt::Memory(error)) => Err(error),
         Err(Halt::Limit) => {
             let what = format!("the number of opcodes of {what} (Limits::pickle_opcodes)");
             Err(source.over(what, machine.work, machine.limit))
@@ -37,7 +40,9 @@ pub(in crate::checkpoint) fn read(source: &Source, what: &str, bytes: &Bytes, st
 /// Why the machine stopped early.
 enum Halt {
     Fault(String),
+    /// Of opcodes.
     Limit,
+    Memory(Error),
 }
 
 impl From<&'static str> for Halt {
@@ -50,6 +55,8 @@ type Step<T = ()> = std::result::Result<T, Halt>;
 
 struct Machine<'a> {
     input: Cursor<'a>,
+    source: &'a Source<'a>,
+    what: &'a str,
     limit: u64,
     /// Opcodes done and items copied.
     work: u64,
@@ -63,7 +70,8 @@ impl Machine<'_> {
         loop {
             self.charge(1)?;
             let opcode = self.input.u8()?;
-            if let Some(value) = literal::read(&mut self.input, opcode)? {
+            let mut ask = |bytes: usize| copy(self.source, self.what, bytes);
+            if let Some(value) = literal::read(&mut self.input, opcode, &mut ask)? {
                 self.push(value)?;
                 continue;
             }
@@ -205,6 +213,7 @@ impl Machine<'_> {
                 }
                 b'P' => {
                     let key = self.input.line()?;
+                    copy(self.source, self.what, key.len())?;
                     self.push(text::str_or_bytes(key.to_vec()))?;
                     let key = self.stack.pop()?;
                     self.push(Value::Persistent(key))?;
@@ -322,6 +331,7 @@ impl Machine<'_> {
     fn global_lines(&mut self) -> Step<Id> {
         let mut part = || {
             let line = self.input.line()?;
+            copy(self.source, self.what, line.len())?;
             let text = std::str::from_utf8(&line).map_err(|_| "a name that is no UTF-8")?.to_owned();
             self.add(Value::Str(text))
         };
@@ -345,6 +355,12 @@ impl Machine<'_> {
         }
         if byte { Ok(self.input.u8()?.into()) } else { Ok(u32::from_le_bytes(self.input.array()?)) }
     }
+}
+
+/// Counts so many `bytes` of text that are about to be copied out of `what`, a part of `source`: they stay in memory
+/// beside the pickle itself.
+fn copy(source: &Source, what: &str, bytes: usize) -> Step {
+    source.expand(|| format!("the text in {what}"), bytes as u64).map_err(Halt::Memory)
 }
 
 fn pairs(items: &[Id]) -> Step<Vec<(Id, Id)>> {
