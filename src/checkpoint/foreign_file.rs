@@ -176,10 +176,9 @@ pub(super) fn by_entries<'n>(names: impl Iterator<Item = &'n str>) -> Option<Str
         .then(|| "it is a NumPy .npz, which is not read; save its arrays as safetensors or with torch.save".into())
 }
 
-/// What to do with a tar archive. The first entry's name is what its head begins with.
+/// What to do with a tar archive.
 fn tar(head: &[u8]) -> String {
-    let name = head.iter().take(100).take_while(|byte| **byte != 0).copied().collect::<Vec<u8>>();
-    let name = String::from_utf8_lossy(&name);
+    let name = first_entry(head).unwrap_or_default();
     // What `torch.save` wrote before PyTorch 0.1.
     if ["sys_info", "pickle", "tensors", "storages"].contains(&&*name) {
         return "is a tar archive as the first PyTorch releases wrote checkpoints, which is not read; load it and save \
@@ -188,6 +187,25 @@ fn tar(head: &[u8]) -> String {
     }
     let first = if name.is_empty() { String::new() } else { format!(", which begins with {}", short(&name)) };
     format!("is a tar archive{first}; unpack it first (tar xf), and give the checkpoint that it holds")
+}
+
+/// The name of the first file in a tar archive: 100 bytes at the start of a header of 512, after which the content comes
+/// in blocks of 512.
+fn first_entry(mut head: &[u8]) -> Option<String> {
+    const BLOCK: usize = 512;
+    loop {
+        let header = head.get(..BLOCK)?;
+        let text = |bytes: &[u8]| {
+            let bytes: Vec<u8> = bytes.iter().copied().take_while(|byte| *byte != 0).collect();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        // Headers that describe the next one: its attributes, or a long name.
+        if !matches!(header[156], b'x' | b'g' | b'L' | b'K') {
+            return Some(text(&header[..100]));
+        }
+        let size = usize::from_str_radix(text(&header[124..136]).trim(), 8).ok()?;
+        head = head.get(size.checked_next_multiple_of(BLOCK)?.checked_add(BLOCK)?..)?;
+    }
 }
 
 /// The brand of an ISO media file.
@@ -249,6 +267,14 @@ mod tests {
         };
         assert!(tar_of("out/best.pth").contains("begins with out/best.pth; unpack it first"));
         assert!(tar_of("sys_info").contains("first PyTorch releases"));
+        // Python puts attributes before the file.
+        let mut head = vec![0; 2048];
+        head[..9].copy_from_slice(b"PaxHeader");
+        head[124..135].copy_from_slice(b"00000000034");
+        head[156] = b'x';
+        head[257..262].copy_from_slice(b"ustar");
+        head[1024..1033].copy_from_slice(b"model.pth");
+        assert!(by_content(&head).unwrap().contains("begins with model.pth;"));
         let zip = |names: &[&str]| by_entries(names.iter().copied()).unwrap_or_default();
         assert!(
             zip(&["version", "serialized_exported_program.json", "serialized_state_dict.pt"]).contains("torch.export")

@@ -137,7 +137,7 @@ fn is_onnx(bytes: &[u8]) -> bool {
 fn first_bytes(head: &[u8]) -> String {
     let first = &head[..head.len().min(16)];
     let hex: Vec<String> = first.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{} ({:?})", hex.join(" "), first.escape_ascii().to_string())
+    format!("{} (\"{}\")", hex.join(" "), first.escape_ascii())
 }
 
 #[cfg(test)]
