@@ -222,6 +222,8 @@ def arithmetic(g, v, c, h, w):
     kind = g.r.choice(["image", "image", "channel", "number", "gate"])
     if kind == "image":
         pair = [v, g.r.choice(alike)]
+        # What is left of a number less itself is rounding, which no two engines share.
+        op = "Add" if op == "Sub" and pair[0] == pair[1] else op
     elif kind == "channel":
         pair = [v, g.noise(*g.r.choice([(c, 1, 1), (1, c, 1, 1)]))]
         if g.chance(0.3):
