@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "an allocator is a trait of unsafe functions")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
@@ -43,9 +44,11 @@ fn small_files_of_large_pictures_share_a_budget() {
         let limits = Limits { bytes_at_once: budget as u64, ..Limits::default() };
         let before = USED.load(Relaxed);
         MOST.store(before, Relaxed);
+        let ready = Barrier::new(8);
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
+                    ready.wait();
                     prepare("bits.pbm", &file, &limits, &preprocess).unwrap();
                 });
             }
@@ -54,11 +57,13 @@ fn small_files_of_large_pictures_share_a_budget() {
     };
     // What a picture takes beside its pixels: its planes, tables, and the rows that are being resized.
     let beside = 2 << 20;
-    let all = most_of(usize::MAX);
-    assert!(all > 8 * picture, "{all} bytes for eight pictures of {picture}: the budget changes nothing");
+    let at_most = 4 * picture + beside;
+    // How many threads run side by side is the system's to say.
+    let all = (0..100).map(|_| most_of(usize::MAX)).find(|all| *all > at_most);
+    assert!(all.is_some(), "eight pictures of {picture} bytes never take {at_most}: the budget changes nothing");
     // Two pictures at once, each as RGB and as it is turned.
     let two = most_of(4 * picture + 1);
-    assert!(two <= 4 * picture + beside, "{two} bytes for two pictures of {picture} at once");
+    assert!(two <= at_most, "{two} bytes for two pictures of {picture} at once");
     // One that is over the budget goes, alone.
     let alone = most_of(1);
     assert!(alone <= 2 * picture + beside, "{alone} bytes for one picture of {picture} at once");
