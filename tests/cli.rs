@@ -396,6 +396,65 @@ fn results_replace_no_picture_and_are_written_where_they_can_be() {
     assert!(code == 2 && err.contains("/no/such/folder/x.json: No such file"), "{err}");
 }
 
+/// Whatever path leads to it, and before anything else is done with it.
+#[cfg(unix)]
+#[test]
+fn results_replace_nothing_that_is_read_for_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let before = std::fs::read(digit(1)).unwrap();
+    std::fs::create_dir(at("photos")).unwrap();
+    for name in ["a.png", "photos/b.png"] {
+        std::fs::write(at(name), &before).unwrap();
+    }
+    std::fs::create_dir(at("weights")).unwrap();
+    std::fs::copy(MNIST, at("weights/w.safetensors")).unwrap();
+    std::fs::write(at("weights/config.json"), "{}").unwrap();
+    std::fs::write(at("labels.txt"), "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n").unwrap();
+    std::fs::write(at("model.onnx"), b"\x0alocation\x12\x0amodel.data").unwrap();
+    std::fs::write(at("index.json"), r#"{"weight_map": {"x": "part-1.bin"}}"#).unwrap();
+    for part in ["model.data", "part-1.bin"] {
+        std::fs::write(at(part), b"data").unwrap();
+    }
+    std::os::unix::fs::symlink(at("a.png"), at("soft")).unwrap();
+    std::fs::hard_link(at("a.png"), at("hard")).unwrap();
+    std::fs::hard_link(at("weights/w.safetensors"), at("hard weights")).unwrap();
+    let refused = |what: &str, results: &str, arguments: &[&str]| {
+        let old = std::fs::read(folder.path().join(results)).unwrap();
+        let all = [&["--device", "cpu", "--model", "mnist_mlp", "-o", results], arguments].concat();
+        let mut predict = command(env!("CARGO_BIN_EXE_predict"), &all);
+        predict.current_dir(folder.path()).stdin(std::fs::File::open(at("a.png")).unwrap());
+        let (_, err, code) = finished(predict.output().unwrap());
+        let said = err.contains(results) && err.contains(what) && err.contains("would replace it");
+        assert!(said && code == 2, "{results} {arguments:?}: {err}");
+        assert!(std::fs::read(folder.path().join(results)).unwrap() == old, "{results} {arguments:?} was replaced");
+    };
+    for same in ["a.png", "./a.png", "photos/../a.png", "soft", "hard", &at("a.png")] {
+        refused("one of the images, a.png", same, &["a.png"]);
+        refused("standard input", same, &["-"]);
+    }
+    refused("one of the images, soft", "a.png", &["soft"]);
+    refused("one of the images, photos/b.png", &at("photos/b.png"), &["photos"]);
+    refused("labels.txt", "./labels.txt", &["a.png", "--labels", "labels.txt"]);
+    for same in ["weights/w.safetensors", "./weights/w.safetensors", "hard weights"] {
+        refused("weights/w.safetensors", same, &["a.png", "--weights", "weights/w.safetensors"]);
+        refused("in the folder of weights, weights", same, &["a.png", "--weights", "weights"]);
+    }
+    refused("in the folder of weights, weights", "weights/config.json", &["a.png", "--weights", "weights"]);
+    refused("model.onnx", "./model.data", &["a.png", "--weights", "model.onnx"]);
+    refused("index.json", "part-1.bin", &["a.png", "--weights", "./index.json"]);
+
+    // Results of an earlier run are there to be replaced, beside pictures and weights too.
+    for results in ["photos/results.csv", "weights/results.csv"] {
+        for _ in 0..2 {
+            let (results, weights) = (at(results), at("weights/w.safetensors"));
+            let (_, err, code) = digits(&["-f", "csv", "-o", &results, "--weights", &weights, &at("photos")]);
+            assert_eq!(code, 0, "{err}");
+            assert!(std::fs::read_to_string(&results).unwrap().contains("b.png"));
+        }
+    }
+}
+
 /// The second image is a pipe into which nothing is written until the first result is there.
 #[cfg(unix)]
 #[test]

@@ -1,6 +1,7 @@
 //! The pictures in a folder and in those below it, as torchvision and timm find them: by extension, hidden ones too, and
 //! through links.
 
+use crate::identity;
 use pretrained::printable;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, DirEntry, FileType};
@@ -36,7 +37,7 @@ impl Contents {
         // Links wait until all real folders are read, so that pictures go by their own paths where they have one.
         let (mut folders, mut links) = (vec![root.to_owned()], Vec::new());
         while let Some(folder) = folders.pop().or_else(|| links.pop()) {
-            match identity(&folder) {
+            match identity::of(&folder) {
                 Ok(identity) if !read.insert(identity) => contents.again += 1,
                 Ok(_) => contents.read(folder, &mut folders, &mut links),
                 Err(error) => contents.unreadable(folder, &error),
@@ -149,16 +150,4 @@ fn kind_of_other(path: &Path) -> String {
         Some(extension) => format!(".{}", printable::cut(&extension.to_string_lossy().to_lowercase(), 16)),
         None => "without an extension".to_owned(),
     }
-}
-
-/// What two paths to one folder have in common.
-#[cfg(unix)]
-fn identity(folder: &Path) -> io::Result<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt;
-    fs::metadata(folder).map(|folder| (folder.dev(), folder.ino()))
-}
-
-#[cfg(not(unix))]
-fn identity(folder: &Path) -> io::Result<PathBuf> {
-    fs::canonicalize(folder)
 }

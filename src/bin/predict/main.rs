@@ -9,6 +9,7 @@ mod args;
 mod console;
 mod folder;
 mod hints;
+mod identity;
 mod inputs;
 #[path = "../common/json.rs"]
 mod json;
@@ -16,6 +17,7 @@ mod load;
 mod output;
 mod pipeline;
 mod profile;
+mod replaced;
 #[path = "../common/weights.rs"]
 mod weights;
 #[path = "../common/whole.rs"]
@@ -79,17 +81,10 @@ fn run(args: &Args, tally: &mut Tally) -> Result<()> {
     if let Some(error) = hints::misplaced(args, &inputs) {
         return Err(error.into());
     }
+    replaced::refuse(args, &inputs)?;
     let (mut classifier, times) = load::load(args, &inputs)?;
     let sink = match &args.results {
         None => Sink::stdout(),
-        // A slip of the keyboard shall not cost a picture.
-        Some(file) if inputs.iter().any(|input| input.name() == file) => {
-            return Err(Error::Usage(format!(
-                "{}: is one of the images, and results would replace it",
-                file.display()
-            ))
-            .into());
-        }
         Some(file) => Sink::file(file)?,
     };
     let times = Pipeline::new(args, &mut classifier, sink, times, tally).run(&inputs)?;
