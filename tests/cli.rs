@@ -495,6 +495,28 @@ fn the_first_result_does_not_wait_for_other_images() {
     }
 }
 
+/// The refusal names the pipe, and nothing reads it after that.
+#[cfg(unix)]
+#[test]
+fn weights_that_are_a_pipe_are_refused_without_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("weights.pth");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let all = ["--device", "cpu", "--weights", pipe.to_str().unwrap(), &digit(3)];
+    let mut child = command(env!("CARGO_BIN_EXE_predict"), &all).stderr(Stdio::piped()).spawn().unwrap();
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while child.try_wait().unwrap().is_none() && std::time::Instant::now() < end {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let hangs = child.try_wait().unwrap().is_none();
+    if hangs {
+        child.kill().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(!hangs && output.status.code() == Some(2) && err.contains("is no regular file"), "{err}");
+}
+
 #[test]
 fn without_a_model_the_shipped_one_gets_the_example_images_right() {
     let (out, err, code) = run(env!("CARGO_BIN_EXE_predict"), &["--device", "cpu", "--format", "jsonl", IMAGES]);

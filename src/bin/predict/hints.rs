@@ -30,7 +30,9 @@ fn of_weights(path: &Path, weights: &Path, args: &Args) -> Option<String> {
     if state.as_ref().is_some_and(|state| args.output.is_none() && import::outputs(state).len() > 1) {
         return Some("--output NAME chooses one of several".to_owned());
     }
-    if vision::decode_file(path, &Limits::default()).is_ok() {
+    // A pipe or a device is never read: it may have no end, or no beginning.
+    let regular = path.metadata().is_ok_and(|kind| kind.is_file());
+    if regular && vision::decode_file(path, &Limits::default()).is_ok() {
         return Some(format!("pictures go without a flag: predict {name}"));
     }
     state.map(|_| format!("`pretrained inspect {name}` lists what it holds"))
