@@ -211,7 +211,7 @@ fn folders_globs_and_standard_input_are_images_too() {
 
 #[test]
 fn what_cannot_start_says_why_and_exits_with_2() {
-    let cases: [(&[&str], &str); 19] = [
+    let cases: [(&[&str], &str); 28] = [
         (&[], "no image is given"),
         (&["--model", "mnist_mpl", "x.png"], "did you mean mnist_mlp?"),
         (&["--weights", "/no/such/weights.pth", "x.png"], "/no/such/weights.pth"),
@@ -224,7 +224,16 @@ fn what_cannot_start_says_why_and_exits_with_2() {
         (&["--batch-size", "0", "x.png"], "at least 1"),
         (&["--threads", "0", "x.png"], "a whole number of at least 1"),
         (&["--threads", "100000", "--device", "cpu", "x.png"], "at most 1024"),
-        (&["--top-k", "five", "x.png"], "a whole number"),
+        (&["--top-k", "five", "x.png"], "a whole number of at least 1"),
+        (&["-k", "0", "x.png"], "a whole number of at least 1"),
+        (&["-k", "-1", "x.png"], "a whole number of at least 1"),
+        (&["--rename", "(=x", "x.png"], "`(` is no regular expression: unclosed group"),
+        (&["--rename", "[a=x", "x.png"], "`[a` is no regular expression: unclosed character class"),
+        (&["--std", "inf,1,1", "x.png"], "the std inf,1,1 must be finite"),
+        (&["--mean", "0,-inf,0", "x.png"], "the mean 0,-inf,0 must be finite"),
+        (&["--device", "cuda", "x.png"], "--device gpu"),
+        (&["--device", "cuda:0", "x.png"], "--device gpu"),
+        (&["--device", "mps", "x.png"], "--device gpu"),
         (&["--threads", "-1", "x.png"], "--threads"),
         (&["--labels", MNIST, "x.png"], "mnist_mlp.safetensors"),
         (&["--mean", "123,117,104", "x.png"], "divide by 255, which gives 0.48235,0.45882,0.40784"),
@@ -236,6 +245,18 @@ fn what_cannot_start_says_why_and_exits_with_2() {
         let (out, err, code) = run(env!("CARGO_BIN_EXE_predict"), arguments);
         assert_eq!((out.as_str(), code), ("", 2), "{arguments:?}: {err}");
         assert!(err.contains(reason), "{arguments:?}: {err}");
+        assert!(!err.contains(r"\n"), "{arguments:?}: {err}");
+    }
+    let (_, err, code) =
+        run(env!("CARGO_BIN_EXE_pretrained"), &["bench", "--model", "mnist_mlp", "--device", "cuda:0"]);
+    assert!(code == 2 && err.contains("--device gpu"), "{err}");
+}
+
+#[test]
+fn only_the_command_with_two_checkpoints_speaks_of_the_first() {
+    for (command, two) in [("inspect", false), ("convert", false), ("export", false), ("diff", true)] {
+        let (out, _, code) = run(env!("CARGO_BIN_EXE_pretrained"), &[command, "--help"]);
+        assert_eq!((code, out.contains("--rename"), out.contains("of the first checkpoint:")), (0, true, two), "{out}");
     }
 }
 

@@ -36,7 +36,12 @@ impl Rename {
     pub fn new(regex: &str, replacement: impl Into<String>) -> Result<Self> {
         match Regex::new(regex) {
             Ok(regex) => Ok(Self { regex, replacement: replacement.into() }),
-            Err(error) => Err(Error::Usage(format!("{regex:?} is no regular expression: {error}"))),
+            Err(error) => {
+                // Above its last line, the message draws an arrow at the place.
+                let message = error.to_string();
+                let reason = message.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                Err(Error::Usage(format!("`{regex}` is no regular expression: {reason}")))
+            }
         }
     }
 }

@@ -81,6 +81,9 @@ fn in_units(name: &str, values: &[f32]) -> Result<()> {
         return Ok(());
     }
     let list = |values: Vec<f32>| values.iter().map(f32::to_string).collect::<Vec<_>>().join(",");
+    if values.iter().any(|value| value.is_infinite()) {
+        return Err(Error::Usage(format!("the {name} {} must be finite", list(values.to_vec()))));
+    }
     Err(Error::Usage(format!(
         "the {name} {} is not in units of 0..1; if these are levels of 0..255, divide by 255, which gives {}",
         list(values.to_vec()),

@@ -2,10 +2,6 @@
 
 use std::num::NonZeroUsize;
 
-pub fn whole(text: &str) -> Result<usize, String> {
-    text.parse().map_err(|_| "a whole number is expected".to_owned())
-}
-
 pub fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "a whole number of at least 1 is expected".to_owned())
 }

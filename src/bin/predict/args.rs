@@ -1,6 +1,6 @@
 //! The command line of `predict`.
 
-use crate::whole::{at_least_one, whole};
+use crate::whole::at_least_one;
 use clap::Parser;
 use pretrained::graph::OutputActivation;
 use pretrained::vision::{Crop, Filter, Labels, Overrides, Preset, Size};
@@ -107,8 +107,8 @@ pub struct Args {
     pub activation: Option<OutputActivation>,
 
     /// How many classes to show for each image
-    #[arg(short = 'k', long, value_name = "K", default_value_t = 1, value_parser = whole)]
-    pub top_k: usize,
+    #[arg(short = 'k', long, value_name = "K", default_value = "1", allow_negative_numbers = true, value_parser = at_least_one)]
+    pub top_k: NonZeroUsize,
 
     /// How results are written
     #[arg(short, long, value_enum, default_value_t = Format::Text)]

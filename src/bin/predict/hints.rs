@@ -1,6 +1,7 @@
 //! What to do about an error, in the words of the command line, which the library does not know.
 
 use crate::args::Args;
+use crate::device;
 use crate::folder::is_picture;
 use crate::inputs::{Input, checkpoint};
 use pretrained::vision::{self, Limits};
@@ -18,6 +19,7 @@ pub fn of(error: &Error, args: &Args) -> Vec<String> {
         (Error::Mismatch { path, .. } | Error::Checkpoint { path, .. }, Some(weights)) => {
             of_weights(path, weights, args)
         }
+        (Error::Device(_), _) => device::hint(&args.device),
         _ => None,
     };
     hint.into_iter().collect()

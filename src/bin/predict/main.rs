@@ -7,6 +7,8 @@ mod ahead;
 mod args;
 #[path = "../common/console.rs"]
 mod console;
+#[path = "../common/device.rs"]
+mod device;
 mod folder;
 mod hints;
 mod identity;

@@ -104,7 +104,7 @@ impl<'a> Pipeline<'a> {
         self.times.infer += took;
         let share = took / outputs.iter().filter(|row| row.is_ok()).count().max(1) as u32;
         for (input, outputs) in inputs.iter().zip(outputs) {
-            let predictions = outputs.and_then(|outputs| self.classifier.top_k(&outputs, self.args.top_k));
+            let predictions = outputs.and_then(|outputs| self.classifier.top_k(&outputs, self.args.top_k.get()));
             self.tally.done += 1;
             self.tally.failed += usize::from(predictions.is_err());
             let outcome = Outcome { image: input.name(), predictions, infer: share };

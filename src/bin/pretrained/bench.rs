@@ -4,7 +4,7 @@
 use crate::console::{self, Sink, remark};
 use crate::json;
 use crate::weights;
-use crate::whole::{at_least_one, whole};
+use crate::whole::at_least_one;
 use clap::Args;
 use image::codecs::jpeg::JpegEncoder;
 use pretrained::graph::Shape;
@@ -35,7 +35,7 @@ pub struct Bench {
 
     /// auto, gpu, cpu, fastest, the number of a device, or part of its name
     #[arg(short, long, default_value = "auto")]
-    device: DeviceChoice,
+    pub device: DeviceChoice,
 
     /// Images in a batch, or several numbers of them, each of which is timed by itself
     #[arg(short, long, value_name = "N[,N...]", value_delimiter = ',', default_value = "1", value_parser = at_least_one)]
@@ -342,4 +342,8 @@ fn noise_jpeg() -> image::ImageResult<Vec<u8>> {
 /// Numbers between -1 and 1.
 fn noise(n: usize) -> Vec<f32> {
     (0..n).map(|i| ((i as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
+}
+
+fn whole(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "a whole number is expected".to_owned())
 }

@@ -2,10 +2,10 @@
 
 use crate::Outcome;
 use crate::numbers::{Number, numbers};
-use crate::rename::Renames;
+use crate::rename;
 use clap::Args;
 use pretrained::printable::{self, shape};
-use pretrained::{Error, Limits, Result, Tensor};
+use pretrained::{Error, Limits, Rename, Result, Tensor};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
@@ -22,8 +22,10 @@ pub struct Diff {
     #[arg(long, value_name = "T")]
     tolerance: Option<f64>,
 
-    #[command(flatten)]
-    renames: Renames,
+    /// Rename parameters of the first checkpoint: matches of a regular expression are replaced, and $1 is its first
+    /// group; may be repeated
+    #[arg(long, value_name = "REGEX=REPLACEMENT")]
+    rename: Vec<Rename>,
 }
 
 /// How far apart the elements of two tensors of one shape are.
@@ -42,7 +44,7 @@ impl Diff {
         if self.tolerance.is_some_and(|tolerance| !(tolerance >= 0.0 && tolerance.is_finite())) {
             return Err(Error::Usage("--tolerance is a number that is not negative, such as 1e-5".into()));
         }
-        let a = self.renames.apply(crate::open(&self.a, &Limits::default())?)?;
+        let a = rename::apply(&self.rename, crate::open(&self.a, &Limits::default())?)?;
         let b = crate::open(&self.b, &Limits::default())?;
         let mut text = String::new();
         let (mut equal, mut different) = (0, 0);

@@ -6,6 +6,8 @@ mod bench;
 #[path = "../common/console.rs"]
 mod console;
 mod convert;
+#[path = "../common/device.rs"]
+mod device;
 mod diff;
 mod export;
 mod inspect;
@@ -178,6 +180,7 @@ fn run(command: &Command, found: &mut bool) -> Result<()> {
 /// The ways out of `error` in the words of the command line, which the library does not know.
 fn hints(error: &Error, command: &Command) -> Vec<String> {
     let hint = match (error, command) {
+        (Error::Device(_), Command::Bench(bench)) => return device::hint(&bench.device).into_iter().collect(),
         (Error::Download { .. }, _) => "--weights FILE takes a file that you have",
         (Error::Limit { .. }, Command::Export(_)) => "`pretrained convert` writes safetensors of any size",
         _ => return Vec::new(),

@@ -1,4 +1,4 @@
-//! `--rename`, which `inspect`, `convert` and `diff` share.
+//! `--rename`, which `inspect`, `convert`, `export` and `diff` share.
 
 use crate::console::remark;
 use clap::Args;
@@ -6,8 +6,8 @@ use pretrained::{Rename, Renaming, Result, StateDict};
 
 #[derive(Debug, Args)]
 pub struct Renames {
-    /// Rename parameters of the first checkpoint: matches of a regular expression are replaced, and $1 is its first
-    /// group; may be repeated
+    /// Rename parameters of the checkpoint: matches of a regular expression are replaced, and $1 is its first group;
+    /// may be repeated
     #[arg(long, value_name = "REGEX=REPLACEMENT")]
     rename: Vec<Rename>,
 }
@@ -15,10 +15,15 @@ pub struct Renames {
 impl Renames {
     /// The checkpoint under the new names. A rule that matches nothing is told on standard error.
     pub fn apply(&self, state: StateDict) -> Result<StateDict> {
-        let Renaming { state, unmatched } = state.rename(&self.rename)?;
-        for rule in unmatched {
-            remark(format_args!("--rename {rule} matches no parameter"));
-        }
-        Ok(state)
+        apply(&self.rename, state)
     }
+}
+
+/// The checkpoint under the names that `rules` make.
+pub fn apply(rules: &[Rename], state: StateDict) -> Result<StateDict> {
+    let Renaming { state, unmatched } = state.rename(rules)?;
+    for rule in unmatched {
+        remark(format_args!("--rename {rule} matches no parameter"));
+    }
+    Ok(state)
 }
