@@ -503,6 +503,99 @@ fn labels_are_read_in_every_form() {
     assert_eq!(Labels::parse("labels", b"[a]\n[b]").unwrap().names(), ["[a]", "[b]"]);
 }
 
+/// The labels of a text, or what is said of it.
+fn labels_of(text: &str) -> std::result::Result<Vec<String>, String> {
+    Labels::parse("labels", text.as_bytes()).map(|labels| labels.names().to_vec()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn numbered_lines_are_ordered_whatever_sets_the_number_off() {
+    let places = [2, 10, 1, 4, 3, 9, 5, 8, 7, 6];
+    let labels = ["ant", "bee", "cat", "dog", "eel", "3D fox", "gnu, blue", "hen", "ibis", "jay"];
+    let front =
+        ["# @", "#. @", "#.@", "#) @", "#)@", "00#.@", "(#) @", "[#] @", "#|@", "# - @", "\"#\",\"@\"", "'#';'@'"];
+    let end = ["@ #", "@  00#", "@: #", "@\t#", "@,#", "@, #", "@;#", "@ = #", "@|#", "\"@\",\"#\"", "\"@\",#"];
+    for form in front.iter().chain(&end) {
+        for first in [0, 1] {
+            let lines = places.map(|place: usize| {
+                form.replace('#', &(place - 1 + first).to_string()).replace('@', labels[place - 1])
+            });
+            assert_eq!(
+                labels_of(&lines.join("\n")).as_deref(),
+                Ok(&labels.map(str::to_owned)[..]),
+                "{form} from {first}"
+            );
+        }
+    }
+    assert_eq!(labels_of("\"name\",\"id\"\n\"b\",\"1\"\n\"a\",\"0\"").unwrap(), ["a", "b"]);
+    for (text, part, line) in [
+        ("3. cat\n1. dog", "its lines look numbered, but class 3 is too high", "line 1, \"3. cat\""),
+        ("0) cat\n0) dog", "class 0 has two", "line 2, \"0) dog\""),
+        ("id. name\n0. cat\n0. dog", "class 0 has two", "line 3, \"0. dog\""),
+        ("\"5\",\"cat\"\n\"0\",\"dog\"", "class 5 is too high", "line 1, "),
+        ("cat: 7\ndog: 1", "class 7 is too high", "line 1, \"cat: 7\""),
+        ("cat,0\ndog,2", "class 2 is too high", "line 2, \"dog,2\""),
+    ] {
+        let error = labels_of(text).unwrap_err();
+        assert!(error.starts_with("labels: ") && error.contains(part) && error.contains(line), "{error}");
+    }
+    let guessed = Labels::parse("labels", b"b 1\na 0").unwrap();
+    assert!(
+        guessed.notes()[0].contains("in the order of the numbers that its lines end with"),
+        "{:?}",
+        guessed.notes()
+    );
+}
+
+#[test]
+fn numbers_that_are_part_of_names_stay() {
+    for plain in [
+        "class 1\nclass 2\nclass 3",
+        "class 1\nclass 10\nclass 2\nclass 3\nclass 4\nclass 5\nclass 6\nclass 7\nclass 8\nclass 9",
+        "background\nclass 1\nclass 2",
+        "Boeing 747\nBoeing 737\nAirbus 320",
+        "Audi A4, 2012\nAudi A3, 2010",
+        "3.5 inch\n1.5 inch\n2.5 inch",
+        "v1.2\nv1.0\nv1.1",
+        "ResNet-2\nVGG-1",
+        "2 items\n1 items\n0 items",
+        "9\n8\n7",
+        "(a) b\n(c) d",
+    ] {
+        assert_eq!(labels_of(plain).unwrap(), plain.lines().collect::<Vec<_>>(), "{plain}");
+    }
+}
+
+#[test]
+fn lists_of_other_notations_are_read_or_refused_by_name() {
+    for list in [
+        "('a', 'b')",
+        "(\"a\", \"b\",)",
+        "names = ('a', 'b')",
+        r#"[{"id": 1, "name": "b"}, {"id": 0, "name": "a"}]"#,
+        r#"[{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]"#,
+        "[{'id': 1, 'name': 'b'}, {'id': 0, 'name': 'a'}]",
+        "- a\n- b",
+        "names:\n  - a\n  - b\n",
+        "- 'a'\n- \"b\"",
+        "\"a\",\n\"b\",",
+        "'a',\n'b'",
+    ] {
+        assert_eq!(labels_of(list).as_deref(), Ok(&["a".to_owned(), "b".to_owned()][..]), "{list}");
+    }
+    for (other, part) in [
+        ("[0, 1]", "labels as JSON are"),
+        ("[null, null]", "labels as JSON are"),
+        (r#"[{"id": 0}, {"id": 1}]"#, "labels as JSON are"),
+        (r#"[{"id": 0, "name": "a"}, {"id": 7, "name": "b"}]"#, "class 7 is too high"),
+        ("names: [a, b]", "a list of YAML's in brackets"),
+        ("names: [a,\n  b]", "a list of YAML's in brackets"),
+    ] {
+        let error = labels_of(other).unwrap_err();
+        assert!(error.contains(part), "{error}");
+    }
+}
+
 #[test]
 fn damaged_labels_are_refused_with_their_place() {
     let cases: [(&[u8], &str); 26] = [

@@ -1,15 +1,20 @@
 //! Labels as JSON: a list, an object by class or by label, Keras' class index, Hugging Face's `config.json`.
 
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::{in_order, shown};
 
-const EXPECTED: &str = r#"labels as JSON are ["tench", ...], {"0": "tench", ...}, {"tench": 0, ...}, {"0": ["n01440764", "tench"], ...}, or an object with `id2label`"#;
+const EXPECTED: &str = r#"labels as JSON are ["tench", ...], {"0": "tench", ...}, {"tench": 0, ...}, {"0": ["n01440764", "tench"], ...}, [{"id": 0, "name": "tench"}, ...], or an object with `id2label`"#;
 
-/// Whether it is no list of lines: a label may begin with a bracket, so an array counts only if what it holds follows.
+/// Whether it is no list of lines: a label may begin with a bracket, so an array counts only if what it holds follows, or
+/// if all of it is one.
 pub fn is_json(text: &str) -> bool {
     let text = text.trim_start();
-    text.starts_with('{') || text.strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with(['"', ']', '[']))
+    text.starts_with('{')
+        || text.strip_prefix('[').is_some_and(|rest| {
+            rest.trim_start().starts_with(['"', ']', '[', '{']) || serde_json::from_str::<IgnoredAny>(text).is_ok()
+        })
 }
 
 pub fn parse(text: &str) -> Result<Value, String> {
@@ -19,6 +24,9 @@ pub fn parse(text: &str) -> Result<Value, String> {
 /// The labels that `value` holds, in the order of the classes.
 pub fn names(value: Value) -> Result<Vec<String>, String> {
     let names = match value {
+        Value::Array(list) if list.first().is_some_and(Value::is_object) => {
+            in_order(list.iter().map(described).collect::<Option<Vec<_>>>().ok_or_else(other)?, true)?
+        }
         Value::Array(list) => list.into_iter().map(name).collect::<Option<Vec<_>>>().ok_or_else(other)?,
         Value::Object(mut object) => match (object.remove("id2label"), object.remove("label2id")) {
             (Some(Value::Object(by_class)), _) => by_number(by_class)?,
@@ -52,6 +60,12 @@ fn name(value: Value) -> Option<String> {
         },
         _ => None,
     }
+}
+
+/// A class as an object, `{"id": 0, "name": "tench"}`.
+fn described(value: &Value) -> Option<(usize, String)> {
+    let class = usize::try_from(value.get("id")?.as_u64()?).ok()?;
+    Some((class, value.get("name")?.as_str()?.to_owned()))
 }
 
 fn by_number(object: Map<String, Value>) -> Result<Vec<String>, String> {

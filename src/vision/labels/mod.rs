@@ -108,9 +108,12 @@ impl Labels {
 
     /// Reads labels from text in UTF-8, with or without a byte-order mark, or in UTF-16 with one:
     /// - one label a line, the first line for class 0; blank lines may stand only at the end. Lines may begin with the
-    ///   number of their class (`0: tench`, `0,tench`, `0 tench`, from 0 or 1 on in any order) or with a WordNet id
-    ///   (`n01440764 tench, Tinca tinca`), which are no part of the label;
-    /// - a JSON array of strings;
+    ///   number of their class (`0: tench`, `0,tench`, `0. tench`, `0 tench`, from 0 or 1 on in any order) or with a
+    ///   WordNet id (`n01440764 tench, Tinca tinca`), or end with the number (`tench,0`, `tench 0`), which are no part of
+    ///   the label. A number that only a blank sets off is part of it where the numbers do not count the classes, where
+    ///   little else tells the labels apart, or where it stands last and the lines are in order (`class 1`);
+    /// - such lines as a list of YAML's (`- tench`) or quoted with a comma (`"tench",`);
+    /// - a JSON array of strings, or of objects, `{"id": 0, "name": "tench"}`, from 0 or 1 on;
     /// - a JSON object from class to label, `{"0": "tench"}`, or from label to class, `{"tench": 0}`;
     /// - Keras' class index, `{"0": ["n01440764", "tench"]}`, of which the second string is the label;
     /// - the `config.json` of Hugging Face's models, of which `id2label` counts;
@@ -158,10 +161,15 @@ impl Labels {
                 format!("; is {place}, \"{}\", a header or a background class?", shown(first))
             }
             _ if count + 1 == classes => "; does the network count a background class, which has no label?".to_owned(),
+            _ if count == 1 && self.one_a_line => {
+                "; a list in one line is not taken apart: labels are one a line, JSON, or a list or tuple of Python's"
+                    .to_owned()
+            }
             _ => String::new(),
         };
+        let labels = if count == 1 { "is 1 label".to_owned() } else { format!("are {count} labels") };
         let plural = if classes == 1 { "" } else { "es" };
-        let reason = format!("{origin}there are {count} labels, and the network has {classes} class{plural}{hint}");
+        let reason = format!("{origin}there {labels}, and the network has {classes} class{plural}{hint}");
         Err(Error::Usage(reason))
     }
 
@@ -224,7 +232,20 @@ fn parsed(text: &str) -> Result<Parsed, String> {
     if pbtxt::is_label_map(text) {
         return pbtxt::names(text).map(Parsed::numbered);
     }
+    if is_yaml_flow(text) {
+        return Err("a list of YAML's in brackets is not read; labels are one a line, or JSON".to_owned());
+    }
     lines::names(text)
+}
+
+/// Whether it is `names: [a, b]`.
+fn is_yaml_flow(text: &str) -> bool {
+    let text = text.trim();
+    let value = text.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    value.len() < text.len()
+        && value.ends_with(']')
+        && value.matches('[').count() == 1
+        && value.strip_prefix(':').is_some_and(|value| value.trim_start().starts_with('['))
 }
 
 /// The labels in the order of their numbers, which must be 0 to n - 1, or where `from_1` may be, 1 to n.

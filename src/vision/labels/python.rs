@@ -16,9 +16,12 @@ pub fn literal(text: &str) -> Option<&str> {
         Some(value) if name.len() < text.len() => value.trim_start(),
         _ => text,
     };
-    let within = literal.strip_prefix(['{', '['])?.trim_start();
-    let is_dict = literal.starts_with('{');
-    let begins = |c: char| c == '\'' || c == '#' || (is_dict && c.is_ascii_digit());
+    let within = literal.strip_prefix(['{', '[', '('])?.trim_start();
+    // A list of dicts.
+    let within =
+        if literal.starts_with('[') { within.strip_prefix('{').unwrap_or(within).trim_start() } else { within };
+    let (is_dict, is_tuple) = (literal.starts_with('{'), literal.starts_with('('));
+    let begins = |c: char| c == '\'' || c == '#' || (is_dict && c.is_ascii_digit()) || (is_tuple && c == '"');
     (literal.len() < text.len() || within.starts_with(begins)).then_some(literal)
 }
 
