@@ -124,13 +124,21 @@ fn kinds_that_are_not_read_are_named() {
     cut_bits[scan + 13] = 1;
     let tiff = small("white_is_0.tif");
     // Each tag is a little-endian number, its type, and a count of one.
-    let tagged = |tag: u16, value: u16| {
-        let mut bytes = tiff.clone();
+    let tagged_in = |tiff: &[u8], tag: u16, value: u16| {
+        let mut bytes = tiff.to_vec();
         let entry = [&tag.to_le_bytes()[..], &3u16.to_le_bytes(), &1u32.to_le_bytes()].concat();
         let at = bytes.windows(8).position(|window| window == entry).unwrap();
         bytes[at + 8..at + 10].copy_from_slice(&value.to_le_bytes());
         bytes
     };
+    let tagged = |tag, value| tagged_in(&tiff, tag, value);
+    let grey_and_alpha = tagged_in(&small("grey_alpha.tif"), 259, 7);
+    let png = small("rgb.png");
+    let of_apple = [&png[..8], b"\0\0\0\x04CgBI\x50\0\x20\x02\x2b\xd5\xb3\x7f", &png[8..]].concat();
+    // 24 bits a pixel, as they are.
+    let dds = [&b"DDS "[..], &[124, 0x100f, 1, 1, 3, 0, 0].map(u32::to_le_bytes).concat(), &[0; 44]].concat();
+    let format = [32, 0x40, 0, 24, 0xff_0000, 0xff00, 0xff, 0, 0x1000, 0, 0, 0, 0, 0].map(u32::to_le_bytes).concat();
+    let dds = [dds, format].concat();
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (with(frame + 1, 0xc9), "a JPEG with arithmetic coding, which is not read; the file is sound"),
         (with(frame + 1, 0xca), "a JPEG with arithmetic coding"),
@@ -144,13 +152,59 @@ fn kinds_that_are_not_read_are_named() {
         (with_restarts, "a lossless JPEG with restart markers"),
         (cut_bits, "a lossless JPEG with a point transform"),
         (tagged(262, 4), "a TIFF that is a transparency mask"),
+        (grey_and_alpha, "a TIFF of grey, with 2 channels of 8 bits a pixel, compressed with JPEG, which is not read"),
         (tagged(262, 32803), "a raw photo of a camera"),
         (b"II*\0\x08\0\0\0\0\0".to_vec(), "width is missing"),
+        (of_apple, "this is a PNG as Apple's tools write it into apps (CgBI), which is not read; convert it"),
+        (dds, "this is a DDS image of a kind other than DXT1, DXT3 and DXT5, which is not read; convert it to PNG"),
     ];
     for (bytes, words) in cases {
         let error = decode("picture", &bytes, &Limits::default()).unwrap_err().to_string();
         assert!(error.contains(words), "{words}: {error}");
+        assert!(!error.contains("ChunkType") && !error.contains("feature"), "{error}");
         assert!(words.contains("missing") || !error.contains("damaged") && !error.contains("truncated"), "{error}");
+    }
+}
+
+/// libjpeg takes a transform that Adobe never defined for the usual one: YCbCr, or YCCK where there is black.
+#[test]
+fn an_unknown_transform_of_adobe_is_the_usual_one() {
+    for (name, usual) in [("colour_adobe_2.jpg", 1), ("ycck.jpg", 2)] {
+        let read = |transform: u8| {
+            let mut bytes = small(name);
+            let segment = marker(&bytes, 0xee);
+            bytes[segment + 15] = transform;
+            decode(name, &bytes, &Limits::default()).unwrap()
+        };
+        for unknown in [3, 255] {
+            assert_eq!(read(unknown), read(usual), "{name}, {unknown}");
+        }
+    }
+    for name in ["rgb_420.jpg", "separate_420.jpg", "no_end_420_zeros.jpg"] {
+        let bytes = small(name);
+        let with_segment = [&bytes[..2], b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\x07", &bytes[2..]].concat();
+        assert_eq!(decode(name, &with_segment, &Limits::default()).unwrap(), pixels(name), "{name}");
+    }
+}
+
+/// What an RLE bitmap leaves out, at a line's end, by a step or at the end, has the palette's first colour.
+#[test]
+fn gaps_in_a_run_length_bitmap_have_the_first_colour() {
+    let palette: [[u8; 4]; 3] = [[10, 20, 30, 0], [40, 50, 60, 0], [70, 80, 90, 0]];
+    for (bits, compression, data) in [
+        (8u16, 1u32, [&[3, 1, 0, 0][..], &[1, 2, 0, 2, 2, 0, 1, 1, 0, 0], &[2, 2, 0, 1]].concat()),
+        (4, 2, [&[3, 0x11, 0, 0][..], &[1, 0x20, 0, 2, 2, 0, 1, 0x10, 0, 0], &[2, 0x22, 0, 1]].concat()),
+    ] {
+        let head = [54 + 12u32, 40, 5, 4].map(u32::to_le_bytes).concat();
+        let sizes = [compression, data.len() as u32, 0, 0, 3, 0].map(u32::to_le_bytes).concat();
+        let head = [b"BM\0\0\0\0\0\0\0\0", &head[..], &1u16.to_le_bytes(), &bits.to_le_bytes(), &sizes].concat();
+        let file = [head, palette.concat(), data].concat();
+        let image = decode("runs.bmp", &file, &Limits::default()).unwrap();
+        let indices = [[0; 5], [2, 2, 0, 0, 0], [2, 0, 0, 1, 0], [1, 1, 1, 0, 0]];
+        for (x, y, pixel) in image.enumerate_pixels() {
+            let [blue, green, red, _] = palette[indices[y as usize][x as usize]];
+            assert_eq!(pixel.0, [red, green, blue], "{bits} bits: {x}, {y}");
+        }
     }
 }
 
@@ -177,6 +231,14 @@ fn a_cut_jpeg_is_not_whole_because_bytes_follow() {
             }
         }
     }
+}
+
+/// One decoder reads four formats, whose family has a name.
+#[test]
+fn a_cut_ppm_is_no_pbm() {
+    let whole = small("rgb.ppm");
+    let error = decode("cut.ppm", &whole[..whole.len() - 9], &Limits::default()).unwrap_err().to_string();
+    assert!(error.contains("the PNM is truncated"), "{error}");
 }
 
 /// A TGA may begin as a cursor does.

@@ -13,6 +13,7 @@ pub(super) enum Kind {
     Jpeg,
     Png,
     Gif,
+    Bmp,
     Tiff,
     WebP,
     /// An icon or a cursor.
@@ -34,6 +35,7 @@ pub(super) fn of(path: &Path, bytes: &[u8]) -> Result<Kind, Refusal> {
         Ok(ImageFormat::Jpeg) => return Ok(Kind::Jpeg),
         Ok(ImageFormat::Png) => return Ok(Kind::Png),
         Ok(ImageFormat::Gif) => return Ok(Kind::Gif),
+        Ok(ImageFormat::Bmp) => return Ok(Kind::Bmp),
         Ok(ImageFormat::WebP) => return Ok(Kind::WebP),
         Ok(ImageFormat::Ico) => return Ok(Kind::Icon),
         Ok(ImageFormat::Avif) | Err(_) => {}

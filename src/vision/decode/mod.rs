@@ -12,6 +12,7 @@
 //! (Pillow cuts 16-bit grey off at 255, which makes most of it white); the floats of EXR and HDR are cut off at 0 and 1;
 //! and a TIFF of floats or of integers that have a sign or 32 bits is refused where they are not levels from 0 to 255.
 
+mod bmp;
 mod channels;
 mod gif;
 mod icon;
@@ -28,6 +29,7 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
+use image::error::UnsupportedErrorKind;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage};
 
 use crate::vision::{Planes, Preprocess};
@@ -97,6 +99,7 @@ fn admitted(path: &Path, bytes: &[u8], admission: &mut Admission) -> Result<RgbI
         Kind::Icon => icon::decode(bytes, admission),
         Kind::WebP => webp::decode(bytes, admission),
         Kind::Png => png::decode(bytes, admission),
+        Kind::Bmp => bmp::decode(bytes, admission),
         Kind::Other(format) => {
             let name = name(format);
             let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
@@ -137,6 +140,10 @@ fn memory(limits: &Limits) -> image::Limits {
 }
 
 fn name(format: ImageFormat) -> String {
+    if format == ImageFormat::Pnm {
+        // The first extension is that of one of its kinds.
+        return "PNM".to_owned();
+    }
     format.extensions_str().first().map_or_else(|| format!("{format:?}"), |name| name.to_uppercase())
 }
 
@@ -147,7 +154,16 @@ fn from_image_error(name: &str, error: ImageError, limits: &Limits) -> Refusal {
             found: limits.decoded_bytes.saturating_add(1),
             limit: limits.decoded_bytes,
         },
-        ImageError::Unsupported(error) => Refusal::Image(format!("{name} of a kind that is not read: {error}")),
+        ImageError::Unsupported(_) if name == "DDS" => {
+            Refusal::unread("a DDS image of a kind other than DXT1, DXT3 and DXT5")
+        }
+        ImageError::Unsupported(error) => {
+            let what = match error.kind() {
+                UnsupportedErrorKind::GenericFeature(what) => what,
+                _ => error.to_string(),
+            };
+            Refusal::Image(format!("{name} of a kind that is not read ({what}); convert it to PNG or JPEG"))
+        }
         ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             Refusal::truncated(name, error.to_string())
         }

@@ -52,6 +52,7 @@ impl Chunks {
                     rest = &[];
                     break;
                 }
+                b"CgBI" => return Err(Refusal::unread("a PNG as Apple's tools write it into apps (CgBI)")),
                 b"eXIf" => chunks.exif = Some(data.to_owned()),
                 b"tEXt" | b"zTXt" | b"iTXt" => match text(a, data) {
                     Some((b"XML:com.adobe.xmp", text)) => chunks.xmp = Some(text.into_owned()),

@@ -1,5 +1,7 @@
 //! A JPEG's segments (ITU-T T.81, annex B): what kind it is, how it is divided into scans, and where it ends.
 
+use std::borrow::Cow;
+
 use super::super::orientation::Metadata;
 use super::super::refusal::Refusal;
 
@@ -16,6 +18,8 @@ pub(super) struct Header<'a> {
     pub jfif: bool,
     /// The colour transform of Adobe's segment: 0 none, 1 YCbCr, 2 YCCK.
     pub adobe: Option<u8>,
+    /// Where in the file Adobe's segments give a transform that is none of these.
+    unknown_transforms: Vec<usize>,
     pub restarts: bool,
     pub metadata: Metadata<'a>,
     /// Whether the segments lead to an end-of-image marker.
@@ -72,6 +76,10 @@ impl<'a> Header<'a> {
                     let Some(&[high, low]) = bytes.get(at + 1..at + 3) else { break };
                     let length = usize::from(u16::from_be_bytes([high, low])).max(2);
                     let Some(segment) = bytes.get(at + 3..at + 1 + length) else { break };
+                    if marker == 0xee && segment.starts_with(b"Adobe") && segment.get(11).is_some_and(|byte| *byte > 2)
+                    {
+                        header.unknown_transforms.push(at + 3 + 11);
+                    }
                     header.take(marker, segment)?;
                     at += 1 + length;
                 }
@@ -108,6 +116,16 @@ impl<'a> Header<'a> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The file with the usual transform where Adobe's segments give an unknown one: libjpeg takes the one for the other,
+    /// and neither decoder reads such a file.
+    pub fn with_known_transforms<'b>(&self, bytes: &'b [u8], frame: &Frame) -> Cow<'b, [u8]> {
+        let mut bytes = Cow::Borrowed(bytes);
+        for at in &self.unknown_transforms {
+            bytes.to_mut()[*at] = if frame.components.len() == 4 { 2 } else { 1 };
+        }
+        bytes
     }
 
     /// Whether every component has been given to its last bit, as far as scans announce it.

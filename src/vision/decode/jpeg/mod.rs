@@ -34,6 +34,7 @@ pub(super) fn decode(bytes: &[u8], admission: &mut Admission) -> Result<RgbImage
     let header = Header::read(bytes)?;
     let frame = frame(&header)?;
     let colour = colour(&header, frame);
+    let bytes = &header.with_known_transforms(bytes, frame)[..];
     let first = suits_first(&header, frame, colour);
     if !first || !header.has_end {
         suits_second(&header, frame)?;
@@ -73,7 +74,7 @@ pub(super) fn samples(bytes: &[u8], colour: Colour, admission: &mut Admission) -
     if frame.components.len() != expected {
         return Err(damaged(format!("a strip has {} components instead of {expected}", frame.components.len())));
     }
-    decode_second(bytes, &header, frame, colour)
+    decode_second(&header.with_known_transforms(bytes, frame), &header, frame, colour)
 }
 
 /// The frame header, if it is of a kind that one of the decoders reads.
@@ -155,7 +156,7 @@ fn suits_first(header: &Header, frame: &Frame, colour: Colour) -> bool {
     let named_rgb = frame.components.len() == 3 && frame.components.iter().map(|c| c.id).eq(*b"RGB");
     let same_colours = match colour {
         Colour::YCbCr => header.adobe != Some(0) && !named_rgb,
-        Colour::Ycck => header.adobe == Some(2),
+        Colour::Ycck => header.adobe.is_some_and(|transform| transform >= 2),
         Colour::Grey | Colour::Rgb | Colour::Cmyk => true,
     };
     divided_well && powers_of_two && luma_is_finest && same_colours

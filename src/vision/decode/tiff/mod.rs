@@ -39,6 +39,19 @@ enum Photometric {
     Lab,
 }
 
+impl Photometric {
+    fn words(self) -> &'static str {
+        match self {
+            Self::WhiteIsZero | Self::BlackIsZero => "grey",
+            Self::Rgb => "RGB",
+            Self::Palette => "a palette's colours",
+            Self::Cmyk => "CMYK",
+            Self::YCbCr => "YCbCr",
+            Self::Lab => "L*a*b*",
+        }
+    }
+}
+
 /// A picture's tags, once they are known to be of a kind that is read.
 struct Picture {
     width: u32,
@@ -152,7 +165,7 @@ impl Picture {
         let subsampled = photometric == Photometric::YCbCr && compression != Compression::Jpeg;
         let subsampling = if subsampled { subsampling(directory)? } else { (1, 1) };
         if subsampled && bits != 8 || photometric == Photometric::Lab && (bits != 8 || format == Format::Float) {
-            return Err(Refusal::unread(format!("a {photometric:?} TIFF of {bits} bits")));
+            return Err(Refusal::unread(format!("a TIFF of {} of {bits} bits", photometric.words())));
         }
         let in_jpeg = match photometric {
             Photometric::Lab => false,
@@ -161,7 +174,10 @@ impl Picture {
         };
         // Dividing by alpha would enlarge what JPEG lost.
         if compression == Compression::Jpeg && (bits != 8 || !in_jpeg || associated_alpha) {
-            let what = format!("a {photometric:?} TIFF of {channels} channels of {bits} bits, compressed with JPEG");
+            let what = format!(
+                "a TIFF of {}, with {channels} channels of {bits} bits a pixel, compressed with JPEG",
+                photometric.words()
+            );
             return Err(Refusal::unread(what));
         }
         if matches!(compression, Compression::Group3 | Compression::Group4) && (bits, channels) != (1, 1) {
