@@ -282,6 +282,36 @@ fn graphs_that_are_no_networks() {
             )],
             "is read differently by different engines",
         ),
+        (
+            vec![node(
+                "MaxPool",
+                &["x"],
+                &["y"],
+                &[text("auto_pad", "SAME_UPPER"), ints("kernel_shape", &[2, 2]), ints("dilations", &[1, 2])],
+            )],
+            "with dilations of [1, 2], is read differently",
+        ),
+        (
+            vec![node("MaxPool", &["x"], &["y"], &[ints("kernel_shape", &[2, 2]), int("ceil_mode", 2)])],
+            "ceil_mode is 2",
+        ),
+        (
+            vec![node(
+                "AveragePool",
+                &["x"],
+                &["y"],
+                &[text("auto_pad", "SAME_UPPER"), ints("kernel_shape", &[2, 2]), ints("dilations", &[1, 2])],
+            )],
+            "with dilations of [1, 2], is read differently",
+        ),
+        (
+            vec![node("AveragePool", &["x"], &["y"], &[ints("kernel_shape", &[2, 2]), int("ceil_mode", 2)])],
+            "ceil_mode is 2",
+        ),
+        (
+            vec![node("AveragePool", &["x"], &["y"], &[ints("kernel_shape", &[2, 2]), int("count_include_pad", -1)])],
+            "count_include_pad is -1",
+        ),
         (vec![node("MaxPool", &["x"], &["y"], &[])], "no kernel_shape"),
         (vec![node("MaxPool", &["x"], &["y"], &[ints("kernel_shape", &[0, 3])])], "kernel_shape is 0"),
         (vec![node("MaxPool", &["x"], &["y"], &[ints("kernel_shape", &[1 << 40, 3])])], "kernel_shape is"),

@@ -53,7 +53,7 @@ pub fn average_pool(trace: &mut Trace, call: &Call) -> Made {
     if window.is_pixel() {
         return one(Traced::View(view));
     }
-    let count_include_pad = call.int("count_include_pad", 0)? != 0;
+    let count_include_pad = flag(call, "count_include_pad")?;
     let op = Op::AvgPool2d(AvgPool2d { window, ceil_mode, count_include_pad });
     if !count_include_pad {
         all_see_pixels(&window, trace.shape(&view), &op)?;
@@ -194,7 +194,24 @@ fn side_of(view: &View, axis: usize) -> Option<Side> {
 fn pool_window(trace: &Trace, call: &Call, view: &View) -> Result<(Window, bool), String> {
     let shape = trace.shape(view);
     let kernel = pair(call, "kernel_shape")?.ok_or("it has no kernel_shape")?;
-    Ok((window(call, kernel, [shape.height, shape.width])?, call.int("ceil_mode", 0)? != 0))
+    let window = window(call, kernel, [shape.height, shape.width])?;
+    // ONNX Runtime takes the taps of a pool to be side by side when it works out the padding; ONNX's reference does not.
+    if window.extent() != window.kernel && call.text("auto_pad", "NOTSET")?.starts_with("SAME_") {
+        return Err(format!(
+            "its auto_pad, with dilations of {:?}, is read differently by different engines; write its pads out",
+            window.dilation
+        ));
+    }
+    Ok((window, flag(call, "ceil_mode")?))
+}
+
+/// An attribute that is 0 or 1, and 0 where it is not given.
+fn flag(call: &Call, name: &str) -> Result<bool, String> {
+    match call.int(name, 0)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(format!("its {name} is {other}, which is neither 0 nor 1")),
+    }
 }
 
 /// The window that the attributes describe, for an image of so many rows and columns.
