@@ -5,7 +5,7 @@ use crate::device;
 use crate::folder::is_picture;
 use crate::inputs::{Input, checkpoint};
 use pretrained::vision::{self, Limits};
-use pretrained::{Error, StateDict, import, printable};
+use pretrained::{Error, Limits as ReadLimits, StateDict, import, printable};
 use std::path::Path;
 
 /// The commands of `pretrained`, which people look for here.
@@ -28,7 +28,9 @@ pub fn of(error: &Error, args: &Args) -> Vec<String> {
 /// The way out where the weights are sound and of no known network, or a picture.
 fn of_weights(path: &Path, weights: &Path, args: &Args) -> Option<String> {
     let name = printable::path(weights);
-    let state = StateDict::open(weights).ok();
+    // A second look costs little, also at a file that was refused for what it takes.
+    let limits = ReadLimits { expanded_bytes: 16 << 20, ..ReadLimits::default() };
+    let state = StateDict::open_with(weights, &limits).ok();
     if state.as_ref().is_some_and(|state| args.output.is_none() && import::outputs(state).len() > 1) {
         return Some("--output NAME chooses one of several".to_owned());
     }
