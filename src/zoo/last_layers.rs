@@ -218,6 +218,7 @@ impl<'s> LastLayers<'s> {
             *g = builder;
             return added.map(|()| end);
         }
+        notes.extend(self.room_before());
         let mut x = x;
         let mut before: Option<&Layer> = None;
         let mut pending = false;
@@ -246,6 +247,16 @@ impl<'s> LastLayers<'s> {
             before = Some(layer);
         }
         Ok(x)
+    }
+
+    /// What is assumed where the number of the first layer leaves room for more than a dropout before it.
+    fn room_before(&self) -> Option<String> {
+        let first = self.layers.first()?;
+        let room = numbers(self.within, first.name)?.into_iter().max().filter(|&number| number > 1)?;
+        Some(format!(
+            "assumed nothing that computes between the pool and `{}`, whose number leaves room for {room} modules",
+            first.name
+        ))
     }
 
     /// What a module between two layers would be called, where their numbers leave room for one.

@@ -2,10 +2,11 @@
 
 use super::families::{FAMILIES, Family};
 use super::{Network, NotThis, by_name, last_layers, leftovers, modules, reparametrised, sequential};
+use crate::checkpoint::prefix::unwrapped;
 use crate::checkpoint::{StateDict, prefix, remap};
 use crate::error::{Error, Result};
 use crate::graph::Op;
-use crate::printable::cut;
+use crate::printable::{cut, line};
 use std::collections::HashSet;
 
 /// How many parts of a model are looked at.
@@ -129,7 +130,7 @@ fn unknown(state: &StateDict, closest: Option<(&str, String, NotThis)>, unclear:
     let reason = match closest {
         Some((family, prefix, not)) if not.closeness >= CLOSE => {
             let part = if prefix.is_empty() { String::new() } else { format!(" behind `{}`", cut(&prefix, 60)) };
-            format!("{family} came closest{part}, but {}", not.reason)
+            format!("{family} came closest{part}, but {}{}", not.reason, left_out(state, &prefix, &not.reason))
         }
         _ => {
             let families = FAMILIES.each_ref().map(|family| family.name).join(", ");
@@ -143,6 +144,20 @@ fn unknown(state: &StateDict, closest: Option<(&str, String, NotThis)>, unclear:
         state.len(),
         names.join(", ")
     )
+}
+
+/// Why what a reason names as lacking behind `prefix` was left out, where the file has it.
+fn left_out(state: &StateDict, prefix: &str, reason: &str) -> String {
+    const SHOWN: usize = 4;
+    let lacking: HashSet<&str> = reason.split([' ', ',']).collect();
+    let needed = state.left_out().iter().filter(|(name, _)| {
+        let name = unwrapped(name);
+        name.strip_prefix(prefix).is_some_and(|name| lacking.contains(name))
+    });
+    let told = needed
+        .take(SHOWN)
+        .map(|(name, why)| format!("; `{}` is in the file and was left out: {}", cut(name, 60), line(why)));
+    told.collect()
 }
 
 /// What may stand before a network's names: nothing, and what stands before the first name of any family.
