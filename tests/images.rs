@@ -233,6 +233,60 @@ fn a_cut_jpeg_is_not_whole_because_bytes_follow() {
     }
 }
 
+/// Pillow's way with Exif: numbers of any type and several of them, a doubled head, segments that are joined; no bytes,
+/// no text, no BigTIFF, and nothing after the pixels.
+#[test]
+fn exif_is_read_as_pillow_reads_it() {
+    let whole = small("orientation_6.jpg");
+    let at = marker(&whole, 0xe1);
+    let (before, rest) = (&whole[..at], &whole[at..]);
+    let (segment, rest) = rest.split_at(2 + usize::from(u16::from_be_bytes([rest[2], rest[3]])));
+    let segment_of = |block: &[u8]| {
+        let length = (block.len() as u16 + 8).to_be_bytes();
+        [&b"\xff\xe1"[..], &length, b"Exif\0\0", block].concat()
+    };
+    let size = |file: &[u8]| decode("turned.jpg", file, &Limits::default()).unwrap().dimensions();
+    let is_turned = |block: &[u8]| size(&[before, &segment_of(block), rest].concat()) == (16, 24);
+    let exif = |kind: u8, count: u8, value: &[u8]| {
+        [b"MM\0*\0\0\0\x08\0\x01\x01\x12\0", &[kind, 0, 0, 0, count][..], value].concat()
+    };
+    // What is longer than four bytes lies where they say.
+    let apart = |kind: u8, count: u8, value: &[u8]| exif(kind, count, &[&[0, 0, 0, 22], value].concat());
+    let short = exif(3, 1, &[0, 6, 0, 0]);
+    let (first, second) = short.split_at(13);
+    let turned = [
+        short.clone(),
+        exif(3, 2, &[0, 6, 0, 1]),
+        apart(3, 3, &[0, 6, 0, 1, 0, 1]),
+        exif(11, 1, &6.0f32.to_be_bytes()),
+        apart(12, 1, &6.0f64.to_be_bytes()),
+        apart(5, 1, &[0, 0, 0, 12, 0, 0, 0, 2]),
+        [b"Exif\0\0", &short[..]].concat(),
+    ];
+    for block in turned {
+        assert!(is_turned(&block), "{block:?}");
+    }
+    let mut big = short.clone();
+    big[3] = b'+';
+    let upright = [
+        exif(1, 1, &[6, 0, 0, 0]),
+        exif(2, 1, b"6\0\0\0"),
+        exif(6, 1, &[6, 0, 0, 0]),
+        exif(7, 1, &[6, 0, 0, 0]),
+        exif(3, 0, &[0, 6, 0, 0]),
+        exif(11, 1, &6.5f32.to_be_bytes()),
+        apart(5, 1, &[0, 0, 0, 12, 0, 0, 0, 0]),
+        apart(5, 1, &[0, 0, 0, 12, 0, 0]),
+        big,
+    ];
+    for block in upright {
+        assert!(!is_turned(&block), "{block:?}");
+    }
+    assert_eq!(size(&[before, &segment_of(first), &segment_of(second), rest].concat()), (16, 24));
+    let (pixels, end) = rest.split_at(rest.len() - 2);
+    assert_eq!(size(&[before, pixels, segment, end].concat()), (24, 16));
+}
+
 /// One decoder reads four formats, whose family has a name.
 #[test]
 fn a_cut_ppm_is_no_pbm() {

@@ -1,12 +1,14 @@
 //! Which way up a picture is, by its Exif block or, where that does not say, by its XMP packet, as Pillow has it.
 
+use std::borrow::Cow;
+
 use image::metadata::Orientation;
 
 /// What a file says about itself, as far as orientation goes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Metadata<'a> {
-    /// A TIFF structure, with or without `Exif\0\0` before it. Of several, the first.
-    pub exif: Option<&'a [u8]>,
+    /// A TIFF structure, with or without `Exif\0\0` before it, once or more often.
+    pub exif: Option<Cow<'a, [u8]>>,
     /// An XMP packet.
     pub xmp: Option<&'a [u8]>,
 }
@@ -14,19 +16,22 @@ pub(super) struct Metadata<'a> {
 impl Metadata<'_> {
     /// How the stored pixels become upright. A damaged block says nothing about the pixels, and so turns none.
     pub fn orientation(&self) -> Orientation {
-        let number = self.exif.and_then(in_exif).or_else(|| self.xmp.and_then(in_xmp));
+        let number = self.exif.as_deref().and_then(in_exif).or_else(|| self.xmp.and_then(in_xmp));
         number.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
     }
 }
 
 const TAG: u16 = 0x0112;
 
-/// The tag's number in the first directory of an Exif block (TIFF 6.0, section 2), whatever integer type it has.
-fn in_exif(block: &[u8]) -> Option<u8> {
-    let block = block.strip_prefix(b"Exif\0\0").unwrap_or(block);
-    let little = match block.get(..2)? {
-        b"II" => true,
-        b"MM" => false,
+/// The tag's number in the first directory of an Exif block (TIFF 6.0, section 2), of the types that Pillow takes for
+/// numbers: not those of bytes.
+fn in_exif(mut block: &[u8]) -> Option<u8> {
+    while let Some(rest) = block.strip_prefix(b"Exif\0\0") {
+        block = rest;
+    }
+    let little = match block.get(..4)? {
+        b"II*\0" | b"II\0*" => true,
+        b"MM\0*" | b"MM*\0" => false,
         _ => return None,
     };
     let u16_at = |at: usize| {
@@ -40,15 +45,32 @@ fn in_exif(block: &[u8]) -> Option<u8> {
     let directory = usize::try_from(u32_at(4)?).ok()?;
     for index in 0..usize::from(u16_at(directory)?) {
         let entry = directory.checked_add(2 + 12 * index)?;
-        if u16_at(entry)? != TAG || u32_at(entry + 4)? != 1 {
+        if u16_at(entry)? != TAG {
             continue;
         }
-        return match u16_at(entry + 2)? {
-            1 | 6 => block.get(entry + 8).copied(),
-            3 | 8 => u8::try_from(u16_at(entry + 8)?).ok(),
-            4 | 9 | 13 => u8::try_from(u32_at(entry + 8)?).ok(),
-            _ => None,
+        let (kind, count) = (u16_at(entry + 2)?, u32_at(entry + 4)?);
+        let size: u32 = match kind {
+            3 | 8 => 2,
+            4 | 9 | 11 | 13 => 4,
+            5 | 10 | 12 => 8,
+            _ => return None,
         };
+        // Where there are several, the first counts.
+        let value = entry + 8;
+        let length = size.checked_mul(count).filter(|length| *length > 0)?;
+        let value = if length <= 4 { value } else { usize::try_from(u32_at(value)?).ok()? };
+        block.get(value..value.checked_add(usize::try_from(length).ok()?)?)?;
+        let number = match kind {
+            3 | 8 => f64::from(u16_at(value)?),
+            5 | 10 => f64::from(u32_at(value)?) / f64::from(u32_at(value + 4)?),
+            11 => f32::from_bits(u32_at(value)?).into(),
+            12 => {
+                let (first, second) = (u64::from(u32_at(value)?), u64::from(u32_at(value + 4)?));
+                f64::from_bits(if little { second << 32 | first } else { first << 32 | second })
+            }
+            _ => f64::from(u32_at(value)?),
+        };
+        return (1..=8).find(|whole| f64::from(*whole) == number);
     }
     None
 }
@@ -94,7 +116,7 @@ mod tests {
         let xmp: &[u8] = b"<x tiff:Orientation=\"3\"/>";
         assert_eq!(Metadata { exif: None, xmp: Some(xmp) }.orientation(), Orientation::Rotate180);
         let upright = exif(true, 3, [1, 0, 0, 0]);
-        assert_eq!(Metadata { exif: Some(&upright), xmp: Some(xmp) }.orientation(), Orientation::NoTransforms);
+        assert_eq!(Metadata { exif: Some(upright.into()), xmp: Some(xmp) }.orientation(), Orientation::NoTransforms);
         assert_eq!(in_xmp(b"<tiff:Orientation>8</tiff:Orientation>"), Some(8));
         assert_eq!(in_xmp(b"tiff:Orientation"), None);
     }

@@ -73,7 +73,7 @@ impl Chunks {
     }
 
     fn metadata(&self) -> Metadata<'_> {
-        Metadata { exif: self.exif.as_deref(), xmp: self.xmp.as_deref() }
+        Metadata { exif: self.exif.as_deref().map(Cow::Borrowed), xmp: self.xmp.as_deref() }
     }
 
     /// The file with an end. Nothing that a picture needs stands in the end chunk, and a cut through the pixels is noticed

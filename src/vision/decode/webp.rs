@@ -37,7 +37,7 @@ fn metadata(bytes: &[u8]) -> Metadata<'_> {
         let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
         let Some((data, after)) = body.split_at_checked(length) else { break };
         match &[a, b, c, d] {
-            b"EXIF" => metadata.exif = metadata.exif.or(Some(data)),
+            b"EXIF" => metadata.exif = metadata.exif.or(Some(data.into())),
             b"XMP " => metadata.xmp = metadata.xmp.or(Some(data)),
             _ => {}
         }

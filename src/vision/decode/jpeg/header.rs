@@ -106,7 +106,11 @@ impl<'a> Header<'a> {
             0xdd => self.restarts |= segment.iter().any(|byte| *byte != 0),
             0xde => self.several_frames = true,
             0xe0 if first_scan_is_to_come => self.jfif |= segment.starts_with(b"JFIF\0"),
-            0xe1 if segment.starts_with(b"Exif\0\0") => self.metadata.exif = self.metadata.exif.or(Some(segment)),
+            // A block over the length of a segment goes on in the next one.
+            0xe1 if first_scan_is_to_come && segment.starts_with(b"Exif\0\0") => match &mut self.metadata.exif {
+                Some(block) => block.to_mut().extend_from_slice(&segment[6..]),
+                None => self.metadata.exif = Some(Cow::Borrowed(segment)),
+            },
             0xe1 => {
                 self.metadata.xmp = segment.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0").or(self.metadata.xmp);
             }
