@@ -164,6 +164,7 @@ def main():
             expected[f"{name}.output"] = layers.eval()(expected[f"{name}.input"])
     save_file(expected, FOLDER / "expected.safetensors")
     torch.jit.script(LeNet5()).save(FOLDER / "script_lenet5.pt")
+    torch.jit.trace(LeNet5().eval(), torch.zeros(1, 1, 28, 28)).save(FOLDER / "traced_lenet5.pt")
     torch.jit.trace(TanhNet(), torch.zeros(1, 4)).save(FOLDER / "traced_tanh.pt")
     torch.jit.script(nn.Sequential(nn.Linear(4, 3), nn.SiLU(), nn.Linear(3, 2))).save(FOLDER / "script_silu.pt")
 

@@ -306,8 +306,63 @@ fn a_script_is_what_its_classes_and_constants_say() {
     );
     let silu = detect(&open("script_silu.pt")).unwrap();
     assert_eq!(silu.graph.nodes()[2].op, Op::Activation(Activation::Silu));
+    let traced = detect(&open("traced_lenet5.pt")).unwrap();
+    assert!(traced.notes.iter().any(|note| note.contains("a traced model")), "{:?}", traced.notes);
     let traced = open("traced_tanh.pt");
     assert!(traced.modules().unwrap().scripted());
     let error = detect(&traced).unwrap_err().to_string();
     assert!(error.contains("`tanh` (torch.nn.modules.activation.Tanh)"), "{error}");
+}
+
+#[test]
+fn more_layers_than_the_network_has_are_named() {
+    let max = |kernel| [("kernel_size", int(kernel)), ("stride", int(2)), ("padding", int(1)), ("dilation", int(1))];
+    let (pooling, sequential) = ("torch.nn.modules.pooling.MaxPool2d", "torch.nn.modules.container.Sequential");
+    let relu = "torch.nn.modules.activation.ReLU";
+    let chain = |path: &str| shuffle().plain(path, sequential, &[]);
+    for (model, words) in [
+        (chain("maxpool").plain("maxpool.0", relu, &[]).plain("maxpool.1", pooling, &max(3)), "`maxpool.0`"),
+        (chain("maxpool").plain("maxpool.0", pooling, &max(3)).plain("maxpool.1", pooling, &max(3)), "`maxpool.1`"),
+        (shuffle().plain("stage2.4", pooling, &max(3)), "`stage2.4` (torch.nn.modules.pooling.MaxPool2d)"),
+        (shuffle().plain("stage2.0.branch1.9", relu, &[]), "`stage2.0.branch1.9`"),
+        (shuffle().plain("stage2.9", "torch.nn.modules.activation.Softmax", &[]), "`stage2.9`"),
+        (shuffle().plain("stage2.0.branch1.4", "__main__.Own", &[]), "`stage2.0.branch1.4`"),
+        (shuffle().plain("maxpool", "__main__.Dropout", &[]), "`maxpool` (__main__.Dropout)"),
+    ] {
+        let error = refused(&model);
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    // One layer in a chain is that layer, and none is nothing.
+    let one = chain("maxpool").plain("maxpool.0", pooling, &max(2));
+    let one = one.plain("maxpool.1", "torch.nn.modules.dropout.Dropout", &[]);
+    let network = detect(&one.open()).unwrap();
+    assert!(matches!(ops(&network, "maxpool")[..], [Op::MaxPool2d(pool)] if pool.window.kernel == [2, 2]));
+    assert!(ops(&detect(&chain("maxpool").open()).unwrap(), "maxpool").is_empty());
+    let silu = chain("conv1.2").plain("conv1.2.0", "torch.nn.modules.activation.SiLU", &[]);
+    assert_eq!(ops(&detect(&silu.open()).unwrap(), "conv1.2"), [Op::Activation(Activation::Silu)]);
+    // A chain that lacks one of its layers.
+    let mut model = shuffle();
+    model.at("conv5").children.retain(|(name, _)| name != "2");
+    assert!(refused(&model).contains("no `conv5.2`"));
+}
+
+#[test]
+fn a_block_of_ones_own_class_is_code() {
+    let mut model = shuffle();
+    model.at("stage2.0").class = "__main__.Block".into();
+    assert!(refused(&model).contains("`stage2.0` (__main__.Block): its forward is code"));
+    model.at("stage2.0").class = "torchvision.models.shufflenetv2.InvertedResidual".into();
+    assert_eq!(detect(&model.open()).unwrap(), shufflenet());
+    let wrapped = |class: &str, name: &str| {
+        let mut wrapper = Module { class: class.into(), ..Module::default() };
+        *wrapper.at(name) = shuffle();
+        wrapper
+    };
+    let notes = detect(&wrapped("__main__.Wrapper", "net").open()).unwrap().notes;
+    assert!(notes.iter().any(|note| note.contains("a __main__.Wrapper") && note.contains("code")), "{notes:?}");
+    let parallel = wrapped("torch.nn.parallel.data_parallel.DataParallel", "module");
+    assert!(!detect(&parallel.open()).unwrap().notes.iter().any(|note| note.contains("code")));
+    let chain = wrapped("torch.nn.modules.container.Sequential", "1");
+    let first = chain.plain("0", "torch.nn.modules.activation.ReLU", &[]);
+    assert!(refused(&first).contains("`0` (torch.nn.modules.activation.ReLU)"));
 }
