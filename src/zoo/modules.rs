@@ -48,8 +48,12 @@ pub(super) fn settle(network: Network, state: &StateDict, prefix: &str) -> Resul
     // What is below a module that stands for one layer was seen with it.
     let mut seen: Option<String> = None;
     for (at, module) in tree.modules().iter().enumerate() {
-        // The module that calls this one: a list does not call what it holds.
-        let holds = |at: &usize| matches!(tree.modules()[*at].torch_class(), Some("ModuleList" | "ModuleDict"));
+        // The module that calls this one: a list does not call what it holds, and timm's pool stands for what it holds.
+        let holds = |at: &usize| {
+            let module = &tree.modules()[*at];
+            module.class == "timm.layers.adaptive_avgmax_pool.SelectAdaptivePool2d"
+                || matches!(module.torch_class(), Some("ModuleList" | "ModuleDict"))
+        };
         let caller = std::iter::successors(parents[at], |at| parents[*at]).find(|at| !holds(at));
         let chained = caller.is_some_and(|caller| is_sequential(&tree.modules()[caller]));
         let within = Within {

@@ -365,4 +365,11 @@ fn a_block_of_ones_own_class_is_code() {
     let chain = wrapped("torch.nn.modules.container.Sequential", "1");
     let first = chain.plain("0", "torch.nn.modules.activation.ReLU", &[]);
     assert!(refused(&first).contains("`0` (torch.nn.modules.activation.ReLU)"));
+    // timm's pool is called where torchvision's forward has a mean.
+    let mut pooled =
+        shuffle().plain("global_pool.pool", "torch.nn.modules.pooling.AdaptiveAvgPool2d", &[("output_size", int(1))]);
+    pooled.at("global_pool").class = "timm.layers.adaptive_avgmax_pool.SelectAdaptivePool2d".into();
+    assert_eq!(detect(&pooled.open()).unwrap(), shufflenet());
+    pooled.at("global_pool").class = "__main__.Pool".into();
+    assert!(refused(&pooled).contains("`global_pool` (__main__.Pool)"));
 }
