@@ -866,3 +866,30 @@ fn parameters_are_renamed_before_the_network_is_recognised() {
         "{err}"
     );
 }
+
+#[test]
+fn a_rule_is_named_that_chooses_one_of_two_networks_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("both.safetensors");
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_shufflenet_v2_x0_5.safetensors");
+    let shipped = StateDict::open(shipped).unwrap();
+    let parts = ["encoder.a.", "encoder.b."];
+    let both: StateDict = parts
+        .iter()
+        .flat_map(|part| shipped.iter().map(move |(name, tensor)| (format!("{part}{name}"), tensor.clone())))
+        .collect();
+    both.save(&file, &SaveOptions::default()).unwrap();
+    let file = file.to_str().unwrap();
+    let rule = r"^encoder\.a\.=";
+    let hint = format!("--rename '{rule}' takes `encoder.a.`");
+    let image = format!("{IMAGES}/ship.png");
+    let predict = |more: &[&str]| {
+        run(env!("CARGO_BIN_EXE_predict"), &[&["--device", "cpu", "--weights", file, &image], more].concat())
+    };
+    let (out, err, code) = predict(&[]);
+    assert!((out.as_str(), code) == ("", 2) && err.contains(&hint), "{err}");
+    let (_, err, code) = run(env!("CARGO_BIN_EXE_pretrained"), &["export", file, &format!("{file}.onnx")]);
+    assert!(code == 2 && err.contains(&hint), "{err}");
+    let (out, err, code) = predict(&["--rename", rule]);
+    assert!(code == 0 && out.contains("predict prob"), "{err}");
+}

@@ -4,6 +4,7 @@ use crate::args::Args;
 use crate::device;
 use crate::folder::is_picture;
 use crate::inputs::{Input, checkpoint};
+use crate::parts;
 use pretrained::vision::{self, Limits};
 use pretrained::{Error, Limits as ReadLimits, StateDict, import, printable};
 use std::path::Path;
@@ -19,6 +20,7 @@ pub fn of(error: &Error, args: &Args) -> Vec<String> {
         (Error::Mismatch { path, .. } | Error::Checkpoint { path, .. }, Some(weights)) => {
             of_weights(path, weights, args)
         }
+        (Error::Ambiguous { prefixes, .. }, _) => parts::hint(prefixes),
         (Error::Device(_), _) => device::hint(&args.device),
         _ => None,
     };

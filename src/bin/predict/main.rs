@@ -17,6 +17,8 @@ mod inputs;
 mod json;
 mod load;
 mod output;
+#[path = "../common/parts.rs"]
+mod parts;
 mod pipeline;
 mod profile;
 mod replaced;

@@ -14,6 +14,8 @@ mod inspect;
 #[path = "../common/json.rs"]
 mod json;
 mod numbers;
+#[path = "../common/parts.rs"]
+mod parts;
 mod rename;
 mod verify;
 #[path = "../common/weights.rs"]
@@ -181,6 +183,7 @@ fn run(command: &Command, found: &mut bool) -> Result<()> {
 fn hints(error: &Error, command: &Command) -> Vec<String> {
     let hint = match (error, command) {
         (Error::Device(_), Command::Bench(bench)) => return device::hint(&bench.device).into_iter().collect(),
+        (Error::Ambiguous { prefixes, .. }, _) => return parts::hint(prefixes).into_iter().collect(),
         (Error::Download { .. }, _) => "--weights FILE takes a file that you have",
         (Error::Limit { .. }, Command::Export(_)) => "`pretrained convert` writes safetensors of any size",
         _ => return Vec::new(),
