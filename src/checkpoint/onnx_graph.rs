@@ -122,8 +122,8 @@ impl OnnxGraph {
         let (NODE | INPUT | OUTPUT, Field::Bytes(message)) = (tag, field) else { return Ok(()) };
         match tag {
             NODE => {
-                // With what it takes to follow it.
-                keep(source, 1024)?;
+                // With what it takes to follow it, several times over: a network has some thousands.
+                keep(source, 4096)?;
                 let node = self.node(source, message)?;
                 self.nodes.push(node);
             }

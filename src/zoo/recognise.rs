@@ -28,15 +28,24 @@ const CLOSE: f64 = 0.6;
 /// PyTorch's. A network may be a part of a model, behind one prefix such as `model.`; its last layers may be others than
 /// it was published with, and its first convolution may take another number of channels. Layers within its own blocks that
 /// it does not have make it another network. Where the checkpoint has the modules, their settings are the network's, as
-/// far as a graph has them.
+/// far as a graph has them; where it has none, a note says that strides, pools and activations are assumed.
 ///
 /// # Errors
 /// [`Error::Checkpoint`] that says which family came closest and what spoke against it, or lists all modules that the
 /// graph cannot express, or the layers that make it another network; [`Error::Ambiguous`] where two parts of the
 /// checkpoint are networks.
 pub fn detect(state: &StateDict) -> Result<Network> {
-    recognise(state).map_err(|fault| match fault {
+    let recognised = recognise(state).map_err(|fault| match fault {
         Fault::Unknown(error) | Fault::Certain(error) => error,
+    });
+    recognised.map(|mut network| {
+        // Where there are modules, they were held against it; some families say more of what they assume.
+        if state.modules().is_none() && !network.notes.iter().any(|note| note.starts_with("assumed ")) {
+            let name = &network.name;
+            let note = format!("assumed {name}: names and shapes fit, and do not tell strides, pools and activations");
+            network.notes.push(note);
+        }
+        network
     })
 }
 
