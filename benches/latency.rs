@@ -4,7 +4,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pretrained::zoo;
-use pretrained::{Classifier, Device, DeviceChoice, DeviceKind, Model, Session, catalog};
+use pretrained::{Classifier, Device, DeviceChoice, DeviceKind, Model, Session, SessionOptions, catalog};
 use std::time::Duration;
 
 /// The adapters that `PRETRAINED_ADAPTERS`, a comma-separated list of parts of names, asks for, or all; and the CPU.
@@ -43,13 +43,14 @@ fn latency(c: &mut Criterion) {
             let network = model.network();
             let mut group = c.benchmark_group(format!("{}/{}", network.name, device.name()));
             for batch in [1, 8, 32] {
-                let mut session = match Session::new(&device, &model, network.input, batch) {
-                    Ok(session) => session,
-                    Err(error) => {
-                        eprintln!("not timed: {}, batch {batch}: {error}", network.name);
-                        continue;
-                    }
-                };
+                let session =
+                    match Session::new(&device, &model, network.input, &SessionOptions::default().max_batch(batch)) {
+                        Ok(session) => session,
+                        Err(error) => {
+                            eprintln!("not timed: {}, batch {batch}: {error}", network.name);
+                            continue;
+                        }
+                    };
                 let images = vec![0.5; batch * network.input.elements()];
                 group.throughput(Throughput::Elements(batch as u64));
                 group.bench_function(BenchmarkId::new("batch", batch), |b| {

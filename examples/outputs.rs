@@ -7,7 +7,8 @@
 
 use pretrained::import::ImportOptions;
 use pretrained::{
-    CpuOptions, Device, DeviceChoice, Error, InstructionSet, Model, Result, Session, StateDict, Strictness,
+    CpuOptions, Device, DeviceChoice, Error, InstructionSet, Model, Result, Session, SessionOptions, StateDict,
+    Strictness,
 };
 use serde_json::{Value, json};
 use std::io::Write;
@@ -64,6 +65,6 @@ fn outputs_of(model: &Model, path: &Path, device: &Device) -> Result<Vec<f32>> {
     let images: Option<Vec<f32>> = bytes.map(values);
     let count = images.as_ref().map_or(1, |images| images.len() / input.elements());
     // Zeros only once the network is known to fit: a file may say that its input is as large as it likes.
-    let mut session = Session::new(device, model, input, count.max(1))?;
+    let session = Session::new(device, model, input, &SessionOptions::default().max_batch(count.max(1)))?;
     session.run(&images.unwrap_or_else(|| vec![0.0; input.elements()]))
 }

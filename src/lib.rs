@@ -42,10 +42,16 @@ pub use checkpoint::{
     CheckpointConfig, Checkpoints, Format, Limits, Rename, Renaming, SaveFormat, SaveOptions, StateDict,
 };
 pub use device::cpu::{CpuOptions, InstructionSet};
-pub use device::{Device, DeviceChoice, DeviceInfo, DeviceKind, Precision, Session, Staged, StepTime, Ticket};
+pub use device::{
+    Device, DeviceChoice, DeviceInfo, DeviceKind, Precision, Session, SessionOptions, Staged, StepTime, Ticket,
+};
 pub use error::{Error, Result};
 pub use export::{ExportFormat, ExportOptions};
 pub use initialiser::{Draw, Fan, Initialiser};
 pub use model::Model;
 pub use tensor::{DType, Tensor, TensorError};
+/// The version of wgpu whose devices [`Device::from_wgpu`] takes.
+#[cfg(feature = "gpu")]
+pub use wgpu;
+
 pub use vision::{Classifier, ClassifierBuilder, Prediction, Preprocess, Preset};

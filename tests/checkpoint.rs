@@ -5,7 +5,8 @@ mod common;
 use half::{bf16, f16};
 use pretrained::graph::Shape;
 use pretrained::{
-    DType, Device, Error, Format, Limits, Model, SaveFormat, SaveOptions, Session, StateDict, Strictness, Tensor,
+    DType, Device, Error, Format, Limits, Model, SaveFormat, SaveOptions, Session, SessionOptions, StateDict,
+    Strictness, Tensor,
 };
 use std::path::{Path, PathBuf};
 
@@ -329,7 +330,8 @@ fn check(path: &Path, fixtures: &Path) {
                 _ => model.network().input,
             };
             let count = images.len() / shape.elements();
-            let mut session = Session::new(&Device::cpu(), &model, shape, count).unwrap();
+            let session =
+                Session::new(&Device::cpu(), &model, shape, &SessionOptions::default().max_batch(count)).unwrap();
             let found = session.run(&images).unwrap();
             let error = common::relative_error(&found, &common::values(&expected, logits));
             assert!(error <= 1e-4, "{name}: {error:.1e}");

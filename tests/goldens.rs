@@ -8,7 +8,9 @@ use pretrained::vision::{Planes, softmax};
 use pretrained::zoo::{
     Block, LeNet5, MegviiShuffleNetV2, MindSporeResNet, MobileNetV2, Network, ResNet, by_name, detect,
 };
-use pretrained::{Classifier, Device, Model, Precision, Session, StateDict, Strictness, Tensor, reference};
+use pretrained::{
+    Classifier, Device, Model, Precision, Session, SessionOptions, StateDict, Strictness, Tensor, reference,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -35,8 +37,8 @@ fn check_model(weights: &str, model: &Model, shape: Shape, images: &[f32], logit
     let count = images.len() / shape.elements();
     let classes = logits.len() / count;
     for device in devices() {
-        let mut session = Session::new(&device, model, shape, count + 1).unwrap();
-        let mut compare = |what: &str, batch: &[f32], expected: &[f32]| {
+        let session = Session::new(&device, model, shape, &SessionOptions::default().max_batch(count + 1)).unwrap();
+        let compare = |what: &str, batch: &[f32], expected: &[f32]| {
             let error = relative_error(&session.run(batch).unwrap(), expected);
             println!("{} on {}, {what}: {error:.1e}", weights, device.name());
             assert!(error <= tolerance, "{} on {}, {what}: {error:.1e}", weights, device.name());
@@ -61,7 +63,13 @@ fn shufflenets_in_half_precision() {
         let shape = model.network().input;
         let count = input.len() / shape.elements();
         for device in gpus() {
-            let mut session = Session::with_precision(&device, &model, shape, count, Precision::F16).unwrap();
+            let session = Session::new(
+                &device,
+                &model,
+                shape,
+                &SessionOptions::default().max_batch(count).precision(Precision::F16),
+            )
+            .unwrap();
             let found = session.run(&input).unwrap();
             let error = relative_error(&found, &logits);
             println!("{name} in f16 on {}: {error:.1e}", device.name());
@@ -69,7 +77,13 @@ fn shufflenets_in_half_precision() {
             assert!(error > TOLERANCE / 10.0, "{name} on {} is as exact as f32: {error:.1e}", device.name());
         }
         for device in cpus() {
-            let refused = Session::with_precision(&device, &model, shape, count, Precision::F16).unwrap_err();
+            let refused = Session::new(
+                &device,
+                &model,
+                shape,
+                &SessionOptions::default().max_batch(count).precision(Precision::F16),
+            )
+            .unwrap_err();
             assert!(refused.to_string().contains("f32 only"), "{refused}");
         }
     }

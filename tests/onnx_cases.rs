@@ -6,7 +6,9 @@ use common::relative_error;
 use pretrained::graph::Shape;
 use pretrained::import::{ImportOptions, network_with, outputs};
 use pretrained::vision::{Overrides, Planes, Size};
-use pretrained::{Classifier, Device, Model, Result, Session, StateDict, Strictness, Tensor, reference, vision};
+use pretrained::{
+    Classifier, Device, Model, Result, Session, SessionOptions, StateDict, Strictness, Tensor, reference, vision,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -238,7 +240,7 @@ fn every_file_is_equal_to_onnx_runtime_or_refused_by_node_and_reason() {
         let by_reference = |image: &[f32]| reference::run(&model.network().graph, model.weights(), shape, image);
         let mut errors = vec![largest_error(shape, &images, &output, end, by_reference)];
         for device in &devices {
-            let mut session = Session::new(device, &model, shape, 1).unwrap();
+            let session = Session::new(device, &model, shape, &SessionOptions::default()).unwrap();
             errors.push(largest_error(shape, &images, &output, end, |image| session.run(image)));
         }
         if !errors.iter().all(|error| *error <= 1e-4) {
@@ -384,7 +386,8 @@ fn files_of_our_own_are_what_onnx_runtime_computes_at_every_size() {
             let mut errors =
                 vec![relative_error(&reference::run(graph, model.weights(), shape, &image).unwrap(), &expected)];
             for device in &devices {
-                let found = Session::new(device, &model, shape, 1).unwrap().run(&image).unwrap();
+                let found =
+                    Session::new(device, &model, shape, &SessionOptions::default()).unwrap().run(&image).unwrap();
                 errors.push(relative_error(&found, &expected));
             }
             assert!(errors.iter().all(|error| *error < 1e-5), "{name} {height}x{width}: {errors:?}");

@@ -7,7 +7,7 @@ use pretrained::graph::{
     Activation, AvgPool2d, BatchNorm2d, Builder, Conv2d, Graph, Linear, MaxPool2d, Padding, Shape, Value, Window,
 };
 use pretrained::zoo::{Network, ShuffleNetV2};
-use pretrained::{Device, InstructionSet, Model, Precision, Session, reference};
+use pretrained::{Device, InstructionSet, Model, Precision, Session, SessionOptions, reference};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use std::sync::LazyLock;
@@ -57,7 +57,13 @@ impl Problem {
         let scale = expected.iter().fold(1f32, |a, v| a.max(v.abs()));
         for device in DEVICES.iter() {
             for (precision, tolerance) in precisions(device) {
-                let mut session = Session::with_precision(device, &model, input, batch + 1, precision).unwrap();
+                let session = Session::new(
+                    device,
+                    &model,
+                    input,
+                    &SessionOptions::default().max_batch(batch + 1).precision(precision),
+                )
+                .unwrap();
                 let found = session.run(&images.concat()).unwrap();
                 prop_assert_eq!(found.len(), expected.len());
                 for (i, (x, y)) in found.iter().zip(&expected).enumerate() {

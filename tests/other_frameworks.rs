@@ -3,7 +3,9 @@
 mod common;
 
 use pretrained::graph::Shape;
-use pretrained::{Classifier, Device, Format, Initialiser, Model, Session, StateDict, Strictness, Tensor, zoo};
+use pretrained::{
+    Classifier, Device, Format, Initialiser, Model, Session, SessionOptions, StateDict, Strictness, Tensor, zoo,
+};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -226,7 +228,8 @@ fn the_real_oneflow_mlp_reads_handwriting() {
     assert_eq!(model.network().name, "mlp_784-500-10");
 
     let (images, labels) = test_digits(&shared);
-    let mut session = Session::new(&Device::cpu(), &model, Shape::new(1, 28, 28), 500).unwrap();
+    let session =
+        Session::new(&Device::cpu(), &model, Shape::new(1, 28, 28), &SessionOptions::default().max_batch(500)).unwrap();
     let mut logits = Vec::new();
     for images in images.chunks(500 * 784) {
         let pixels: Vec<f32> = images.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();

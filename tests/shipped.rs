@@ -76,7 +76,13 @@ fn the_test_digits_are_read() {
     let pixels: Vec<f32> = images.iter().map(|level| f32::from(*level) / 255.0).collect();
     for (classifier, least) in [(classifier("mnist_mlp", Device::cpu(), 1), 9_780), (small_cnn(), 9_800)] {
         let model = classifier.model();
-        let mut session = pretrained::Session::new(&Device::cpu(), model, model.network().input, 500).unwrap();
+        let session = pretrained::Session::new(
+            &Device::cpu(),
+            model,
+            model.network().input,
+            &pretrained::SessionOptions::default().max_batch(500),
+        )
+        .unwrap();
         let logits: Vec<f32> = pixels.chunks(500 * 784).flat_map(|batch| session.run(batch).unwrap()).collect();
         let right = logits.chunks(10).zip(labels).filter(|(row, label)| best(row) == usize::from(**label)).count();
         println!("{}: {right} of 10000", classifier.name());

@@ -1,5 +1,6 @@
 //! Which device is meant: `auto`, `fastest`, `cpu`, `gpu`, an index, or part of a name.
 
+use super::gpu::{Adapter, adapters, possible};
 use super::{CpuOptions, Device};
 use crate::error::{Error, Result};
 use std::convert::Infallible;
@@ -90,73 +91,40 @@ fn cpu_info() -> DeviceInfo {
     DeviceInfo { name: CPU.to_owned(), kind: DeviceKind::Cpu, driver: String::new() }
 }
 
-#[cfg(not(feature = "gpu"))]
-pub(super) fn list() -> Vec<DeviceInfo> {
-    vec![cpu_info()]
-}
-
-#[cfg(not(feature = "gpu"))]
-pub(super) fn open(choice: &DeviceChoice, cpu: CpuOptions) -> Result<Device> {
-    pick(choice, None, &[])?;
-    super::cpu_device(cpu)
-}
-
-#[cfg(not(feature = "gpu"))]
-pub(super) fn fastest(
-    _: &crate::Model,
-    _: crate::graph::Shape,
-    _: usize,
-    _: super::Precision,
-    cpu: CpuOptions,
-    _: Option<&std::path::Path>,
-) -> Result<Device> {
-    super::cpu_device(cpu)
-}
-
-#[cfg(feature = "gpu")]
-pub(super) use super::fastest::fastest;
-
-#[cfg(feature = "gpu")]
-pub(super) fn list() -> Vec<DeviceInfo> {
-    let adapters = super::gpu::adapters();
+/// See [`Device::list`].
+pub(super) async fn list() -> Vec<DeviceInfo> {
+    let adapters = adapters().await;
     adapters.iter().map(|adapter| adapter.info.clone()).chain([cpu_info()]).collect()
 }
 
-#[cfg(feature = "gpu")]
-pub(super) fn open(choice: &DeviceChoice, cpu: CpuOptions) -> Result<Device> {
+/// See [`Device::request`].
+pub(super) async fn open(choice: &DeviceChoice, cpu: CpuOptions) -> Result<Device> {
     let wanted = wanted();
     let found = match choice {
         DeviceChoice::Cpu | DeviceChoice::Fastest => Vec::new(),
-        DeviceChoice::Auto if wanted.is_none() && !super::gpu::possible() => Vec::new(),
-        _ => super::gpu::adapters(),
+        DeviceChoice::Auto if wanted.is_none() && !possible() => Vec::new(),
+        _ => adapters().await,
     };
     let kinds: Vec<&DeviceInfo> = found.iter().map(|adapter| &adapter.info).collect();
     match pick(choice, wanted.as_deref(), &kinds)? {
-        Some(index) => open_gpu(&found[index]),
-        None => super::cpu_device(cpu),
+        Some(index) => found[index].open().await,
+        None => Device::cpu_for(cpu),
     }
 }
 
 /// The adapter that `gpu` means, if there is one.
-#[cfg(feature = "gpu")]
-pub(super) fn best_gpu() -> Option<super::gpu::Adapter> {
+pub(super) async fn best_gpu() -> Option<Adapter> {
     let wanted = wanted();
-    if wanted.is_none() && !super::gpu::possible() {
+    if wanted.is_none() && !possible() {
         return None;
     }
-    let mut found = super::gpu::adapters();
+    let mut found = adapters().await;
     let kinds: Vec<&DeviceInfo> = found.iter().map(|adapter| &adapter.info).collect();
     let index = pick(&DeviceChoice::Gpu, wanted.as_deref(), &kinds).ok()??;
     Some(found.swap_remove(index))
 }
 
-#[cfg(feature = "gpu")]
-pub(super) fn open_gpu(adapter: &super::gpu::Adapter) -> Result<Device> {
-    Ok(Device(super::Kind::Gpu(std::sync::Arc::new(super::gpu::Context::open(adapter)?))))
-}
-
 /// Part of an adapter's name, from the environment.
-#[cfg(feature = "gpu")]
 fn wanted() -> Option<String> {
     std::env::var("WGPU_ADAPTER_NAME").ok().filter(|name| !name.is_empty())
 }

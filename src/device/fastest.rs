@@ -1,6 +1,6 @@
 //! Which of a GPU and the CPU runs a model faster: measured once, and remembered in a file.
 
-use super::{CpuOptions, Device, DeviceChoice, Kind, Precision, Session, choice, memo};
+use super::{CpuOptions, Device, DeviceChoice, Precision, Session, SessionOptions, choice, memo};
 use crate::error::Result;
 use crate::graph::Shape;
 use crate::model::Model;
@@ -38,10 +38,10 @@ pub(super) fn fastest(
 ) -> Result<Device> {
     // The CPU has no other, so there is nothing to measure.
     if precision != Precision::F32 {
-        return choice::open(&DeviceChoice::Gpu, cpu);
+        return Device::open_with(&DeviceChoice::Gpu, cpu);
     }
-    let cpu = super::cpu_device(cpu)?;
-    let Some(adapter) = choice::best_gpu() else { return Ok(cpu) };
+    let cpu = Device::cpu_for(cpu)?;
+    let Some(adapter) = pollster::block_on(choice::best_gpu()) else { return Ok(cpu) };
     let key = [
         concat!("pretrained ", env!("CARGO_PKG_VERSION")).to_owned(),
         format!("{} of {} numbers", model.network().name, model.weights().count()),
@@ -51,9 +51,9 @@ pub(super) fn fastest(
     ];
     let key = key.join("; ");
     if let Some(times) = remembered.and_then(|file| recall(file, &key)) {
-        return if times.gpu < times.cpu { choice::open_gpu(&adapter) } else { Ok(cpu) };
+        return if times.gpu < times.cpu { pollster::block_on(adapter.open()) } else { Ok(cpu) };
     }
-    let gpu = choice::open_gpu(&adapter).and_then(|gpu| Ok((time(&gpu, model, input, batch)?, gpu)));
+    let gpu = pollster::block_on(adapter.open()).and_then(|gpu| Ok((time(&gpu, model, input, batch)?, gpu)));
     let (gpu, cpu) = match (gpu, time(&cpu, model, input, batch)) {
         (Ok((seconds, gpu)), Ok(cpu_seconds)) => {
             let times = Times { gpu: seconds, cpu: cpu_seconds };
@@ -70,9 +70,9 @@ pub(super) fn fastest(
 
 /// The shortest of a few runs, in seconds.
 fn time(device: &Device, model: &Model, input: Shape, batch: usize) -> Result<f64> {
-    let mut session = Session::new(device, model, input, batch)?;
+    let session = Session::new(device, model, input, &SessionOptions::default().max_batch(batch))?;
     let images = vec![0.5; batch * input.elements()];
-    let mut run = || -> Result<Duration> {
+    let run = || -> Result<Duration> {
         let began = Instant::now();
         session.run(&images)?;
         Ok(began.elapsed())
@@ -90,10 +90,7 @@ fn processor(cpu: &Device) -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     let model = model.map_or(std::env::consts::ARCH, |(_, name)| name.trim());
-    match &cpu.0 {
-        Kind::Cpu(context) => format!("{model}, {}, {} threads", context.name(), context.threads()),
-        Kind::Gpu(_) => model.to_owned(),
-    }
+    format!("{model}, {}, {} threads", cpu.name(), cpu.engine().threads().unwrap_or(1))
 }
 
 fn read(file: &Path) -> Memory {

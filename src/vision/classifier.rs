@@ -7,7 +7,7 @@ use crate::bind::Strictness;
 use crate::catalog;
 use crate::checkpoint::{self, Rename, Renaming, StateDict};
 use crate::device::cpu::CpuOptions;
-use crate::device::{Device, DeviceChoice, Precision, Session, StepTime, Ticket};
+use crate::device::{Device, DeviceChoice, Precision, Session, SessionOptions, StepTime, Ticket};
 use crate::error::{Error, Result};
 use crate::graph::{Head, OutputActivation, Shape};
 use crate::import;
@@ -198,8 +198,9 @@ impl Classifier {
                     imported.fit(&mut self.model, shape)?;
                     self.same_outputs(shape)?;
                 }
-                let (batch, precision, limits) = (self.max_batch, self.precision, &self.model_limits);
-                Session::with_limits(&self.device, &self.model, shape, batch, precision, limits)?
+                let options = SessionOptions::default().max_batch(self.max_batch).precision(self.precision);
+                let options = options.limits(self.model_limits.clone());
+                Session::new(&self.device, &self.model, shape, &options)?
             }
         };
         Ok(self.session.insert(session))

@@ -7,7 +7,8 @@ OUTPUTS is the example `outputs`, built (`cargo build --release --example output
 generate_onnx.py, which is where the graphs come from; without a DEVICE it is the CPU with each of its instruction sets.
 Needs onnx, onnxruntime and numpy. Prints every graph that differs by more than 1e-4 of its largest output, or that devices
 do not agree on, and keeps it under the temporary folder; then how many are equal and how many refused, by reason. Graphs
-that ONNX Runtime itself does not run, or whose outputs are not finite, are counted apart. Exits with 1 where any differs.
+that ONNX Runtime itself does not run, or whose outputs are not finite, are counted apart; so are those whose outputs are
+what sums of much larger numbers leave, where both are as far from what 64 bits give. Exits with 1 where any differs.
 """
 import collections
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.reference
 import onnxruntime
 
 from generate_onnx import generate
@@ -43,6 +45,31 @@ def expected(model, image, last):
     except Exception:
         return None
     return found if np.isfinite(found).all() else None
+
+
+def exact(model, image, last):
+    """What onnx's own evaluator computes with 64 bits, or None where it cannot."""
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+
+    def widen(tensor):
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            values = onnx.numpy_helper.to_array(tensor).astype(np.float64)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+
+    for tensor in wide.graph.initializer:
+        widen(tensor)
+    for node in wide.graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                widen(attribute.t)
+            if attribute.name == "to" and attribute.i == onnx.TensorProto.FLOAT:
+                attribute.i = onnx.TensorProto.DOUBLE
+    image = (image[None].transpose(0, 2, 3, 1) if last else image[None]).astype(np.float64)
+    try:
+        return onnx.reference.ReferenceEvaluator(wide).run(None, {"x": image})[0].reshape(-1)
+    except Exception:
+        return None
 
 
 def ended(logits, end):
@@ -104,9 +131,16 @@ def main():
                     found = np.array([np.nan if v is None else v for v in line["outputs"]])
                     error = np.inf
                     if len(found) == len(truth):
-                        error = np.abs(ended(found, end) - truth).max() / max(np.abs(truth).max(), 1e-3)
-                    if not error <= 1e-4:
-                        troubles.append(f"{device}: DIFFERENT by {error:.1e}")
+                        found = ended(found, end)
+                        error = np.abs(found - truth).max() / max(np.abs(truth).max(), 1e-3)
+                    if error <= 1e-4:
+                        continue
+                    model, image, last, _ = batch[name]
+                    wide = exact(model, image, last) if error <= 1e-2 else None
+                    if wide is not None and np.abs(found - wide).max() <= 2 * np.abs(truth - wide).max():
+                        counts["as far from 64 bits as ONNX Runtime"] += 1
+                        continue
+                    troubles.append(f"{device}: DIFFERENT by {error:.1e}")
                 refused = sum("DIFFERENT" not in trouble for trouble in troubles)
                 if refused == len(lines):
                     counts["refused"] += 1

@@ -4,7 +4,7 @@ use pretrained::graph::{
     Activation, AvgPool2d, Builder, Conv2d, Graph, Linear, MaxPool2d, Padding, Shape, Value, Window,
 };
 use pretrained::zoo::Network;
-use pretrained::{CpuOptions, Device, Error, InstructionSet, Limits, Model, Precision, Result, Session};
+use pretrained::{CpuOptions, Device, Error, InstructionSet, Limits, Model, Result, Session, SessionOptions};
 use std::time::{Duration, Instant};
 
 /// How long any of these may take, on a machine that does other things too.
@@ -33,7 +33,8 @@ fn sessions(graph: Graph, input: Shape, limits: &Limits) -> Vec<Result<Session>>
     let cpus = cpus();
     let session = |device| {
         let began = Instant::now();
-        let session = Session::with_limits(device, &model, input, 8, Precision::F32, limits);
+        let session =
+            Session::new(device, &model, input, &SessionOptions::default().max_batch(8).limits(limits.clone()));
         assert!(began.elapsed() < MOMENT, "{:?}", began.elapsed());
         session
     };
@@ -88,7 +89,7 @@ fn rows_that_no_memory_holds_are_no_memory() {
     let generous = Limits { plan_bytes: u64::MAX, ..Limits::default() };
     let (wrapped, input) = (model(graph(wrapped), Shape::new(1, 1, 1)), Shape::new(1, 1, 1));
     for device in cpus() {
-        let session = Session::with_limits(&device, &wrapped, input, 1, Precision::F32, &generous);
+        let session = Session::new(&device, &wrapped, input, &SessionOptions::default().limits(generous.clone()));
         let error = session.map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("activation_bytes"), "{error}");
     }

@@ -8,7 +8,7 @@
 
 use peak_alloc::PeakAlloc;
 use pretrained::vision::{self, Overrides, Preset};
-use pretrained::{Device, ExportFormat, ExportOptions, Limits, Model, Session, StateDict, Strictness};
+use pretrained::{Device, ExportFormat, ExportOptions, Limits, Model, Session, SessionOptions, StateDict, Strictness};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::exit;
@@ -105,7 +105,7 @@ fn both(device: &Device, input: &[u8], reached: &mut Reached) {
     let Ok(model) = Model::from_state_dict(&state, Strictness::AllowUnexpected) else { return };
     reached.recognised += 1;
     let input = model.network().input;
-    if let Ok(mut session) = Session::new(device, &model, input, 1) {
+    if let Ok(mut session) = Session::new(device, &model, input, &SessionOptions::default()) {
         let batch: Vec<f32> = (0..input.elements()).map(|i| (i % 7) as f32 - 3.0).collect();
         reached.ran += u64::from(session.run(&batch).is_ok());
     }

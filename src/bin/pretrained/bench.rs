@@ -11,7 +11,8 @@ use pretrained::graph::Shape;
 use pretrained::hub::Hub;
 use pretrained::vision::{Limits, Overrides, RgbImage, Size, decode};
 use pretrained::{
-    Classifier, CpuOptions, Device, DeviceChoice, Error, Precision, Result, Session, Ticket, catalog, printable,
+    Classifier, CpuOptions, Device, DeviceChoice, Error, Precision, Result, Session, SessionOptions, Ticket, catalog,
+    printable,
 };
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -168,7 +169,12 @@ impl Bench {
         let device = self.open(&classifier, batch)?;
         let began = Instant::now();
         let (input, precision) = (self.input(&classifier), self.precision);
-        let mut session = Session::with_precision(&device, classifier.model(), input, batch, precision)?;
+        let session = Session::new(
+            &device,
+            classifier.model(),
+            input,
+            &SessionOptions::default().max_batch(batch).precision(precision),
+        )?;
         load += began.elapsed();
 
         let images = noise(session.input().elements() * batch);
@@ -214,7 +220,7 @@ impl Bench {
             p99_ms: percentile(&times, 99),
             load_ms: ms(load),
             first_run_ms: ms(first_run),
-            images_per_second: self.throughput(&mut session, &images, batch)?,
+            images_per_second: self.throughput(&session, &images, batch)?,
             decode_ms: decode,
             preprocess_ms: preprocess,
             upload_ms: gpu.map(|_| upload),
@@ -251,7 +257,7 @@ impl Bench {
     }
 
     /// Images a second with several batches in flight.
-    fn throughput(&self, session: &mut Session, images: &[f32], batch: usize) -> Result<f64> {
+    fn throughput(&self, session: &Session, images: &[f32], batch: usize) -> Result<f64> {
         let mut in_flight: VecDeque<Ticket> = VecDeque::new();
         let began = Instant::now();
         for _ in 0..self.runs {

@@ -4,18 +4,22 @@ mod isa;
 mod kernels;
 mod memory;
 mod pack;
-mod pool;
+mod program;
 mod reach;
-mod session;
 mod simd;
+mod slot;
 mod step;
+mod workers;
 
 pub use isa::InstructionSet;
-pub use session::Session;
 
-use crate::compile::Layout;
+use super::Precision;
+use super::program::{Engine, Program, Terms};
+use crate::compile::{Layout, Plan};
 use crate::error::{Error, Result};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use workers::Workers;
 
 /// How the CPU device runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,25 +35,25 @@ pub struct CpuOptions {
 const MOST_THREADS: usize = 1024;
 
 /// The threads and the instruction set that sessions share.
-pub struct Context {
-    pool: pool::Pool,
+pub(super) struct Cpu {
+    workers: Workers,
     set: InstructionSet,
 }
 
 /// All threads, and the widest instruction set.
-impl Default for Context {
+impl Default for Cpu {
     fn default() -> Self {
         Self::with(CpuOptions::default().threads, InstructionSet::widest())
     }
 }
 
-impl Context {
+impl Cpu {
     fn with(threads: Option<NonZeroUsize>, set: InstructionSet) -> Self {
         let usable = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { pool: pool::Pool::new(threads.unwrap_or_else(usable).get()), set }
+        Self { workers: Workers::new(threads.unwrap_or_else(usable).get()), set }
     }
 
-    pub(in crate::device) fn new(options: CpuOptions) -> Result<Self> {
+    pub fn new(options: CpuOptions) -> Result<Self> {
         let set = options.instruction_set.unwrap_or_else(InstructionSet::widest);
         if !InstructionSet::available().contains(&set) {
             return Err(Error::Device(format!("cpu: this machine has no {set}")));
@@ -61,25 +65,37 @@ impl Context {
         }
         Ok(Self::with(options.threads, set))
     }
+}
 
-    /// How plans for this device are laid out.
-    pub(in crate::device) fn layout(&self) -> Layout {
-        Layout { lanes: self.set.lanes(), pooled_weights: pack::LARGE_MATRIX / size_of::<f32>() }
-    }
-
+impl Engine for Cpu {
     /// `cpu`, and the instruction set where it is not what one gets unasked.
-    pub(in crate::device) fn name(&self) -> String {
+    fn name(&self) -> String {
         if self.set == InstructionSet::widest() { "cpu".to_owned() } else { format!("cpu ({})", self.set) }
     }
 
-    /// Threads that may share a run, the caller's included.
-    pub fn threads(&self) -> usize {
-        self.pool.threads()
+    fn layout(&self) -> Layout {
+        Layout { lanes: self.set.lanes(), pooled_weights: pack::LARGE_MATRIX / size_of::<f32>() }
+    }
+
+    fn stores(&self, precision: Precision) -> Result<()> {
+        match precision {
+            Precision::F32 => Ok(()),
+            other => Err(Error::Device(format!("cpu: it stores numbers as f32 only, not as {other}; a GPU can"))),
+        }
+    }
+
+    fn program(self: Arc<Self>, plan: &Plan, terms: &Terms) -> Result<Arc<dyn Program>> {
+        Ok(Arc::new(program::CpuProgram::new(self, plan, terms)?))
+    }
+
+    /// The caller's included.
+    fn threads(&self) -> Option<usize> {
+        Some(self.workers.threads())
     }
 }
 
-impl std::fmt::Debug for Context {
+impl std::fmt::Debug for Cpu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("set", &self.set).field("threads", &self.threads()).finish()
+        f.debug_struct("Cpu").field("set", &self.set).field("threads", &self.workers.threads()).finish()
     }
 }

@@ -2,13 +2,15 @@
 
 use super::context::Context;
 use super::encoding::Encoding;
+use super::ports::Ports;
 use super::shader::Pipeline;
+use crate::compile::Target;
+use crate::device::StepTime;
+use crate::device::program::Program;
 use crate::error::Result;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
-use std::task::Waker;
-use std::time::Duration;
 
 /// The variable of the environment that, set to `encoded`, has wgpu encode each run's commands on Vulkan too.
 const COMMANDS: &str = "PRETRAINED_COMMANDS";
@@ -33,7 +35,7 @@ fn recording(_: &wgpu::Device, _: &wgpu::Queue) -> Option<Box<dyn Backend>> {
 /// A way to run steps, with the pipelines that it has compiled.
 pub(super) trait Backend: Debug + Send + Sync {
     /// Makes all that `work` needs. Pipelines that are not there yet are built all at once.
-    fn program(&self, context: &Arc<Context>, work: Work) -> Result<Box<dyn Program>>;
+    fn program(&self, context: &Arc<Context>, work: Work) -> Result<Arc<dyn Program>>;
 
     /// See [`crate::Device::keep_kernels`]. `key` names the adapter.
     fn keep_pipelines(&self, _folder: &Path, _key: &str) {}
@@ -43,33 +45,6 @@ pub(super) trait Backend: Debug + Send + Sync {
 
     /// Blocks until nothing runs that wgpu does not know of. Nobody may submit meanwhile.
     fn finish(&self) {}
-}
-
-/// The work of one session, ready to run.
-pub(super) trait Program: Debug + Send + Sync {
-    /// Makes room for one more batch under way.
-    fn slot(&self) -> Result<Box<dyn Slot>>;
-}
-
-/// What takes a batch to the device, runs all steps on it, and brings its results. Between runs it is idle.
-pub(super) trait Slot: Debug + Send {
-    /// Where the batch goes; mapped while the slot is idle.
-    fn upload(&self) -> &wgpu::Buffer;
-
-    /// Where its results come; mapped from the end of a run to the next.
-    fn readback(&self) -> &wgpu::Buffer;
-
-    /// Runs the steps over `count` images that lie in `upload`. The slot must be idle.
-    fn submit(&mut self, count: usize) -> Result<()>;
-
-    /// Blocks until the run is over.
-    fn wait(&mut self) -> Result<()>;
-
-    /// Whether no run is under way; if one is, `waker` is called when it is over.
-    fn is_ready(&mut self, waker: Option<&Waker>) -> bool;
-
-    /// Runs the steps one by one over `count` images that lie in `upload`, and says how long each took.
-    fn profile(self: Box<Self>, count: usize) -> Result<Vec<Duration>>;
 }
 
 /// The steps of a session, and the memory that they work on.
@@ -83,14 +58,18 @@ pub(super) struct Work {
     pub output: Port,
     /// The most images of a batch.
     pub max_batch: usize,
+    /// What a profile says of each step, but for its time.
+    pub profile: Vec<StepTime>,
+    /// See [`crate::Session::activation_bytes`].
+    pub activation_bytes: u64,
 }
 
 /// A buffer in which images lie one behind the other.
 #[derive(Debug)]
 pub(super) struct Port {
     pub buffer: wgpu::Buffer,
-    /// Bytes from one image to the next.
-    pub image: u64,
+    /// How they lie there.
+    pub at: Target,
 }
 
 /// One dispatch.
@@ -118,21 +97,15 @@ pub(super) struct Binding {
 }
 
 impl Work {
-    /// Two new buffers that take batches to the device, and results to the host; the first is mapped.
-    pub fn ports(&self, device: &wgpu::Device) -> [wgpu::Buffer; 2] {
-        let buffer = |label, usage, port: &Port, mapped_at_creation| {
-            let size = port.bytes(self.max_batch).next_multiple_of(16);
-            device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation })
-        };
-        let upload = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
-        let readback = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        [buffer("upload", upload, &self.input, true), buffer("readback", readback, &self.output, false)]
+    /// Buffers for one more slot.
+    pub fn ports(&self, device: &wgpu::Device) -> Ports {
+        Ports::new(device, [&self.input, &self.output], self.max_batch)
     }
 }
 
 impl Port {
     /// Bytes of `count` images.
     pub fn bytes(&self, count: usize) -> u64 {
-        self.image * count as u64
+        (self.at.image_stride * size_of::<f32>() * count) as u64
     }
 }

@@ -1,9 +1,12 @@
 //! Steps that wgpu encodes for every run: what each of its backends can do.
 
-use super::backend::{Backend, Binding, Program, Slot, Step, Work};
+use super::backend::{Backend, Binding, Step, Work};
 use super::context::{Context, lock};
 use super::pipelines::Pipelines;
+use super::ports::Ports;
 use super::shader::{self, Halves, Pipeline, Shader};
+use crate::device::StepTime;
+use crate::device::program::{Program, Slot};
 use crate::error::Result;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -92,7 +95,7 @@ fn bind_group_layout(device: &wgpu::Device, layout: usize) -> wgpu::BindGroupLay
 }
 
 impl Backend for Encoding {
-    fn program(&self, context: &Arc<Context>, work: Work) -> Result<Box<dyn Program>> {
+    fn program(&self, context: &Arc<Context>, work: Work) -> Result<Arc<dyn Program>> {
         let keys = work.steps.iter().map(|step| &step.pipeline);
         let pipelines = self.pipelines.get(keys, |key| Ok(self.pipeline(key)))?;
         // No scope sees what goes wrong on another thread.
@@ -103,7 +106,7 @@ impl Backend for Encoding {
             workgroups: step.workgroups,
         });
         let steps = steps.collect();
-        Ok(Box::new(Arc::new(EncodedProgram { context: context.clone(), steps, work })))
+        Ok(Arc::new(EncodedProgram { context: context.clone(), steps, work }))
     }
 }
 
@@ -135,10 +138,28 @@ struct EncodedProgram {
     work: Work,
 }
 
-impl Program for Arc<EncodedProgram> {
-    fn slot(&self) -> Result<Box<dyn Slot>> {
-        let [upload, readback] = self.work.ports(&self.context.device);
-        Ok(Box::new(EncodedSlot { program: self.clone(), upload, readback, next: None, run: None }))
+impl Program for EncodedProgram {
+    fn slot(self: Arc<Self>) -> Result<Box<dyn Slot>> {
+        let _open = self.context.hold()?;
+        let ports = self.context.guarded(|| Ok(self.work.ports(&self.context.device)))?;
+        Ok(Box::new(EncodedSlot { program: self.clone(), ports, next: None, run: None }))
+    }
+
+    fn steps(&self) -> &[StepTime] {
+        &self.work.profile
+    }
+
+    fn activation_bytes(&self) -> u64 {
+        self.work.activation_bytes
+    }
+
+    /// Drivers finish compiling at the first dispatch, which had better not be the first answer's.
+    fn warms_up(&self) -> bool {
+        true
+    }
+
+    fn warmed_up(&self) {
+        self.context.backend.save_pipelines();
     }
 }
 
@@ -146,8 +167,7 @@ impl Program for Arc<EncodedProgram> {
 #[derive(Debug)]
 struct EncodedSlot {
     program: Arc<EncodedProgram>,
-    upload: wgpu::Buffer,
-    readback: wgpu::Buffer,
+    ports: Ports,
     /// Of the next batch, if it is as large as the last.
     next: Option<Commands>,
     /// The last run, whose results are mapped when it is over.
@@ -167,8 +187,10 @@ struct Commands {
 struct Run {
     submission: wgpu::SubmissionIndex,
     mapping: Arc<Mapping>,
-    /// Whether a thread waits for the device, on behalf of a waker.
+    /// Whether the device's watcher has it, on behalf of a waker.
     watched: bool,
+    /// Its place among the device's runs.
+    order: u64,
 }
 
 impl EncodedSlot {
@@ -176,7 +198,7 @@ impl EncodedSlot {
     fn encode(&self, count: usize) -> Commands {
         let EncodedProgram { context, steps, work } = &*self.program;
         let mut encoder = context.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(&self.upload, 0, &work.input.buffer, 0, work.input.bytes(count));
+        encoder.copy_buffer_to_buffer(&self.ports.upload, 0, &work.input.buffer, 0, work.input.bytes(count));
         let mut pass = encoder.begin_compute_pass(&Default::default());
         let mut pipeline = None;
         for step in steps {
@@ -188,11 +210,12 @@ impl EncodedSlot {
         }
         drop(pass);
         let size = work.output.bytes(count);
-        encoder.copy_buffer_to_buffer(&work.output.buffer, 0, &self.readback, 0, size);
+        encoder.copy_buffer_to_buffer(&work.output.buffer, 0, &self.ports.readback, 0, size);
         let mapping = Arc::new(Mapping::of_slot());
         let (uploaded, told) = (mapping.clone(), mapping.clone());
-        encoder.map_buffer_on_submit(&self.upload, wgpu::MapMode::Write, .., move |result| uploaded.tell(result));
-        encoder.map_buffer_on_submit(&self.readback, wgpu::MapMode::Read, 0..size, move |result| told.tell(result));
+        encoder.map_buffer_on_submit(&self.ports.upload, wgpu::MapMode::Write, .., move |result| uploaded.tell(result));
+        encoder
+            .map_buffer_on_submit(&self.ports.readback, wgpu::MapMode::Read, 0..size, move |result| told.tell(result));
         Commands { count, commands: encoder.finish(), mapping }
     }
 
@@ -246,23 +269,25 @@ impl EncodedSlot {
 }
 
 impl Slot for EncodedSlot {
-    fn upload(&self) -> &wgpu::Buffer {
-        &self.upload
+    fn write(&mut self, batch: &[f32]) -> Result<()> {
+        self.ports.write(&self.program.context, &self.program.work.input, batch)
     }
 
-    fn readback(&self) -> &wgpu::Buffer {
-        &self.readback
+    fn read(&mut self, count: usize) -> Result<Vec<f32>> {
+        self.ports.read(&self.program.context, &self.program.work.output, count)
     }
 
     fn submit(&mut self, count: usize) -> Result<()> {
-        self.upload.unmap();
+        let program = self.program.clone();
+        let _open = program.context.hold()?;
+        self.ports.upload.unmap();
         if self.run.take().is_some() {
-            self.readback.unmap();
+            self.ports.readback.unmap();
         }
         let ahead = self.next.take().filter(|commands| commands.count == count);
         let Commands { commands, mapping, .. } = ahead.unwrap_or_else(|| self.encode(count));
-        let submission = self.program.context.submit(commands);
-        self.run = Some(Run { submission, mapping, watched: false });
+        let (submission, order) = self.program.context.submit(commands);
+        self.run = Some(Run { submission, mapping, watched: false, order });
         // The device is busy now. The next batch is mostly as large as this one.
         self.next = Some(self.encode(count));
         Ok(())
@@ -291,8 +316,8 @@ impl Slot for EncodedSlot {
         if state.failed { Err(context.error("the results cannot be read")) } else { Ok(()) }
     }
 
-    fn is_ready(&mut self, waker: Option<&Waker>) -> bool {
-        let Some(Run { submission, mapping, watched }) = &mut self.run else { return true };
+    fn poll(&mut self, waker: Option<&Waker>) -> bool {
+        let Some(Run { submission, mapping, watched, order }) = &mut self.run else { return true };
         let mut state = lock(&mapping.state);
         if state.pending == 0 {
             return true;
@@ -301,24 +326,31 @@ impl Slot for EncodedSlot {
         state.waker = Some(waker.clone());
         drop(state);
         if !std::mem::replace(watched, true) {
-            let (context, mapping, submission) = (self.program.context.clone(), mapping.clone(), submission.clone());
-            std::thread::spawn(move || {
-                let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
-                if context.device.poll(wait).is_err() {
-                    (0..2).for_each(|_| mapping.tell(Err(wgpu::BufferAsyncError)));
+            let context = &self.program.context;
+            let (device, mapping, submission) = (context.device.clone(), mapping.clone(), submission.clone());
+            let watch = move |patience| {
+                let wait = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(patience) };
+                match device.poll(wait) {
+                    Err(wgpu::PollError::Timeout) => return false,
+                    Err(_) => (0..2).for_each(|_| mapping.tell(Err(wgpu::BufferAsyncError))),
+                    Ok(_) => {}
                 }
-            });
+                true
+            };
+            context.watcher.watch(*order, Box::new(watch));
         }
         false
     }
 
-    fn profile(self: Box<Self>, count: usize) -> Result<Vec<Duration>> {
-        self.upload.unmap();
+    fn profile(self: Box<Self>, count: usize) -> Result<(usize, Vec<Duration>)> {
         let EncodedProgram { context, work, .. } = &*self.program;
+        let _open = context.hold()?;
+        self.ports.upload.unmap();
         let mut encoder = context.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(&self.upload, 0, &work.input.buffer, 0, work.input.bytes(count));
+        encoder.copy_buffer_to_buffer(&self.ports.upload, 0, &work.input.buffer, 0, work.input.bytes(count));
         context.submit(encoder.finish());
-        if context.device.features().contains(TIMESTAMPS) { self.stamped(count) } else { self.clocked(count) }
+        let stamped = context.device.features().contains(TIMESTAMPS);
+        Ok((count, if stamped { self.stamped(count) } else { self.clocked(count) }?))
     }
 }
 

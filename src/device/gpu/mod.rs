@@ -8,17 +8,14 @@ mod family;
 mod kernels;
 mod pack;
 mod pipelines;
+mod ports;
 mod presence;
+mod program;
 /// Where wgpu has Vulkan.
 #[cfg(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd"))]
 mod recording;
-mod session;
 mod shader;
-mod ticket;
+mod watcher;
 
-pub use context::Context;
-pub(super) use context::{Adapter, adapters};
-pub(super) use kernels::LAYOUT;
+pub(super) use context::{Adapter, Context, adapters};
 pub(super) use presence::possible;
-pub use session::Session;
-pub(super) use ticket::{Staged, Ticket};

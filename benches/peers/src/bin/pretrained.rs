@@ -2,7 +2,7 @@
 
 use peers::{About, Case, Result, Run, serve};
 use pretrained::graph::Shape;
-use pretrained::{CpuOptions, Device, DeviceChoice, Model, Session, StateDict, Strictness};
+use pretrained::{CpuOptions, Device, DeviceChoice, Model, Session, SessionOptions, StateDict, Strictness};
 use std::num::NonZeroUsize;
 
 fn main() -> Result<()> {
@@ -16,7 +16,7 @@ fn load(case: &Case) -> Result<(About, Run)> {
     };
     let model = Model::from_state_dict(&StateDict::open(&case.weights)?, Strictness::AllowUnexpected)?;
     let [channels, height, width] = case.shape;
-    let mut session = Session::new(&device, &model, Shape::new(channels, height, width), case.batch)?;
+    let session = Session::new(&device, &model, Shape::new(channels, height, width), &SessionOptions::default().max_batch(case.batch))?;
     let about = About { engine: "pretrained", device: device.name() };
     Ok((about, Box::new(move |batch| Ok(session.run(batch)?))))
 }

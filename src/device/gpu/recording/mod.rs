@@ -9,10 +9,11 @@ mod slot;
 mod spirv;
 mod vulkan;
 
-use super::backend::{Backend, Program, Work};
+use super::backend::{Backend, Work};
 use super::context::{Context, lock};
 use super::pipelines::Pipelines;
 use super::shader::{self, Pipeline};
+use crate::device::program::Program;
 use crate::error::Result;
 use ash::vk;
 use cache::Cache;
@@ -85,7 +86,7 @@ fn descriptor_type(kind: wgpu::BufferBindingType) -> vk::DescriptorType {
 }
 
 impl Backend for Recording {
-    fn program(&self, context: &Arc<Context>, work: Work) -> Result<Box<dyn Program>> {
+    fn program(&self, context: &Arc<Context>, work: Work) -> Result<Arc<dyn Program>> {
         let keys = work.steps.iter().map(|step| &step.pipeline);
         let pipelines = self.pipelines.get(keys, |key| self.pipeline(context, key))?;
         program::program(self, context, work, pipelines)

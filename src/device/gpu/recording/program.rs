@@ -1,11 +1,13 @@
 //! The steps of a session, each with its pipeline and a descriptor set, and the commands that run them.
 
-use super::super::backend::{Program, Slot, Step, Work};
+use super::super::backend::{Step, Work};
 use super::super::context::Context;
 use super::slot::RecordedSlot;
 use super::vulkan::{self, Owned, Vulkan};
 use super::{Recording, descriptor_type};
+use crate::device::StepTime;
 use crate::device::gpu::shader;
+use crate::device::program::{Program, Slot};
 use crate::error::Result;
 use ash::prelude::VkResult;
 use ash::vk;
@@ -41,7 +43,7 @@ pub(super) fn program(
     context: &Arc<Context>,
     work: Work,
     pipelines: Vec<Arc<Owned<vk::Pipeline>>>,
-) -> Result<Box<dyn Program>> {
+) -> Result<Arc<dyn Program>> {
     let failed = |result| vulkan::error(context, result);
     let vulkan = &recording.vulkan;
     let (descriptors, sets) = descriptor_sets(recording, &work).map_err(failed)?;
@@ -64,7 +66,7 @@ pub(super) fn program(
         work,
         _descriptors: descriptors,
     };
-    Ok(Box::new(Arc::new(program)))
+    Ok(Arc::new(program))
 }
 
 /// A set for every step, yet to be written, and the pool that they come from.
@@ -118,9 +120,27 @@ pub(super) fn raw(context: &Context, buffer: &wgpu::Buffer) -> Result<vk::Buffer
     hal.map(|hal| unsafe { hal.raw_handle() }).ok_or_else(|| context.error("a buffer is gone; open the device again"))
 }
 
-impl Program for Arc<RecordedProgram> {
-    fn slot(&self) -> Result<Box<dyn Slot>> {
-        Ok(Box::new(RecordedSlot::new(self.clone())?))
+impl Program for RecordedProgram {
+    fn slot(self: Arc<Self>) -> Result<Box<dyn Slot>> {
+        let _open = self.context.hold()?;
+        self.context.guarded(|| Ok(Box::new(RecordedSlot::new(self.clone())?) as Box<dyn Slot>))
+    }
+
+    fn steps(&self) -> &[StepTime] {
+        &self.work.profile
+    }
+
+    fn activation_bytes(&self) -> u64 {
+        self.work.activation_bytes
+    }
+
+    /// Drivers finish compiling at the first dispatch, which had better not be the first answer's.
+    fn warms_up(&self) -> bool {
+        true
+    }
+
+    fn warmed_up(&self) {
+        self.context.backend.save_pipelines();
     }
 }
 

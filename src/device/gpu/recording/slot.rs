@@ -3,7 +3,8 @@
 use super::lock;
 use super::program::{RecordedProgram, Recorder, raw};
 use super::vulkan::{self, Owned};
-use crate::device::gpu::backend::Slot;
+use crate::device::gpu::ports::Ports;
+use crate::device::program::Slot;
 use crate::error::Result;
 use ash::prelude::VkResult;
 use ash::vk;
@@ -14,8 +15,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct RecordedSlot {
     program: Arc<RecordedProgram>,
-    upload: wgpu::Buffer,
-    readback: wgpu::Buffer,
+    ports: Ports,
     /// Has the commands only.
     pool: Owned<vk::CommandPool>,
     commands: vk::CommandBuffer,
@@ -25,16 +25,18 @@ pub(super) struct RecordedSlot {
     fence: Arc<Owned<vk::Fence>>,
     /// Whether a run is under way, as far as is known.
     running: bool,
-    /// Whom the thread wakes that waits for the fence, if there is one.
+    /// Its place among the device's runs.
+    order: u64,
+    /// Whom the device's watcher wakes, if it has the run.
     watch: Option<Arc<Mutex<Option<Waker>>>>,
 }
 
 impl RecordedSlot {
     pub fn new(program: Arc<RecordedProgram>) -> Result<Self> {
         let (context, vulkan) = (&program.context, &program.vulkan);
-        let [upload, readback] = program.work.ports(&context.device);
+        let ports = program.work.ports(&context.device);
         // wgpu does not know of runs, and leaves mapped what it was asked to map. What it gives for mapping is coherent.
-        readback.map_async(wgpu::MapMode::Read, .., |_| {});
+        ports.readback.map_async(wgpu::MapMode::Read, .., |_| {});
         context.wait()?;
         let made = || {
             let (pool, fence) = (vulkan.command_pool()?, vulkan.fence()?);
@@ -45,7 +47,7 @@ impl RecordedSlot {
         };
         let (pool, commands, fence) = made().map_err(|result| vulkan::error(context, result))?;
         let (count, fence) = (None, Arc::new(fence));
-        Ok(Self { program, upload, readback, pool, commands, count, fence, running: false, watch: None })
+        Ok(Self { program, ports, pool, commands, count, fence, running: false, order: 0, watch: None })
     }
 
     /// Has the commands recorded by `record`.
@@ -68,6 +70,7 @@ impl RecordedSlot {
         let _alone = self.program.context.alone();
         // SAFETY: the slot has the buffers and the program, and waits for the fence before it lets go of them.
         unsafe { vulkan.submit(self.commands, self.fence.raw) }?;
+        self.order = self.program.context.next();
         (self.running, self.watch) = (true, None);
         Ok(())
     }
@@ -117,18 +120,19 @@ impl RecordedSlot {
 }
 
 impl Slot for RecordedSlot {
-    fn upload(&self) -> &wgpu::Buffer {
-        &self.upload
+    fn write(&mut self, batch: &[f32]) -> Result<()> {
+        self.ports.write(&self.program.context, &self.program.work.input, batch)
     }
 
-    fn readback(&self) -> &wgpu::Buffer {
-        &self.readback
+    fn read(&mut self, count: usize) -> Result<Vec<f32>> {
+        self.ports.read(&self.program.context, &self.program.work.output, count)
     }
 
     fn submit(&mut self, count: usize) -> Result<()> {
         let context = self.program.context.clone();
+        let _open = context.hold()?;
         if self.count != Some(count) {
-            let (upload, readback) = (raw(&context, &self.upload)?, raw(&context, &self.readback)?);
+            let (upload, readback) = (raw(&context, &self.ports.upload)?, raw(&context, &self.ports.readback)?);
             let steps = self.program.work.steps.len();
             let recorded = self.record(|recorder| {
                 recorder.copy_in(upload, count);
@@ -145,7 +149,7 @@ impl Slot for RecordedSlot {
         self.finish().map_err(|result| vulkan::error(&self.program.context, result))
     }
 
-    fn is_ready(&mut self, waker: Option<&Waker>) -> bool {
+    fn poll(&mut self, waker: Option<&Waker>) -> bool {
         if !self.running {
             return true;
         }
@@ -160,23 +164,29 @@ impl Slot for RecordedSlot {
             let watch = Arc::new(Mutex::new(Some(waker.clone())));
             self.watch = Some(watch.clone());
             let (vulkan, fence) = (self.program.vulkan.clone(), self.fence.clone());
-            std::thread::spawn(move || {
+            let mut fence = Some(fence);
+            let watch = move |patience| {
                 // Whoever is woken finds out what went wrong, if anything did.
-                let _ = vulkan.wait(&fence);
-                drop(fence);
+                if fence.as_ref().is_some_and(|fence| vulkan.wait_for(fence, patience) == Ok(false)) {
+                    return false;
+                }
+                fence = None;
                 let waker = lock(&watch).take();
                 waker.into_iter().for_each(Waker::wake);
-            });
+                true
+            };
+            self.program.context.watcher.watch(self.order, Box::new(watch));
         }
         false
     }
 
-    fn profile(mut self: Box<Self>, count: usize) -> Result<Vec<Duration>> {
+    fn profile(mut self: Box<Self>, count: usize) -> Result<(usize, Vec<Duration>)> {
         let context = self.program.context.clone();
-        let upload = raw(&context, &self.upload)?;
-        let times =
-            if self.program.vulkan.tick.is_some() { self.stamped(upload, count) } else { self.clocked(upload, count) };
-        times.map_err(|result| vulkan::error(&context, result))
+        let _open = context.hold()?;
+        let upload = raw(&context, &self.ports.upload)?;
+        let stamped = self.program.vulkan.tick.is_some();
+        let times = if stamped { self.stamped(upload, count) } else { self.clocked(upload, count) };
+        Ok((count, times.map_err(|result| vulkan::error(&context, result))?))
     }
 }
 

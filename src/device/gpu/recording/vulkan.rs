@@ -163,6 +163,16 @@ impl Vulkan {
         unsafe { self.raw.wait_for_fences(&[fence.raw], true, u64::MAX) }
     }
 
+    /// The same for so long at most; whether it is signalled by then.
+    pub fn wait_for(&self, fence: &Owned<vk::Fence>, most: Duration) -> VkResult<bool> {
+        let most = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
+        // SAFETY: the fence is alive.
+        match unsafe { self.raw.wait_for_fences(&[fence.raw], true, most) } {
+            Err(vk::Result::TIMEOUT) => Ok(false),
+            waited => waited.map(|()| true),
+        }
+    }
+
     /// Blocks until nothing runs any more. Nobody may submit meanwhile.
     pub fn finish(&self) {
         // SAFETY: the device is alive. Where it is lost, nothing runs.

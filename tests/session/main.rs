@@ -1,11 +1,13 @@
 //! Sessions: any batch up to the maximum, sizes that no device can hold, and several sessions at once.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod sharing;
 
 use common::{devices, gpus, relative_error};
 use pretrained::graph::{Builder, Conv2d, Linear, MaxPool2d, Shape, Value};
 use pretrained::zoo::{Network, ShuffleNetV2};
-use pretrained::{CpuOptions, Device, DeviceChoice, Error, Model, Precision, Session, Ticket};
+use pretrained::{CpuOptions, Device, DeviceChoice, Error, Model, Precision, Session, SessionOptions, Ticket};
 use rayon::prelude::*;
 use std::future::Future;
 use std::num::NonZeroUsize;
@@ -33,7 +35,7 @@ const SHAPE: Shape = Shape::new(3, 33, 47);
 fn a_batch_gives_what_its_images_give_alone() {
     let model = model();
     for device in devices() {
-        let mut session = Session::new(&device, &model, SHAPE, 5).unwrap();
+        let session = Session::new(&device, &model, SHAPE, &SessionOptions::default().max_batch(5)).unwrap();
         assert_eq!((session.input(), session.outputs(), session.max_batch()), (SHAPE, 4, 5));
         let all = images(SHAPE, 5);
         let alone: Vec<f32> = all.chunks(SHAPE.elements()).flat_map(|image| session.run(image).unwrap()).collect();
@@ -48,13 +50,16 @@ fn a_batch_gives_what_its_images_give_alone() {
 fn a_batch_that_is_none_is_refused_and_the_session_goes_on() {
     let model = model();
     for device in devices() {
-        let mut session = Session::new(&device, &model, SHAPE, 2).unwrap();
+        let session = Session::new(&device, &model, SHAPE, &SessionOptions::default().max_batch(2)).unwrap();
         for bad in [0, 1, SHAPE.elements() - 1, SHAPE.elements() + 1, 3 * SHAPE.elements()] {
             let error = session.run(&vec![0.0; bad]).unwrap_err();
             assert!(matches!(error, Error::Usage(_)), "{bad} on {}: {error}", device.name());
         }
         assert_eq!(session.run(&images(SHAPE, 2)).unwrap().len(), 8);
-        assert!(matches!(Session::new(&device, &model, SHAPE, 0), Err(Error::Usage(_))));
+        assert!(matches!(
+            Session::new(&device, &model, SHAPE, &SessionOptions::default().max_batch(0)),
+            Err(Error::Usage(_))
+        ));
     }
 }
 
@@ -62,12 +67,15 @@ fn a_batch_that_is_none_is_refused_and_the_session_goes_on() {
 fn what_no_device_can_hold_is_refused_before_memory_is_taken() {
     let model = model();
     for device in devices() {
-        let huge = Session::new(&device, &model, Shape::new(3, 1 << 20, 1 << 20), 1).unwrap_err();
+        let huge =
+            Session::new(&device, &model, Shape::new(3, 1 << 20, 1 << 20), &SessionOptions::default()).unwrap_err();
         assert!(matches!(huge, Error::Device(_) | Error::Limit { .. }), "{huge}");
     }
     for device in gpus() {
         for batch in [1 << 24, usize::MAX] {
-            let error = Session::new(&device, &model, SHAPE, batch).unwrap_err().to_string();
+            let error = Session::new(&device, &model, SHAPE, &SessionOptions::default().max_batch(batch))
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("is its limit"), "{error}");
         }
     }
@@ -80,8 +88,8 @@ fn what_no_device_can_hold_is_refused_before_memory_is_taken() {
     let network = Network { graph, ..model.network().clone() };
     let (model, shape) = (Model::from_weights(network, values).unwrap(), Shape::new(34_000, 1, 1));
     for device in gpus() {
-        match Session::new(&device, &model, shape, 1) {
-            Ok(mut session) => {
+        match Session::new(&device, &model, shape, &SessionOptions::default()) {
+            Ok(session) => {
                 assert!(!device.name().contains("llvmpipe"), "it binds 128 MiB");
                 assert!((session.run(&vec![1.0; 34_000]).unwrap()[999] - 3.4).abs() < 0.01, "{}", device.name());
             }
@@ -94,11 +102,14 @@ fn what_no_device_can_hold_is_refused_before_memory_is_taken() {
 fn several_sessions_share_a_device_from_several_threads() {
     let model = model();
     for device in devices() {
-        let expected = Session::new(&Device::cpu(), &model, SHAPE, 1).unwrap().run(&images(SHAPE, 1)).unwrap();
+        let expected = Session::new(&Device::cpu(), &model, SHAPE, &SessionOptions::default())
+            .unwrap()
+            .run(&images(SHAPE, 1))
+            .unwrap();
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let mut session = Session::new(&device, &model, SHAPE, 1).unwrap();
+                    let session = Session::new(&device, &model, SHAPE, &SessionOptions::default()).unwrap();
                     for _ in 0..50 {
                         let logits = session.run(&images(SHAPE, 1)).unwrap();
                         assert!(relative_error(&logits, &expected) <= 1e-4, "on {}", device.name());
@@ -118,13 +129,13 @@ fn pools() -> Vec<Device> {
 /// What each of these batches gives by itself.
 fn batches(model: &Model) -> Vec<(Shape, usize, Vec<f32>)> {
     let on_its_own = |(shape, count): (Shape, usize)| {
-        let mut session = Session::new(&Device::cpu(), model, shape, count).unwrap();
+        let session = Session::new(&Device::cpu(), model, shape, &SessionOptions::default().max_batch(count)).unwrap();
         (shape, count, session.run(&images(shape, count)).unwrap())
     };
     [(SHAPE, 1), (Shape::new(3, 64, 40), 2), (SHAPE, 5), (Shape::new(3, 32, 32), 3)].map(on_its_own).into()
 }
 
-fn check(session: &mut Session, (shape, count, expected): &(Shape, usize, Vec<f32>)) {
+fn check(session: &Session, (shape, count, expected): &(Shape, usize, Vec<f32>)) {
     let logits = session.run(&images(*shape, *count)).unwrap();
     assert!(relative_error(&logits, expected) <= 1e-6, "a batch of {count}");
 }
@@ -136,8 +147,9 @@ fn sessions_of_different_sizes_share_one_pool() {
     for device in pools() {
         std::thread::scope(|scope| {
             for batch in &batches {
-                let mut session = Session::new(&device, &model, batch.0, batch.1).unwrap();
-                scope.spawn(move || (0..100).for_each(|_| check(&mut session, batch)));
+                let session =
+                    Session::new(&device, &model, batch.0, &SessionOptions::default().max_batch(batch.1)).unwrap();
+                scope.spawn(move || (0..100).for_each(|_| check(&session, batch)));
             }
         });
     }
@@ -152,9 +164,10 @@ fn sessions_run_on_threads_of_a_rayon_pool() {
         rayon.install(|| {
             (0..200).into_par_iter().for_each(|i| {
                 let batch = &batches[i % batches.len()];
-                let mut session = Session::new(&device, &model, batch.0, batch.1).unwrap();
+                let session =
+                    Session::new(&device, &model, batch.0, &SessionOptions::default().max_batch(batch.1)).unwrap();
                 // Work that rayon may take up while it waits, also with this thread.
-                rayon::join(|| check(&mut session, batch), || std::hint::black_box(images(SHAPE, 1)));
+                rayon::join(|| check(&session, batch), || std::hint::black_box(images(SHAPE, 1)));
             });
         });
     }
@@ -171,8 +184,9 @@ fn sessions_run_in_tasks_of_a_tokio_runtime() {
                 let (device, model, batches) = (device.clone(), model.clone(), batches.clone());
                 let work = move || {
                     let batch = &batches[i % batches.len()];
-                    let mut session = Session::new(&device, &model, batch.0, batch.1).unwrap();
-                    (0..5).for_each(|_| check(&mut session, batch));
+                    let session =
+                        Session::new(&device, &model, batch.0, &SessionOptions::default().max_batch(batch.1)).unwrap();
+                    (0..5).for_each(|_| check(&session, batch));
                 };
                 // On the runtime's own threads, which nobody should, and on those that it keeps for what blocks.
                 if i % 2 == 0 { runtime.spawn(async move { work() }) } else { runtime.spawn_blocking(work) }
@@ -187,13 +201,15 @@ fn a_session_outlives_its_device() {
     let model = model();
     let batches = batches(&model);
     for device in pools() {
-        let sessions: Vec<Session> =
-            batches.iter().map(|batch| Session::new(&device, &model, batch.0, batch.1).unwrap()).collect();
+        let sessions: Vec<Session> = batches
+            .iter()
+            .map(|batch| Session::new(&device, &model, batch.0, &SessionOptions::default().max_batch(batch.1)).unwrap())
+            .collect();
         drop(device);
         // Each thread drops its session; the last one drops what they shared, while others of the pool may be at work.
         std::thread::scope(|scope| {
-            for (mut session, batch) in sessions.into_iter().zip(&batches) {
-                scope.spawn(move || (0..20).for_each(|_| check(&mut session, batch)));
+            for (session, batch) in sessions.into_iter().zip(&batches) {
+                scope.spawn(move || (0..20).for_each(|_| check(&session, batch)));
             }
         });
     }
@@ -223,7 +239,7 @@ fn block_on(ticket: Ticket) -> pretrained::Result<Vec<f32>> {
 fn batches_in_flight_come_back_each_with_its_own_results() {
     let model = model();
     for device in devices() {
-        let mut session = Session::new(&device, &model, SHAPE, 3).unwrap();
+        let session = Session::new(&device, &model, SHAPE, &SessionOptions::default().max_batch(3)).unwrap();
         let all = images(SHAPE, 6);
         let batches: Vec<&[f32]> = [(0, 1), (1, 3), (3, 4), (4, 6), (2, 5)]
             .map(|(from, to)| &all[from * SHAPE.elements()..to * SHAPE.elements()])
@@ -244,7 +260,7 @@ fn batches_in_flight_come_back_each_with_its_own_results() {
 fn a_batch_that_is_staged_runs_when_it_is_submitted() {
     let model = model();
     for device in devices() {
-        let mut session = Session::new(&device, &model, SHAPE, 2).unwrap();
+        let session = Session::new(&device, &model, SHAPE, &SessionOptions::default().max_batch(2)).unwrap();
         let all = images(SHAPE, 4);
         let (first, others) = all.split_at(2 * SHAPE.elements());
         let (second, given_up) = others.split_at(SHAPE.elements());
@@ -280,7 +296,11 @@ fn the_peak_of_memory_is_told() {
     let (model, shape) = (Model::from_weights(network, values).unwrap(), Shape::new(8, 6, 6));
     let value = 4 * shape.elements() as u64;
     for device in devices() {
-        let bytes = [1, 2, 5].map(|batch| Session::new(&device, &model, shape, batch).unwrap().activation_bytes());
+        let bytes = [1, 2, 5].map(|batch| {
+            Session::new(&device, &model, shape, &SessionOptions::default().max_batch(batch))
+                .unwrap()
+                .activation_bytes()
+        });
         assert!(bytes[0] >= 2 * value && bytes[0] <= 4 * value, "{}: {bytes:?}", device.name());
         // The CPU runs four at a time, and has memory for no more.
         let five = if device.is_cpu() { 4 } else { 5 };
@@ -303,7 +323,7 @@ fn the_fastest_device_runs_at_the_precision_that_is_asked_for() {
             device => device.unwrap(),
         };
         assert!(precision == Precision::F32 || !device.is_cpu(), "{}", device.name());
-        let mut session = Session::with_precision(&device, &model, SHAPE, 1, precision).unwrap();
+        let session = Session::new(&device, &model, SHAPE, &SessionOptions::default().precision(precision)).unwrap();
         assert_eq!(session.run(&images(SHAPE, 1)).unwrap().len(), session.outputs());
     }
 }
@@ -313,7 +333,7 @@ fn any_batch_up_to_256_gives_what_its_images_give_alone() {
     let (model, shape) = (model(), Shape::new(3, 17, 19));
     let all = images(shape, 256);
     for device in devices() {
-        let mut session = Session::new(&device, &model, shape, 256).unwrap();
+        let session = Session::new(&device, &model, shape, &SessionOptions::default().max_batch(256)).unwrap();
         let alone: Vec<f32> = all.chunks(shape.elements()).flat_map(|image| session.run(image).unwrap()).collect();
         for count in [1, 2, 3, 17, 64, 256] {
             let last = &all[(256 - count) * shape.elements()..];
@@ -330,7 +350,7 @@ fn a_profile_has_every_step_and_its_work() {
     let model = Model::from_weights(network, values).unwrap();
     let shape = Shape::new(3, 64, 64);
     for device in devices() {
-        let mut session = Session::new(&device, &model, shape, 2).unwrap();
+        let session = Session::new(&device, &model, shape, &SessionOptions::default().max_batch(2)).unwrap();
         let steps = session.profile(&images(shape, 2)).unwrap();
         // The CPU computes the first convolution and the pool behind it, 3x3 comparisons an output, in one step.
         let (count, side, compared) = if device.is_cpu() { (58, 16, 9 * 24 * 16 * 16 * 2) } else { (59, 32, 0) };
@@ -350,7 +370,7 @@ fn a_device_that_is_lost_is_an_error_and_can_be_opened_again() {
     for name in gpus().iter().map(Device::name) {
         let open = || Device::open(&DeviceChoice::Named(name.clone())).unwrap();
         let device = open();
-        let mut session = Session::new(&device, &model, SHAPE, 1).unwrap();
+        let session = Session::new(&device, &model, SHAPE, &SessionOptions::default()).unwrap();
         let image = images(SHAPE, 1);
         let expected = session.run(&image).unwrap();
         let under_way = session.submit(&image).unwrap();
@@ -363,8 +383,8 @@ fn a_device_that_is_lost_is_an_error_and_can_be_opened_again() {
             let error = session.run(&image).unwrap_err();
             assert!(matches!(&error, Error::Device(reason) if reason.contains("lost")), "{error}");
         }
-        assert!(matches!(Session::new(&device, &model, SHAPE, 1), Err(Error::Device(_))));
-        let again = Session::new(&open(), &model, SHAPE, 1).unwrap().run(&image).unwrap();
+        assert!(matches!(Session::new(&device, &model, SHAPE, &SessionOptions::default()), Err(Error::Device(_))));
+        let again = Session::new(&open(), &model, SHAPE, &SessionOptions::default()).unwrap().run(&image).unwrap();
         assert_eq!(again, expected);
     }
 }
@@ -374,12 +394,12 @@ fn a_device_may_be_closed_while_threads_run_and_build_sessions() {
     let (model, image) = (model(), images(SHAPE, 1));
     for name in gpus().iter().map(Device::name) {
         let device = Device::open(&DeviceChoice::Named(name.clone())).unwrap();
-        let expected = Session::new(&device, &model, SHAPE, 1).unwrap().run(&image).unwrap();
+        let expected = Session::new(&device, &model, SHAPE, &SessionOptions::default()).unwrap().run(&image).unwrap();
         let until_it_fails = |build: bool| -> pretrained::Result<()> {
-            let mut session = Session::new(&device, &model, SHAPE, 1)?;
+            let mut session = Session::new(&device, &model, SHAPE, &SessionOptions::default())?;
             loop {
                 if build {
-                    session = Session::new(&device, &model, SHAPE, 1)?;
+                    session = Session::new(&device, &model, SHAPE, &SessionOptions::default())?;
                 }
                 let tickets = [session.submit(&image)?, session.submit(&image)?];
                 for ticket in tickets {
@@ -409,7 +429,7 @@ fn what_was_compiled_is_kept_and_a_file_that_is_no_good_is_replaced() {
             if keep {
                 device.keep_kernels(&folder.path().join("new"));
             }
-            Session::new(&device, &model, SHAPE, 1).unwrap().run(&image).unwrap()
+            Session::new(&device, &model, SHAPE, &SessionOptions::default()).unwrap().run(&image).unwrap()
         };
         let expected = run(false);
         assert_eq!(run(true), expected, "{name}");
@@ -434,7 +454,11 @@ fn what_was_compiled_is_kept_and_a_file_that_is_no_good_is_replaced() {
         let blocked = folder.path().join("a file");
         std::fs::write(&blocked, "").unwrap();
         device.keep_kernels(&blocked);
-        assert_eq!(Session::new(&device, &model, SHAPE, 1).unwrap().run(&image).unwrap(), expected, "{name}");
+        assert_eq!(
+            Session::new(&device, &model, SHAPE, &SessionOptions::default()).unwrap().run(&image).unwrap(),
+            expected,
+            "{name}"
+        );
     }
     Device::cpu().keep_kernels(std::path::Path::new("/no/such/folder"));
 }
@@ -473,8 +497,8 @@ fn a_lack_of_memory_is_an_error_and_the_session_can_be_made_again() {
     let (model, image) = (model(), images(SHAPE, 1));
     let unlimited = getrlimit(Resource::As);
     for device in gpus() {
-        let session = || Session::new(&device, &model, SHAPE, BATCH);
-        let mut held = session().unwrap();
+        let session = || Session::new(&device, &model, SHAPE, &SessionOptions::default().max_batch(BATCH));
+        let held = session().unwrap();
         let expected = held.run(&image).unwrap();
         let most = (status("VmSize:") << 10) + LEFT;
         setrlimit(Resource::As, Rlimit { current: Some(most as u64), ..unlimited }).unwrap();
@@ -501,8 +525,8 @@ fn memory_stays_flat_over_many_runs() {
     let (model, shape) = (model(), Shape::new(3, 17, 19));
     let image = images(shape, 1);
     for device in gpus().into_iter().chain([Device::cpu()]) {
-        let mut session = Session::new(&device, &model, shape, 1).unwrap();
-        let mut run = |runs: usize| {
+        let session = Session::new(&device, &model, shape, &SessionOptions::default()).unwrap();
+        let run = |runs: usize| {
             for _ in 0..runs / 2 {
                 let ticket = session.submit(&image).unwrap();
                 session.run(&image).unwrap();
@@ -529,6 +553,6 @@ fn memory_that_a_step_needs_is_checked_before_it_is_taken() {
     let values = graph.parameters().iter().map(|p| vec![0.1; p.shape.iter().product()]).collect();
     let network = Network::new("pooled", graph, shape);
     let model = Model::from_weights(network, values).unwrap();
-    let error = Session::new(&Device::cpu(), &model, shape, 1).unwrap_err();
+    let error = Session::new(&Device::cpu(), &model, shape, &SessionOptions::default()).unwrap_err();
     assert!(matches!(&error, Error::Device(reason) if reason.contains("bytes of memory")), "{error}");
 }

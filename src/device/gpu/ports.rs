@@ -1,0 +1,68 @@
+//! How a batch comes to the device and its results to the host: two buffers that the host sees, of every slot.
+
+use super::backend::Port;
+use super::context::Context;
+use crate::compile::Target;
+use crate::error::Result;
+
+/// The buffers of one slot.
+#[derive(Debug)]
+pub(super) struct Ports {
+    /// Where the batch goes; mapped while the slot is idle.
+    pub upload: wgpu::Buffer,
+    /// Where its results come; mapped from the end of a run to the next.
+    pub readback: wgpu::Buffer,
+}
+
+impl Ports {
+    /// New buffers for up to `max_batch` images; the first is mapped.
+    pub fn new(device: &wgpu::Device, [input, output]: [&Port; 2], max_batch: usize) -> Self {
+        let buffer = |label, usage, port: &Port, mapped_at_creation| {
+            let size = port.bytes(max_batch).next_multiple_of(16);
+            device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation })
+        };
+        let upload = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
+        let readback = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        Self { upload: buffer("upload", upload, input, true), readback: buffer("readback", readback, output, false) }
+    }
+
+    /// Lays a batch out as the input's buffer has it: planes at their stride, and images at theirs.
+    pub fn write(&self, context: &Context, input: &Port, batch: &[f32]) -> Result<()> {
+        let _open = context.hold()?;
+        let Target { shape, image_stride, .. } = input.at;
+        let size = input.bytes(batch.len() / shape.elements());
+        let mut view = self.upload.get_mapped_range_mut(0..size).map_err(|error| context.error(error))?;
+        if image_stride == shape.elements() {
+            view.copy_from_slice(bytemuck::cast_slice(batch));
+        } else {
+            let planes = batch.chunks_exact(shape.pixels());
+            for (index, plane) in planes.enumerate() {
+                let (image, channel) = (index / shape.channels, index % shape.channels);
+                let start = (image * image_stride + input.at.plane(channel)) * size_of::<f32>();
+                let plane: &[u8] = bytemuck::cast_slice(plane);
+                view.slice(start..start + plane.len()).copy_from_slice(plane);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the results of `count` images out of the layout of the output's buffer.
+    pub fn read(&self, context: &Context, output: &Port, count: usize) -> Result<Vec<f32>> {
+        let _open = context.hold()?;
+        let view = self.readback.get_mapped_range(0..output.bytes(count)).map_err(|error| context.error(error))?;
+        let (images, at) = (bytemuck::cast_slice::<u8, f32>(&view), &output.at);
+        let (shape, lanes) = (at.shape, at.lanes);
+        let mut results = Vec::with_capacity(count * shape.elements());
+        for image in images.chunks_exact(at.image_stride) {
+            if shape.pixels() == 1 {
+                // Vectors are dense.
+                results.extend_from_slice(&image[at.offset..at.offset + shape.channels]);
+            } else {
+                for c in 0..shape.channels {
+                    results.extend(image[at.plane(c)..].iter().step_by(lanes).take(shape.pixels()));
+                }
+            }
+        }
+        Ok(results)
+    }
+}

@@ -1,0 +1,117 @@
+//! A plan on the GPU: buffers, and steps bound to them, made once; then a copy in, one submit and one wait a run.
+
+use super::backend::{Binding, Port, Step, Work};
+use super::constants::{Constants, Range};
+use super::context::Context;
+use super::kernels::{self, Dispatch};
+use crate::compile::{Plan, Target};
+use crate::device::program::{Program, Terms};
+use crate::device::{Precision, StepTime};
+use crate::error::Result;
+use std::sync::Arc;
+
+/// Uploads the weights of `plan`, and takes memory for batches of up to `max_batch`.
+pub(super) fn program(context: &Arc<Context>, plan: &Plan, terms: &Terms) -> Result<Arc<dyn Program>> {
+    let &Terms { max_batch, precision, limits: most, budget } = terms;
+    let image = plan.buffers.iter().fold(0usize, |sum, elements| sum.saturating_add(*elements));
+    let image = image.saturating_mul(size_of::<f32>()) as u64;
+    if image > most.activation_bytes {
+        let (input, most) = (plan.input.shape, most.activation_bytes);
+        let reason = format!("an input of {input} takes {image} bytes, and {most} is its limit");
+        return Err(context.error(format!("{reason} (`Limits::activation_bytes`)")));
+    }
+    let limits = context.device.limits();
+    let bytes = |elements: usize| elements.saturating_mul(max_batch).saturating_mul(size_of::<f32>()) as u64;
+    let largest = plan.buffers.iter().copied().max().unwrap_or(0);
+    // Shaders count elements in 32 bits.
+    let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(u64::from(u32::MAX));
+    if bytes(largest) > binding {
+        let fits = binding / (largest.saturating_mul(size_of::<f32>()) as u64).max(1);
+        let reason = format!(
+            "a batch of {max_batch} takes a buffer of {} bytes, and {binding} is its limit; {} would fit",
+            bytes(largest),
+            if fits == 0 { "no batch".to_owned() } else { format!("a batch of {fits}") }
+        );
+        return Err(context.error(reason));
+    }
+    let last = plan.steps.len().saturating_sub(1);
+    let dispatch = |(i, step)| {
+        let dispatch = kernels::dispatch(step, context.family, precision, i == last, budget)?;
+        dispatch.ok_or_else(|| context.error("a step counts to more than 32 bits, which is the shaders' limit"))
+    };
+    let dispatches: Vec<Dispatch> = plan.steps.iter().enumerate().map(dispatch).collect::<Result<_>>()?;
+    let most = limits.max_compute_workgroups_per_dimension as usize;
+    if let Some(workgroups) = dispatches.iter().flat_map(|d| d.workgroups).chain([max_batch]).find(|n| *n > most) {
+        return Err(context.error(format!("a step takes {workgroups} workgroups, and {most} is its limit")));
+    }
+    for (step, dispatch) in plan.steps.iter().zip(&dispatches) {
+        let bytes = dispatch.weight_bytes();
+        if bytes > binding {
+            let reason = format!("the weights of {} take {bytes} bytes, and {binding} is its limit", step.name);
+            return Err(context.error(reason));
+        }
+    }
+    let _open = context.hold()?;
+    context.guarded(|| build(context, plan, dispatches, max_batch, precision))
+}
+
+fn build(
+    context: &Arc<Context>,
+    plan: &Plan,
+    dispatches: Vec<Dispatch>,
+    max_batch: usize,
+    precision: Precision,
+) -> Result<Arc<dyn Program>> {
+    let device = &context.device;
+    let activations = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+    let buffer = |(index, elements): (usize, &usize)| {
+        // What comes and goes is f32, whatever else lies there at other times.
+        let outer = [plan.input.buffer, plan.output.buffer].contains(&index);
+        let bytes = if outer { Precision::F32.bytes() } else { precision.bytes() };
+        // A binding may not end within two vectors that one load brings.
+        let size = (elements * max_batch * bytes).next_multiple_of(32) as u64;
+        let label = Some("activations");
+        device.create_buffer(&wgpu::BufferDescriptor { label, size, usage: activations, mapped_at_creation: false })
+    };
+    let buffers: Vec<wgpu::Buffer> = plan.buffers.iter().enumerate().map(buffer).collect();
+    let activation_bytes = buffers.iter().map(wgpu::Buffer::size).sum();
+    let mut constants = Constants::new(&device.limits());
+    let ranges: Vec<Vec<Range>> = dispatches.iter().map(|dispatch| constants.add(dispatch)).collect();
+    let constants = constants.upload(context)?;
+    // wgpu clears what was never written, and asks at every dispatch of what was bound before.
+    let mut encoder = device.create_command_encoder(&Default::default());
+    buffers.iter().for_each(|buffer| encoder.clear_buffer(buffer, 0, None));
+    context.submit(encoder.finish());
+    context.wait()?;
+
+    let profile = plan.steps.iter().zip(&dispatches);
+    let profile = profile.map(|(step, dispatch)| StepTime::of(step, dispatch.pipeline.shader.name(), precision));
+    let profile = profile.collect();
+    let steps = plan.steps.iter().zip(dispatches).zip(ranges).zip(plan.waits());
+    let steps = steps.map(|(((step, dispatch), ranges), waits)| {
+        let part = |binding, range: &Range| Binding {
+            binding,
+            buffer: constants.clone(),
+            offset: range.offset,
+            size: range.size,
+        };
+        let whole = |binding, index: usize| {
+            let buffer = buffers[index].clone();
+            Binding { binding, offset: 0, size: buffer.size(), buffer }
+        };
+        let mut bindings =
+            vec![part(0, &ranges[0]), whole(1, step.source.buffer), part(2, &ranges[1]), whole(3, step.target.buffer)];
+        bindings.extend((4..).zip(&ranges[2..]).map(|(binding, range)| part(binding, range)));
+        if dispatch.pipeline.shader.paired() {
+            // Where the step has no other, anything may stand there, and is not read.
+            bindings.push(step.other.as_ref().map_or(part(6, &ranges[1]), |other| whole(6, other.buffer)));
+        }
+        let workgroups = dispatch.workgroups.map(|n| n as u32);
+        Step { name: step.name.clone(), pipeline: dispatch.pipeline, bindings, workgroups, waits }
+    });
+    let steps = steps.collect();
+    let port = |at: &Target| Port { buffer: buffers[at.buffer].clone(), at: at.clone() };
+    let (input, output) = (port(&plan.input), port(&plan.output));
+    let work = Work { steps, input, output, max_batch, profile, activation_bytes };
+    context.backend.program(context, work)
+}

@@ -1,0 +1,190 @@
+//! One session for many: threads that share it, tasks that await it, and how many threads that takes.
+
+use crate::common::devices;
+use crate::{SHAPE, images, model};
+use pretrained::{CpuOptions, Device, Session, SessionOptions};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+/// Threads of this process, where the system tells.
+fn threads() -> Option<usize> {
+    std::fs::read_dir("/proc/self/task").ok().map(Iterator::count)
+}
+
+/// Batches of different images and sizes, and what each gives.
+fn batches(session: &Session) -> Vec<(Vec<f32>, Vec<f32>)> {
+    let all = images(SHAPE, 12);
+    let batch = |i: usize| all[i * SHAPE.elements()..(i + 1 + i % 3) * SHAPE.elements()].to_vec();
+    (0..8).map(batch).map(|batch| (session.run(&batch).unwrap(), batch)).map(|(found, batch)| (batch, found)).collect()
+}
+
+#[test]
+fn eight_threads_share_one_session() {
+    let model = model();
+    for device in devices() {
+        let session = Session::new(&device, &model, SHAPE, &SessionOptions::default().max_batch(3)).unwrap();
+        let batches = batches(&session);
+        std::thread::scope(|scope| {
+            for (images, expected) in &batches {
+                let session = session.clone();
+                let name = device.name();
+                scope.spawn(move || {
+                    for round in 0..20 {
+                        assert_eq!(&session.run(images).unwrap(), expected, "{name}");
+                        let ticket = session.submit(images).unwrap();
+                        if round % 2 == 0 {
+                            assert_eq!(&ticket.wait().unwrap(), expected, "{name}");
+                        }
+                    }
+                });
+            }
+        });
+    }
+}
+
+#[test]
+fn a_thousand_batches_are_awaited_by_one_thread_while_a_timer_ticks() {
+    const AWAITED: usize = 1000;
+    const AT_ONCE: usize = 16;
+    let model = model();
+    for device in devices() {
+        let session = Session::new(&device, &model, SHAPE, &SessionOptions::default().max_batch(3)).unwrap();
+        let batches = batches(&session);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        // Whatever starts with the first awaited batch is there from here on.
+        let warm = session.submit(&batches[0].0).unwrap();
+        runtime.block_on(warm).unwrap();
+        let before = threads();
+        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let most_threads = AtomicUsize::new(0);
+        runtime.block_on(async {
+            let awaits = async || {
+                while let i @ 0..AWAITED = next.fetch_add(1, SeqCst) {
+                    let (images, expected) = &batches[i % batches.len()];
+                    let found = session.submit(images).unwrap().await.unwrap();
+                    assert_eq!(&found, expected, "{}", device.name());
+                    done.fetch_add(1, SeqCst);
+                    most_threads.fetch_max(threads().unwrap_or(0), SeqCst);
+                }
+            };
+            let ticks = async {
+                let (mut latest, mut ticks) = (Duration::ZERO, 0);
+                while done.load(SeqCst) < AWAITED {
+                    let began = Instant::now();
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    latest = latest.max(began.elapsed());
+                    ticks += 1;
+                }
+                (latest, ticks)
+            };
+            let all = futures_of((0..AT_ONCE).map(|_| awaits()));
+            let (latest, ticks) = both(ticks, all).await;
+            // A batch takes a few milliseconds at least on a software GPU, and an executor that waits for one does not tick.
+            assert!(ticks > 0 && latest < Duration::from_secs(1), "{}: {ticks} ticks, {latest:?} late", device.name());
+        });
+        assert_eq!(done.load(SeqCst), AWAITED);
+        // Other tests of this process have threads too, so that this is a bound: a thread a batch would be a thousand.
+        if let Some(before) = before {
+            let more = most_threads.load(SeqCst).saturating_sub(before);
+            assert!(more < 200, "{}: {more} threads were started", device.name());
+        }
+    }
+}
+
+/// Awaits all of some futures.
+async fn futures_of(futures: impl Iterator<Item = impl Future<Output = ()>>) {
+    let mut waiting: Vec<_> = futures.map(Box::pin).collect();
+    std::future::poll_fn(|cx| {
+        waiting.retain_mut(|future| future.as_mut().poll(cx).is_pending());
+        if waiting.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}
+
+/// Awaits two futures, and returns what the first gives.
+async fn both<T>(first: impl Future<Output = T>, second: impl Future<Output = ()>) -> T {
+    let (mut first, mut second) = (Box::pin(first), Box::pin(second));
+    let (mut found, mut over) = (None, false);
+    std::future::poll_fn(|cx| {
+        if found.is_none()
+            && let std::task::Poll::Ready(value) = first.as_mut().poll(cx)
+        {
+            found = Some(value);
+        }
+        over = over || second.as_mut().poll(cx).is_ready();
+        match (&found, over) {
+            (Some(_), true) => std::task::Poll::Ready(found.take().unwrap()),
+            _ => std::task::Poll::Pending,
+        }
+    })
+    .await
+}
+
+#[test]
+fn what_is_submitted_runs_without_being_waited_for() {
+    let model = model();
+    let alone = CpuOptions { threads: NonZeroUsize::new(1), ..CpuOptions::default() };
+    for device in devices().into_iter().chain([Device::cpu_with(alone).unwrap()]) {
+        let session = Session::new(&device, &model, SHAPE, &SessionOptions::default()).unwrap();
+        let image = images(SHAPE, 1);
+        let expected = session.run(&image).unwrap();
+        let mut ticket = session.submit(&image).unwrap();
+        let began = Instant::now();
+        let found = loop {
+            if let Some(found) = ticket.try_take().unwrap() {
+                break found;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{} does not run it", device.name());
+            std::thread::yield_now();
+        };
+        assert_eq!(found, expected, "{}", device.name());
+        assert!(ticket.try_take().unwrap_err().to_string().contains("taken already"));
+    }
+}
+
+#[test]
+fn more_batches_in_flight_than_slots_are_kept_give_their_own_results() {
+    let model = model();
+    for device in devices() {
+        let session = Session::new(&device, &model, SHAPE, &SessionOptions::default().max_batch(3)).unwrap();
+        let batches = batches(&session);
+        for _ in 0..2 {
+            let tickets: Vec<_> = batches.iter().cycle().take(24).map(|(images, _)| session.submit(images)).collect();
+            for (ticket, (_, expected)) in tickets.into_iter().zip(batches.iter().cycle()) {
+                assert_eq!(&ticket.unwrap().wait().unwrap(), expected, "{}", device.name());
+            }
+        }
+    }
+}
+
+/// A device that the program opened itself runs models beside the program's own work, and stays open.
+#[cfg(feature = "gpu")]
+#[test]
+fn a_device_that_the_program_opened_runs_a_model() {
+    let model = model();
+    let image = images(SHAPE, 1);
+    let expected =
+        Session::new(&Device::cpu(), &model, SHAPE, &SessionOptions::default()).unwrap().run(&image).unwrap();
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    let names: Vec<String> = crate::common::gpus().iter().map(Device::name).collect();
+    for adapter in
+        adapters.into_iter().filter(|adapter| names.iter().any(|n| n.starts_with(adapter.get_info().name.trim())))
+    {
+        let (own, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
+        let device = Device::from_wgpu(own.clone(), queue.clone()).unwrap();
+        let session = Session::new(&device, &model, SHAPE, &SessionOptions::default()).unwrap();
+        let found = session.run(&image).unwrap();
+        assert!(crate::common::relative_error(&found, &expected) <= 1e-5, "{}", device.name());
+        device.close();
+        assert!(session.run(&image).unwrap_err().to_string().contains("closed"), "{}", device.name());
+        queue.submit([own.create_command_encoder(&Default::default()).finish()]);
+        own.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+        let small = wgpu::Limits { max_compute_invocations_per_workgroup: 64, ..wgpu::Limits::default() };
+        let descriptor = wgpu::DeviceDescriptor { required_limits: small, ..Default::default() };
+        let (own, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+        let refused = Device::from_wgpu(own, queue).unwrap_err().to_string();
+        assert!(refused.contains("max_compute_invocations_per_workgroup"), "{refused}");
+    }
+}
