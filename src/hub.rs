@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use ureq::http::{Response, StatusCode, header};
 
-use crate::{Error, Result, regular_file};
+use crate::file::regular_file;
+use crate::{Error, Result};
 
 /// One published file of weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

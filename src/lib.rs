@@ -24,6 +24,7 @@ pub mod compile;
 mod device;
 mod error;
 mod export;
+mod file;
 pub mod graph;
 #[cfg(feature = "hub")]
 pub mod hub;
@@ -32,7 +33,6 @@ mod initialiser;
 mod model;
 pub mod printable;
 pub mod reference;
-mod regular_file;
 mod tensor;
 pub mod vision;
 pub mod zoo;

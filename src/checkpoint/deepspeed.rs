@@ -2,10 +2,10 @@
 //!
 //! Source: what `DeepSpeedEngine.save_checkpoint` of DeepSpeed 0.3 to 0.17 writes.
 
-use super::enclosure::Enclosure;
 use super::folder::{Listing, astray};
 use super::source::short;
 use crate::error::{Error, Result};
+use crate::file::enclosure::Enclosure;
 use std::io::Read;
 use std::path::Path;
 

@@ -1,9 +1,9 @@
 //! Tells what a folder holds: one checkpoint, one that goes before others, or what has to be done with it first.
 
-use super::enclosure::{Astray, Enclosure};
 use super::source::short;
 use super::{Format, deepspeed, oneflow, run};
 use crate::error::{Error, Result};
+use crate::file::enclosure::{Astray, Enclosure};
 use crate::printable;
 use std::path::Path;
 

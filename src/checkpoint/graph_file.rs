@@ -4,10 +4,10 @@
 //! `TensorProto` has the fields of ONNX's under other numbers.
 
 use super::onnx_graph::{self, OnnxGraph};
-use super::protobuf::{Field, Fields, varint};
 use super::source::{Source, short};
 use super::{Format, StateDict};
 use crate::error::{Error, Result};
+use crate::file::protobuf::{Field, Fields, varint};
 use crate::tensor::{DType, Tensor};
 use bytes::Bytes;
 

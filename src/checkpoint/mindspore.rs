@@ -4,10 +4,10 @@
 //! `mindspore/train/checkpoint.proto`; slices, scalars and the checksum by `save_checkpoint` and `load_checkpoint` of
 //! MindSpore 1.0 to 2.x.
 
-use super::protobuf::{Field, Fields, varint};
 use super::source::{Source, short};
 use super::{Format, StateDict, torch};
 use crate::error::Result;
+use crate::file::protobuf::{Field, Fields, varint};
 use crate::tensor::{DType, Tensor};
 use bytes::Bytes;
 

@@ -6,13 +6,10 @@
 //! MindIR by onnx.proto and mind_ir.proto.
 
 mod deepspeed;
-mod enclosure;
 mod folder;
 mod foreign_file;
 mod graph_file;
 mod limits;
-mod mapping;
-pub(crate) mod message;
 mod mindspore;
 mod module_tree;
 mod numpy;
@@ -20,7 +17,6 @@ mod oneflow;
 mod onnx_graph;
 mod pickle;
 pub(crate) mod prefix;
-mod protobuf;
 pub mod remap;
 mod rename;
 mod reparametrised;
@@ -41,8 +37,8 @@ pub use save::{CheckpointConfig, Checkpoints, SaveFormat, SaveOptions};
 pub use state_dict::StateDict;
 
 use crate::error::{Error, Result};
+use crate::file::enclosure::Enclosure;
 use bytes::Bytes;
-use enclosure::Enclosure;
 use folder::Content;
 use source::{Opening, Source};
 use std::fmt;

@@ -3,9 +3,9 @@
 //! Format: `GraphProto`, `NodeProto` and `AttributeProto` of onnx.proto3 of onnx/onnx.
 
 use super::graph_file::{ONNX, described};
-use super::protobuf::{Field, Fields, varint};
 use super::source::{Source, short};
 use crate::error::{Error, Result};
+use crate::file::protobuf::{Field, Fields, varint};
 use crate::tensor::Tensor;
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};

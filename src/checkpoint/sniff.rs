@@ -2,8 +2,8 @@
 
 use super::Format;
 use super::foreign_file;
-use super::protobuf::{Fields, varint};
 use crate::error::{Error, Result};
+use crate::file::protobuf::{Fields, varint};
 use bytes::Bytes;
 use std::path::Path;
 

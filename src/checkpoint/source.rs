@@ -1,10 +1,10 @@
 //! One file's bytes, with the path and the limits that errors about it speak of.
 
-use super::enclosure::{Enclosure, Found};
-use super::{Limits, mapping};
+use super::Limits;
 use crate::error::{Error, Result};
+use crate::file::enclosure::{Enclosure, Found};
+use crate::file::{mapping, regular_file};
 use crate::printable;
-use crate::regular_file;
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
 //! Which of a GPU and the CPU runs a model faster: measured once, and remembered in a file.
 
-use super::{CpuOptions, Device, DeviceChoice, Precision, Session, SessionOptions, choice, memo};
+use super::{CpuOptions, Device, DeviceChoice, Precision, Session, SessionOptions, choice};
 use crate::error::Result;
+use crate::file::memo;
 use crate::graph::Shape;
 use crate::model::Model;
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,7 @@ pub(crate) mod cpu;
 mod fastest;
 #[cfg_attr(not(feature = "gpu"), path = "no_gpu.rs")]
 mod gpu;
-mod memo;
+
 mod precision;
 mod profile;
 mod program;

@@ -4,8 +4,8 @@
 //! primitive of that name. Most take everything as operands; convolutions, paddings and max pools have attributes.
 
 use super::lowered::{Edge, Kind, Lowered, Step};
-use crate::checkpoint::message::Message;
 use crate::checkpoint::save::mindspore;
+use crate::file::protobuf::Message;
 use crate::graph::{Padding, Window};
 use indexmap::{IndexMap, IndexSet};
 use std::borrow::Cow;

@@ -9,8 +9,8 @@ mod mindir;
 mod onnx;
 mod pools;
 
-use crate::checkpoint::save::atomic;
 use crate::error::{Error, Result};
+use crate::file::atomic;
 use crate::graph::Shape;
 use crate::model::Model;
 use indexmap::IndexMap;

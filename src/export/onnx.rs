@@ -3,7 +3,7 @@
 //! Messages and their tags are those of onnx.proto in onnx/onnx, operators those of its Operators.md.
 
 use super::lowered::{Edge, Kind, Lowered, Step};
-use crate::checkpoint::message::Message;
+use crate::file::protobuf::Message;
 use crate::graph::{Padding, Window};
 use indexmap::IndexMap;
 use std::borrow::Cow;

@@ -1,10 +1,10 @@
 //! A checkpoint's folder: what is in it, read within the limits and never out of it.
 
 use super::meta::{self, Meta};
-use crate::checkpoint::enclosure::{Astray, Enclosure, Found};
 use crate::checkpoint::source::{Opening, short};
 use crate::checkpoint::{Format, Limits};
 use crate::error::{Error, Result};
+use crate::file::enclosure::{Astray, Enclosure, Found};
 use crate::tensor::{DType, Tensor};
 use bytes::Bytes;
 use std::collections::HashMap;

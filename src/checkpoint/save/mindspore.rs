@@ -2,8 +2,8 @@
 //! tensor_type = 2; tensor_content = 3 } }`.
 
 use super::{Named, fault};
-use crate::checkpoint::message::Message;
 use crate::error::Result;
+use crate::file::protobuf::Message;
 use crate::tensor::{DType, Tensor};
 use std::collections::HashSet;
 use std::io::{self, Write};

@@ -4,14 +4,12 @@
 //! `torch.save` of PyTorch 2 writes and `torch.load(weights_only=True)` reads; OneFlow's snapshot folder and
 //! MindSpore's `.ckpt` by files that OneFlow 0.9 and MindSpore 2 wrote.
 
-pub(crate) mod atomic;
 mod checkpoints;
 mod dtype;
 pub(crate) mod mindspore;
 mod oneflow;
 mod pickle;
 mod safetensors;
-mod temporaries;
 mod torch;
 
 pub use checkpoints::{CheckpointConfig, Checkpoints};
@@ -19,6 +17,7 @@ pub use checkpoints::{CheckpointConfig, Checkpoints};
 use super::StateDict;
 use super::source::short;
 use crate::error::{Error, Result};
+use crate::file::atomic;
 use crate::tensor::{DType, Tensor};
 use std::fmt;
 use std::path::Path;
@@ -119,7 +118,7 @@ impl StateDict {
             SaveFormat::Torch => atomic::file(path, overwrite, |out| torch::write(out, &tensors)),
             SaveFormat::OneFlow => {
                 oneflow::check(path, &tensors)?;
-                atomic::folder(path, overwrite, |folder| oneflow::write(folder, &tensors))
+                atomic::folder(path, overwrite, oneflow::REPLACEABLE, |folder| oneflow::write(folder, &tensors))
             }
             SaveFormat::MindSpore => {
                 let renamed = mindspore::rename(path, &tensors)?;

@@ -1,9 +1,9 @@
 //! Writes OneFlow's snapshot: `NAME/out` (the raw elements) and `NAME/meta` (a text protobuf), then `snapshot_done`.
 
-use super::atomic::{sync_folder, synced};
 use super::{Named, fault, short};
 use crate::checkpoint::oneflow;
 use crate::error::{Error, Result};
+use crate::file::atomic::{Replaceable, sync_folder, synced};
 use crate::tensor::{DType, Tensor};
 use std::collections::HashSet;
 use std::fs;
@@ -12,6 +12,9 @@ use std::path::Path;
 
 /// Its presence says that the snapshot is complete.
 const DONE: &str = "snapshot_done";
+
+/// What a snapshot may be written in the place of.
+pub(super) const REPLACEABLE: Replaceable = Replaceable { kind: "a OneFlow snapshot", sign: DONE };
 
 /// Refuses what would not be read back as it is: names that are not a plain name of a folder, or that mean something
 /// else in a snapshot, and no tensors at all.

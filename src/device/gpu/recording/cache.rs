@@ -2,7 +2,7 @@
 
 use super::lock;
 use super::vulkan::{Owned, Vulkan};
-use crate::device::memo;
+use crate::file::memo;
 use ash::vk;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

@@ -1,30 +1,22 @@
 //! A small file of what was found out once and may be found out again: it costs nothing to lose, and is never an error.
 
+use super::atomic;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{Read, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The bytes of `file`; none where it cannot be read, or has more than `most`.
-pub(super) fn read(file: &Path, most: u64) -> Option<Vec<u8>> {
+pub(crate) fn read(file: &Path, most: u64) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = File::open(file).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
     read.ok().filter(|read| *read as u64 <= most).map(|_| bytes)
 }
 
 /// Replaces `file` as a whole, and makes its folder where there is none. Of several writers at once the last one wins.
-pub(super) fn write(file: &Path, bytes: &[u8]) {
-    static WRITTEN: AtomicU64 = AtomicU64::new(0);
-    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
-    let temporary = file.with_extension(format!("{}.{number}.tmp", std::process::id()));
-    let written = || -> io::Result<()> {
-        file.parent().map_or(Ok(()), fs::create_dir_all)?;
-        fs::write(&temporary, bytes)?;
-        fs::rename(&temporary, file)
-    };
-    if written().is_err() {
-        // Where nothing can be written, there may be nothing to remove either.
-        let _ = fs::remove_file(&temporary);
+pub(crate) fn write(file: &Path, bytes: &[u8]) {
+    if file.parent().is_none_or(|folder| fs::create_dir_all(folder).is_ok()) {
+        // What cannot be written is done without.
+        let _ = atomic::unsynced(file, |out| out.write_all(bytes));
     }
 }
 

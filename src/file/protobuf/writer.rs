@@ -1,4 +1,4 @@
-//! Builds protobuf messages, in which large data stays where it is until it is written; `protobuf.rs` reads them.
+//! Builds protobuf messages, in which large data stays where it is until it is written; `reader.rs` reads them.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -145,7 +145,7 @@ impl<'a> Message<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::protobuf::{Field, Fields};
+    use super::super::{Field, Fields};
     use super::*;
     use bytes::Bytes;
 

@@ -7,10 +7,24 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Writes the file `target` by `write`.
+/// Writes the file `target` by `write`, and returns when it is on the disk.
 pub(crate) fn file(
     target: &Path,
     overwrite: bool,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<()> {
+    put(target, overwrite, true, write)
+}
+
+/// Replaces the file `target`. It may be lost with the power: nothing waits for the disk.
+pub(super) fn unsynced(target: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
+    put(target, true, false, write)
+}
+
+fn put(
+    target: &Path,
+    overwrite: bool,
+    sync: bool,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<()> {
     let place = Place::of(target)?;
@@ -35,7 +49,9 @@ pub(crate) fn file(
         // Whoever could read the old one can read the new one. Not every file system has permissions.
         let _ = file.set_permissions(old.permissions());
     }
-    file.sync_all().map_err(io)?;
+    if sync {
+        file.sync_all().map_err(io)?;
+    }
     drop(file);
     if overwrite {
         fs::rename(&temporary.path, &place.path).map_err(io)?;
@@ -54,11 +70,24 @@ pub(crate) fn file(
         }
     }
     drop(temporary);
-    sync_folder(&place.parent).map_err(io)
+    if sync { sync_folder(&place.parent).map_err(io) } else { Ok(()) }
+}
+
+/// The folders that may be replaced, besides empty ones.
+pub(crate) struct Replaceable {
+    /// What they are, as an error says it: `a OneFlow snapshot`.
+    pub kind: &'static str,
+    /// The file that each of them has.
+    pub sign: &'static str,
 }
 
 /// Writes the folder `target` by `write`, which gets the path of a temporary one and syncs what it writes.
-pub(super) fn folder(target: &Path, overwrite: bool, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
+pub(crate) fn folder(
+    target: &Path,
+    overwrite: bool,
+    replaceable: Replaceable,
+    write: impl FnOnce(&Path) -> io::Result<()>,
+) -> Result<()> {
     let place = Place::of(target)?;
     let io = |error| Error::io(target, error);
     let old = place.existing()?;
@@ -67,11 +96,11 @@ pub(super) fn folder(target: &Path, overwrite: bool, write: impl FnOnce(&Path) -
         if !old.is_dir() {
             return Err(Error::checkpoint(target, "exists and is no folder; remove it first, or choose another name"));
         }
-        let snapshot = place.path.join("snapshot_done").exists();
-        if !snapshot && fs::read_dir(&place.path).map_err(io)?.next().is_some() {
+        let Replaceable { kind, sign } = replaceable;
+        if !place.path.join(sign).exists() && fs::read_dir(&place.path).map_err(io)?.next().is_some() {
             return Err(Error::checkpoint(
                 target,
-                "is a folder that holds other things than a OneFlow snapshot, and is not replaced; choose another name",
+                format!("is a folder that holds other things than {kind}, and is not replaced; choose another name"),
             ));
         }
     }
@@ -174,14 +203,14 @@ fn taken(target: &Path) -> Error {
 }
 
 /// Writes a file and brings it to the disk.
-pub(super) fn synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
 /// Brings the names in a folder to the disk, where the system has a way to.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
     }

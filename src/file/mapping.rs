@@ -6,7 +6,7 @@ use std::fs::File;
 
 /// The first `len` bytes of `file`, which has as many; `None` where the system cannot map it.
 #[allow(unsafe_code)]
-pub(super) fn map(file: &File, len: usize) -> Option<Bytes> {
+pub(crate) fn map(file: &File, len: usize) -> Option<Bytes> {
     // SAFETY: memmap2 unmaps nothing while `Bytes` or a slice of it lives, and the map is never written to. What Rust
     // cannot rule out is that somebody else writes to the file or cuts it off meanwhile. No system can forbid that, every
     // framework's own map has the same hole, and nothing in this process makes it: files are replaced by renaming, never

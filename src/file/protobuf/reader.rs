@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 /// A field's value as it lies in the file.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Field {
+pub(crate) enum Field {
     /// A varint: integers, enums, booleans.
     Number(u64),
     Fixed32([u8; 4]),
@@ -30,7 +30,7 @@ impl Field {
 }
 
 /// The fields of a message, as tag and value; an error ends them.
-pub(super) struct Fields {
+pub(crate) struct Fields {
     message: Bytes,
     at: usize,
 }
@@ -75,7 +75,7 @@ impl Fields {
 const CUT: &str = "a field that goes beyond its end; was the download cut short?";
 
 /// The varint that `bytes` begin with, and how many bytes it takes.
-pub(super) fn varint(bytes: &[u8]) -> Result<(u64, usize), &'static str> {
+pub(crate) fn varint(bytes: &[u8]) -> Result<(u64, usize), &'static str> {
     let mut number = 0u64;
     for (at, &byte) in bytes.iter().enumerate().take(10) {
         let bits = u64::from(byte & 0x7f);

@@ -1,6 +1,6 @@
 //! Names of what is written before it gets its own name, and the removal of what killed writers have left.
 
-use crate::regular_file;
+use super::regular_file;
 use std::fs::{self, File};
 use std::path::Path;
 

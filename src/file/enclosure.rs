@@ -4,7 +4,8 @@
 //! folder that the caller named, may be anybody's: it stays in the folder of the named file, in that of the file which
 //! the name resolves to, or in the store of Hugging Face's cache that the folder belongs to.
 
-use crate::{printable, regular_file};
+use super::regular_file;
+use crate::printable;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -12,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// The folders that one checkpoint may lead into; all are free of links.
 #[derive(Debug, Clone)]
-pub(super) struct Enclosure {
+pub(crate) struct Enclosure {
     /// Names are looked up in these.
     starts: Vec<PathBuf>,
     /// What is found may be a link into these: the `blobs` that the links of a snapshot in Hugging Face's cache lead to.
@@ -21,7 +22,7 @@ pub(super) struct Enclosure {
 
 /// A file or folder within an [`Enclosure`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// The folder of the enclosure that it lies in.
     root: PathBuf,
     /// Where it lies, free of links.
@@ -30,7 +31,7 @@ pub(super) struct Found {
 
 /// Why a name leads to no file within an [`Enclosure`].
 #[derive(Debug)]
-pub(super) enum Astray {
+pub(crate) enum Astray {
     /// The name itself leads out: it is absolute or has `..` in it.
     Outside,
     /// A link leads out, to this place.
