@@ -1,5 +1,6 @@
 //! Which of a GPU and the CPU runs a model faster: measured once, and remembered in a file.
 
+use super::clock::Stopwatch;
 use super::{CpuOptions, Device, DeviceChoice, Precision, Session, SessionOptions, choice};
 use crate::error::Result;
 use crate::file::memo;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Runs before those that are timed, and those: a GPU raises its clock under load.
 const WARM_UP: usize = 3;
@@ -74,7 +75,7 @@ fn time(device: &Device, model: &Model, input: Shape, batch: usize) -> Result<f6
     let session = Session::new(device, model, input, &SessionOptions::default().max_batch(batch))?;
     let images = vec![0.5; batch * input.elements()];
     let run = || -> Result<Duration> {
-        let began = Instant::now();
+        let began = Stopwatch::start();
         session.run(&images)?;
         Ok(began.elapsed())
     };

@@ -26,14 +26,14 @@ impl Shape {
         Self::new(features, 1, 1)
     }
 
-    /// Pixels of one channel.
+    /// Pixels of one channel; `usize::MAX` where there are more than that counts.
     pub const fn pixels(&self) -> usize {
-        self.height * self.width
+        self.height.saturating_mul(self.width)
     }
 
-    /// Numbers in all.
+    /// Numbers in all, likewise.
     pub const fn elements(&self) -> usize {
-        self.channels * self.pixels()
+        self.channels.saturating_mul(self.pixels())
     }
 }
 
@@ -43,11 +43,11 @@ impl fmt::Display for Shape {
     }
 }
 
-/// No side of an image may have more pixels: products of three such numbers still fit 64 bits.
+/// No side of an image may have more pixels: products of three such numbers still fit 64 bits, and saturate 32.
 pub(super) const MAX_SIDE: usize = 1 << 20;
 
-/// No value may have more elements, so that sums of many sizes still fit 64 bits.
-const MAX_ELEMENTS: usize = 1 << 42;
+/// No value may have more elements, so that sums of many sizes still fit.
+const MAX_ELEMENTS: usize = if usize::BITS > 32 { 1 << (usize::BITS - 22) } else { 1 << 27 };
 
 impl Graph {
     /// The shape of every value for one input of shape `input`: index 0 is the input, `i + 1` the output of node `i`.
@@ -56,7 +56,8 @@ impl Graph {
     /// [`Error::Usage`] that names the operator which the shape does not fit, or which reads another builder's value.
     pub fn shapes(&self, input: Shape) -> Result<Vec<Shape>> {
         // The sides first: only then is their product sure not to overflow.
-        if input.height.max(input.width).max(input.channels) > MAX_SIDE || input.elements() == 0 {
+        let elements = input.elements();
+        if input.height.max(input.width).max(input.channels) > MAX_SIDE || elements == 0 || elements == usize::MAX {
             return Err(Error::Usage(format!("an input of {input} is empty, or has a side of over {MAX_SIDE}")));
         }
         let unit = self.side_unit;
@@ -100,7 +101,7 @@ fn describe(value: Value, node: &Node) -> String {
 
 fn of_reasonable_size(shape: Shape) -> Result<Shape, String> {
     let Shape { channels, height, width } = shape;
-    let elements = (height.max(width) <= MAX_SIDE).then(|| channels.checked_mul(height * width)).flatten();
+    let elements = (height.max(width) <= MAX_SIDE).then(|| channels.checked_mul(shape.pixels())).flatten();
     if elements.is_some_and(|n| (1..=MAX_ELEMENTS).contains(&n)) {
         Ok(shape)
     } else {

@@ -7,13 +7,14 @@ use super::program::CpuProgram;
 use super::step::Step;
 use super::workers::{Submitted, Unit};
 use crate::compile::Target;
+use crate::device::clock::Stopwatch;
 use crate::device::program::Slot;
 use crate::error::{Error, Result};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Memory for a batch, and the run over it. Each slot has its own, so that several runs may be under way.
 pub(super) struct CpuSlot {
@@ -241,7 +242,7 @@ impl Slot for CpuSlot {
             let (mut units, job) = self.copied(count, step..step + 1)?;
             // Without the results.
             units.truncate(1);
-            let began = Instant::now();
+            let began = Stopwatch::start();
             self.compute((units, job))?;
             Ok(began.elapsed())
         };

@@ -7,12 +7,13 @@
 //! busy with another run, is simply not missed. So several runs may be under way at once, and a caller that gets no
 //! help does all the work itself.
 
+use crate::device::clock::Stopwatch;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a thread spins before it sleeps. Waking one takes about as long.
 const SPIN: Duration = Duration::from_micros(50);
@@ -336,7 +337,7 @@ fn spin_while(waiting: impl Fn() -> bool) -> bool {
             }
             std::hint::spin_loop();
         }
-        if began.get_or_insert_with(Instant::now).elapsed() > SPIN {
+        if began.get_or_insert_with(Stopwatch::start).elapsed() > SPIN {
             return true;
         }
     }

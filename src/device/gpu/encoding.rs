@@ -318,6 +318,10 @@ impl Slot for EncodedSlot {
 
     fn poll(&mut self, waker: Option<&Waker>) -> bool {
         let Some(Run { submission, mapping, watched, order }) = &mut self.run else { return true };
+        if lock(&mapping.state).pending > 0 && waker.is_none() {
+            // wgpu calls back only while somebody polls. What it says of the device, waiting says too.
+            let _ = self.program.context.device.poll(wgpu::PollType::Poll);
+        }
         let mut state = lock(&mapping.state);
         if state.pending == 0 {
             return true;
