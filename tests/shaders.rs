@@ -1,38 +1,59 @@
-//! Every shader parses, validates, and translates to SPIR-V, MSL and HLSL; no GPU is needed.
+//! Every shader, joined with its parts in every width, parses, validates, and translates to SPIR-V, MSL and HLSL; no GPU is
+//! needed.
+
+#[allow(dead_code, reason = "the library uses the rest")]
+#[path = "../src/device/gpu/shader/source.rs"]
+mod source;
 
 use naga::back::{hlsl, msl, pipeline_constants::process_overrides, spv};
-use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
+use source::{Halves, Parts, Shader};
+use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Name and text of every file in shaders/.
-fn shaders() -> Vec<(String, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let wgsl = files.filter(|path| path.extension().is_some_and(|e| e == "wgsl"));
-    wgsl.map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap())).collect()
+/// Every way to store the arrays of a shader, those that it has not left out.
+fn widths(shader: Shader) -> Vec<Halves> {
+    let Parts { x, y, weights, other, .. } = shader.parts();
+    let either = |has: bool| if has { &[false, true][..] } else { &[false] };
+    let mut widths = Vec::new();
+    for &x in either(x.is_some()) {
+        for &y in either(y.is_some()) {
+            for &weights in either(weights.is_some()) {
+                widths.extend(either(other.is_some()).iter().map(|&other| Halves { x, y, weights, other }));
+            }
+        }
+    }
+    widths
 }
 
-/// Parses and validates with no capability beyond the core of WebGPU, but for subgroup operations and numbers of 64 bits
-/// where a shader has them, and hands the result on once for each value that an override may take.
+/// Parses and validates with no capability beyond the core of WebGPU, but for subgroup operations, numbers of 64 bits and
+/// conversions of halves where a shader has them.
+fn valid(name: &str, source: &str) -> (naga::Module, ModuleInfo) {
+    let module =
+        naga::front::wgsl::parse_str(source).unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(source, name)));
+    let mut capabilities = Capabilities::empty();
+    capabilities.set(Capabilities::SUBGROUP, source.contains("subgroup"));
+    capabilities.set(Capabilities::SHADER_INT64, source.contains("u64"));
+    capabilities.set(Capabilities::SHADER_FLOAT16_IN_FLOAT32, source.contains("pack2x16float"));
+    let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+    validator.subgroup_stages(ShaderStages::COMPUTE).subgroup_operations(SubgroupOperationSet::all());
+    let info = validator.validate(&module).unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(source, name)));
+    (module, info)
+}
+
+/// Hands every shader in every width on, once for each value that an override may take.
 fn each(check: impl Fn(&str, &naga::Module, &ModuleInfo)) {
-    let shaders = shaders();
-    assert!(shaders.len() >= 15, "found only {} shaders", shaders.len());
-    for (name, source) in shaders {
-        let module = naga::front::wgsl::parse_str(&source)
-            .unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(&source, &name)));
-        let mut capabilities = Capabilities::empty();
-        capabilities.set(Capabilities::SUBGROUP, source.contains("subgroup"));
-        capabilities.set(Capabilities::SHADER_INT64, source.contains("u64"));
-        let mut validator = Validator::new(ValidationFlags::all(), capabilities);
-        validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
-        validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
-        let info =
-            validator.validate(&module).unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(&source, &name)));
-        for constants in variants(&module) {
-            let name = format!("{name} with {constants:?}");
-            let constants = constants.into_iter().collect();
-            let (module, info) = process_overrides(&module, &info, None, &constants).unwrap();
-            check(&name, &module, &info);
+    assert!(Shader::ALL.len() >= 15, "found only {} shaders", Shader::ALL.len());
+    for &shader in Shader::ALL {
+        for halves in widths(shader) {
+            let name = format!("{} with {halves:?}", shader.name());
+            let (module, info) = valid(&name, &shader.source(halves));
+            for constants in variants(&module) {
+                let name = format!("{name} and {constants:?}");
+                let constants = constants.into_iter().collect();
+                let (module, info) = process_overrides(&module, &info, None, &constants).unwrap();
+                check(&name, &module, &info);
+            }
         }
     }
 }
@@ -88,34 +109,46 @@ fn translate_to_hlsl() {
     });
 }
 
-/// A file states its formula and its dispatch before anything else.
+/// A kernel's file states its formula and its dispatch before anything else, and then what it is joined with.
 #[test]
-fn every_shader_opens_with_its_formula() {
-    for (name, source) in shaders() {
-        let head: String = source.lines().take_while(|line| line.starts_with("//")).collect();
-        assert!(head.contains("Dispatch:") && (head.contains("y[")), "{name}");
+fn every_shader_opens_with_its_formula_and_its_parts() {
+    for &shader in Shader::ALL {
+        let lines = shader.kernel().lines().take_while(|line| line.starts_with("//"));
+        let head: Vec<&str> = lines.collect();
+        let text = head.concat();
+        assert!(text.contains("Dispatch:") && text.contains("y["), "{}", shader.name());
+        let Parts { x, y, weights, other, activation } = shader.parts();
+        let forms = [x, y, weights, other].into_iter().flatten().map(|form| form.name);
+        let parts: Vec<&str> = ["params"].into_iter().chain(forms).chain(activation.then_some("activation")).collect();
+        let joined = format!("// Joined with: {}.", parts.join(", "));
+        assert_eq!(*head.last().unwrap(), joined, "{}", shader.name());
     }
 }
 
-/// One uniform serves all kernels, so that each must declare it alike, as `Params` in gpu/shader.rs has it; and each
-/// activation is the same everywhere.
+/// No file of shaders/ is left out.
 #[test]
-fn every_shader_declares_the_same_parameters_and_activations() {
-    let part = |source: &str, from: &str, to: &str| {
-        let from = source.find(from)?;
-        Some(source[from..from + source[from..].find(to)?].to_owned())
+fn every_file_is_part_of_a_shader() {
+    let names = |folder: &str| -> BTreeSet<String> {
+        let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
+        let files = files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+        files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
     };
-    let shaders = shaders();
-    let of = |from: &str, to: &str| -> Vec<(String, String)> {
-        shaders.iter().filter_map(|(name, source)| Some((name.clone(), part(source, from, to)?))).collect()
-    };
-    let (params, activations) = (of("struct Params {", "}"), of("fn act(", "\n}"));
-    assert_eq!(params.len(), shaders.len());
-    assert!(activations.len() >= 10, "found only {}", activations.len());
-    for (name, text) in &params {
-        assert_eq!(*text, params[0].1, "{name}");
-    }
-    for (name, text) in &activations {
-        assert_eq!(*text, activations[0].1, "{name}");
+    assert_eq!(names("shaders"), Shader::ALL.iter().map(|shader| shader.name().to_owned()).collect());
+    let forms = Shader::ALL.iter().map(|shader| shader.parts()).flat_map(|parts| {
+        [parts.x, parts.y, parts.weights, parts.other].into_iter().flatten().map(|form| form.name.to_owned())
+    });
+    let forms: BTreeSet<String> = forms.collect();
+    assert_eq!(names("shaders/storage/f32"), forms);
+    assert_eq!(names("shaders/storage/f16"), forms);
+}
+
+/// One uniform serves all kernels, and each activation is the same everywhere.
+#[test]
+fn every_shader_declares_the_same_parameters_and_activations_once() {
+    for &shader in Shader::ALL {
+        let source = shader.source(Halves::default());
+        let Parts { activation, .. } = shader.parts();
+        assert_eq!(source.matches("struct Params {").count(), 1, "{}", shader.name());
+        assert_eq!(source.matches("fn act(").count(), usize::from(activation), "{}", shader.name());
     }
 }

@@ -4,7 +4,7 @@ use super::backend::{Backend, Binding, Step, Work};
 use super::context::{Context, lock};
 use super::pipelines::Pipelines;
 use super::ports::Ports;
-use super::shader::{self, Halves, Pipeline, Shader};
+use super::shader::{BySignature, Declaration, Halves, Pipeline, Shader, Signature};
 use crate::device::StepTime;
 use crate::device::program::{Program, Slot};
 use crate::error::Result;
@@ -24,21 +24,20 @@ const CALLBACK_WAIT: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Encoding {
     device: wgpu::Device,
-    /// By [`Shader::layout`].
-    layouts: [wgpu::BindGroupLayout; 4],
-    /// The same, as pipelines take them. Between pipelines that share one, bindings stay.
-    pipeline_layouts: [wgpu::PipelineLayout; 4],
+    layouts: BySignature<wgpu::BindGroupLayout>,
+    /// The same, as pipelines take them.
+    pipeline_layouts: BySignature<wgpu::PipelineLayout>,
     modules: Mutex<HashMap<(Shader, Halves), wgpu::ShaderModule>>,
     pipelines: Pipelines<wgpu::ComputePipeline>,
 }
 
 impl Encoding {
     pub fn new(device: &wgpu::Device) -> Self {
-        let layouts = [0, 1, 2, 3].map(|layout| bind_group_layout(device, layout));
-        let pipeline_layouts = [0, 1, 2, 3].map(|layout| {
+        let layouts = BySignature::new(|signature| bind_group_layout(device, signature));
+        let pipeline_layouts = BySignature::new(|signature| {
             device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: None,
-                bind_group_layouts: &[Some(&layouts[layout])],
+                bind_group_layouts: &[Some(&layouts[signature])],
                 ..Default::default()
             })
         });
@@ -50,7 +49,7 @@ impl Encoding {
         let module = lock(&self.modules)
             .entry((key.shader, key.halves))
             .or_insert_with(|| {
-                let source = wgpu::ShaderSource::Wgsl(key.halves.source(key.shader).into());
+                let source = wgpu::ShaderSource::Wgsl(key.shader.source(key.halves).into());
                 let label = Some(key.shader.name());
                 self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source })
             })
@@ -59,7 +58,7 @@ impl Encoding {
             key.constants.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
         self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(key.shader.name()),
-            layout: Some(&self.pipeline_layouts[key.shader.layout()]),
+            layout: Some(&self.pipeline_layouts[key.shader.signature()]),
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
@@ -77,20 +76,20 @@ impl Encoding {
             wgpu::BindGroupEntry { binding, resource }
         });
         let entries: Vec<wgpu::BindGroupEntry> = entries.collect();
-        let layout = &self.layouts[step.pipeline.shader.layout()];
+        let layout = &self.layouts[step.pipeline.shader.signature()];
         self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(&step.name), layout, entries: &entries })
     }
 }
 
-fn bind_group_layout(device: &wgpu::Device, layout: usize) -> wgpu::BindGroupLayout {
-    let entry = |(binding, ty, least)| wgpu::BindGroupLayoutEntry {
+fn bind_group_layout(device: &wgpu::Device, signature: Signature) -> wgpu::BindGroupLayout {
+    let entry = |Declaration { binding, kind: ty, least }| wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,
         // Without a least size wgpu compares sizes at every dispatch.
         ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: wgpu::BufferSize::new(least) },
         count: None,
     };
-    let entries: Vec<wgpu::BindGroupLayoutEntry> = shader::bindings(layout).map(entry).collect();
+    let entries: Vec<wgpu::BindGroupLayoutEntry> = signature.bindings().map(entry).collect();
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
 }
 

@@ -93,7 +93,7 @@ pub(super) fn dispatch(
         }
         Kernel::Conv2d { conv, weight, bias } => {
             let choice = convolution(family, step, conv, weight, bias, budget)?;
-            let add = choice.shader.paired().then_some(("ADD", usize::from(step.other.is_some())));
+            let add = choice.shader.signature().paired().then_some(("ADD", usize::from(step.other.is_some())));
             Choice { window: conv.window, constants: choice.constants.into_iter().chain(add).collect(), ..choice }
         }
         Kernel::MaxPool2d(pool) => max_pool(family, source, target, pool.window),
@@ -114,7 +114,7 @@ pub(super) fn dispatch(
         Kernel::Mul => elementwise(step, 2),
     };
     let (activation, a, b) = activation(step.activation);
-    let activated = choice.shader.weighted() || choice.shader == Shader::Elementwise;
+    let activated = choice.shader.parts().activation;
     let constants = choice.constants.into_iter().chain(activated.then_some(("ACTIVATION", activation)));
     let counted = Cell::new(true);
     let n = |value: usize| {

@@ -102,7 +102,7 @@ fn build(
         let mut bindings =
             vec![part(0, &ranges[0]), whole(1, step.source.buffer), part(2, &ranges[1]), whole(3, step.target.buffer)];
         bindings.extend((4..).zip(&ranges[2..]).map(|(binding, range)| part(binding, range)));
-        if dispatch.pipeline.shader.paired() {
+        if dispatch.pipeline.shader.signature().paired() {
             // Where the step has no other, anything may stand there, and is not read.
             bindings.push(step.other.as_ref().map_or(part(6, &ranges[1]), |other| whole(6, other.buffer)));
         }

@@ -12,7 +12,7 @@ mod vulkan;
 use super::backend::{Backend, Work};
 use super::context::{Context, lock};
 use super::pipelines::Pipelines;
-use super::shader::{self, Pipeline};
+use super::shader::{BySignature, Declaration, Pipeline, Signature};
 use crate::device::program::Program;
 use crate::error::Result;
 use ash::vk;
@@ -25,8 +25,7 @@ use vulkan::{Owned, Vulkan};
 #[derive(Debug)]
 pub(super) struct Recording {
     vulkan: Arc<Vulkan>,
-    /// By [`Shader::layout`](super::shader::Shader::layout).
-    layouts: [Layout; 4],
+    layouts: BySignature<Layout>,
     modules: spirv::Modules,
     pipelines: Pipelines<Arc<Owned<vk::Pipeline>>>,
     /// Where pipelines are kept, if they are.
@@ -44,8 +43,7 @@ impl Recording {
     /// None where the device is not Vulkan's, or is too old.
     pub fn new(device: &wgpu::Device, queue: &wgpu::Queue) -> Option<Self> {
         let vulkan = Arc::new(Vulkan::of(device, queue)?);
-        let layout = |layout| Layout::new(&vulkan, layout).ok();
-        let layouts = [layout(0)?, layout(1)?, layout(2)?, layout(3)?];
+        let layouts = BySignature::new(|signature| Layout::new(&vulkan, signature).ok()).all()?;
         let modules = spirv::Modules::new(vulkan.robust);
         let (pipelines, cache) = Default::default();
         Some(Self { vulkan, layouts, modules, pipelines, cache })
@@ -56,22 +54,22 @@ impl Recording {
         let made = || {
             let module = self.vulkan.shader_module(&code)?;
             let cache = self.cache.get().and_then(Option::as_ref).map_or(vk::PipelineCache::null(), Cache::raw);
-            self.vulkan.pipeline(&self.layouts[key.shader.layout()].pipeline, &module, cache)
+            self.vulkan.pipeline(&self.layouts[key.shader.signature()].pipeline, &module, cache)
         };
         made().map(Arc::new).map_err(|result| vulkan::error(context, result))
     }
 }
 
 impl Layout {
-    fn new(vulkan: &Arc<Vulkan>, layout: usize) -> ash::prelude::VkResult<Self> {
-        let binding = |(binding, kind, _)| {
+    fn new(vulkan: &Arc<Vulkan>, signature: Signature) -> ash::prelude::VkResult<Self> {
+        let binding = |Declaration { binding, kind, .. }| {
             vk::DescriptorSetLayoutBinding::default()
                 .binding(binding)
                 .descriptor_type(descriptor_type(kind))
                 .descriptor_count(1)
                 .stage_flags(vk::ShaderStageFlags::COMPUTE)
         };
-        let bindings: Vec<vk::DescriptorSetLayoutBinding> = shader::bindings(layout).map(binding).collect();
+        let bindings: Vec<vk::DescriptorSetLayoutBinding> = signature.bindings().map(binding).collect();
         let set = vulkan.set_layout(&bindings)?;
         let pipeline = vulkan.pipeline_layout(&set)?;
         Ok(Self { set, pipeline })

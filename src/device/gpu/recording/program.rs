@@ -6,7 +6,7 @@ use super::slot::RecordedSlot;
 use super::vulkan::{self, Owned, Vulkan};
 use super::{Recording, descriptor_type};
 use crate::device::StepTime;
-use crate::device::gpu::shader;
+use crate::device::gpu::shader::Declaration;
 use crate::device::program::{Program, Slot};
 use crate::error::Result;
 use ash::prelude::VkResult;
@@ -52,7 +52,7 @@ pub(super) fn program(
     }
     let steps = work.steps.iter().zip(pipelines).zip(sets).map(|((step, pipeline), bindings)| Recorded {
         pipeline,
-        layout: recording.layouts[step.pipeline.shader.layout()].pipeline.raw,
+        layout: recording.layouts[step.pipeline.shader.signature()].pipeline.raw,
         bindings,
         workgroups: step.workgroups,
         waits: step.waits,
@@ -75,7 +75,7 @@ fn descriptor_sets(
     work: &Work,
 ) -> VkResult<(Owned<vk::DescriptorPool>, Vec<vk::DescriptorSet>)> {
     let layouts: Vec<vk::DescriptorSetLayout> =
-        work.steps.iter().map(|step| recording.layouts[step.pipeline.shader.layout()].set.raw).collect();
+        work.steps.iter().map(|step| recording.layouts[step.pipeline.shader.signature()].set.raw).collect();
     let steps = layouts.len() as u32;
     let bindings: usize = work.steps.iter().map(|step| step.bindings.len()).sum();
     let size = |kind, count| vk::DescriptorPoolSize::default().ty(kind).descriptor_count(count);
@@ -98,8 +98,8 @@ fn write_set(context: &Context, vulkan: &Vulkan, step: &Step, set: vk::Descripto
         let buffer = raw(context, &binding.buffer)?;
         buffers.push(vk::DescriptorBufferInfo { buffer, offset: binding.offset, range: binding.size });
     }
-    let kinds = shader::bindings(step.pipeline.shader.layout());
-    let write = |(info, (binding, kind, _)): (_, (u32, _, _))| {
+    let kinds = step.pipeline.shader.signature().bindings();
+    let write = |(info, Declaration { binding, kind, .. })| {
         vk::WriteDescriptorSet::default()
             .dst_set(set)
             .dst_binding(binding)

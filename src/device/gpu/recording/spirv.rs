@@ -53,7 +53,7 @@ impl Modules {
         if let Some(module) = parsed.get(&(key.shader, key.halves)) {
             return Ok(module.clone());
         }
-        let text = key.halves.source(key.shader);
+        let text = key.shader.source(key.halves);
         let module = naga::front::wgsl::parse_str(&text).map_err(|error| error.emit_to_string(&text))?;
         let capabilities =
             Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32 | Capabilities::SHADER_INT64;
