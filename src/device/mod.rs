@@ -70,7 +70,7 @@ impl Device {
     /// [`Error::Device`](crate::Error::Device) where it was opened with less than kernels need.
     #[cfg(feature = "gpu")]
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self> {
-        Ok(Self(Arc::new(gpu::Context::borrowed(device, queue)?)))
+        Ok(Self(Arc::new(gpu::Gpu::borrowed(device, queue)?)))
     }
 
     /// The device that runs `model` on batches of `batch` images of shape `input` in the least time: the GPU that

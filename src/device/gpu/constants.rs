@@ -1,7 +1,7 @@
 //! All that never changes: parameters, tables and weights of every step, in one buffer.
 
 use super::context::Context;
-use super::kernels::Dispatch;
+use super::dispatch::Dispatch;
 use crate::error::Result;
 
 /// Bytes of a range of the constants' buffer.

@@ -1,7 +1,8 @@
 //! Steps that wgpu encodes for every run: what each of its backends can do.
 
-use super::backend::{Backend, Binding, Step, Work};
-use super::context::{Context, lock};
+use super::backend::{Backend, Binding, BoundDispatch, Work};
+use super::context::Context;
+use super::lock::lock;
 use super::pipelines::Pipelines;
 use super::ports::Ports;
 use super::shader::{BySignature, Declaration, Halves, Pipeline, Shader, Signature};
@@ -69,15 +70,16 @@ impl Encoding {
         })
     }
 
-    fn bind_group(&self, step: &Step) -> wgpu::BindGroup {
-        let entries = step.bindings.iter().map(|&Binding { binding, ref buffer, offset, size }| {
+    fn bind_group(&self, dispatch: &BoundDispatch) -> wgpu::BindGroup {
+        let entries = dispatch.bindings.iter().map(|&Binding { binding, ref buffer, offset, size }| {
             let size = wgpu::BufferSize::new(size);
             let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
             wgpu::BindGroupEntry { binding, resource }
         });
         let entries: Vec<wgpu::BindGroupEntry> = entries.collect();
-        let layout = &self.layouts[step.pipeline.shader.signature()];
-        self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(&step.name), layout, entries: &entries })
+        let layout = &self.layouts[dispatch.pipeline.shader.signature()];
+        let label = Some(&*dispatch.name);
+        self.device.create_bind_group(&wgpu::BindGroupDescriptor { label, layout, entries: &entries })
     }
 }
 
@@ -95,21 +97,21 @@ fn bind_group_layout(device: &wgpu::Device, signature: Signature) -> wgpu::BindG
 
 impl Backend for Encoding {
     fn program(&self, context: &Arc<Context>, work: Work) -> Result<Arc<dyn Program>> {
-        let keys = work.steps.iter().map(|step| &step.pipeline);
+        let keys = work.dispatches.iter().map(|dispatch| &dispatch.pipeline);
         let pipelines = self.pipelines.get(keys, |key| Ok(self.pipeline(key)))?;
         // No scope sees what goes wrong on another thread.
         context.check()?;
-        let steps = work.steps.iter().zip(pipelines).map(|(step, pipeline)| Encoded {
+        let steps = work.dispatches.iter().zip(pipelines).map(|(dispatch, pipeline)| Encoded {
             pipeline,
-            bindings: self.bind_group(step),
-            workgroups: step.workgroups,
+            bindings: self.bind_group(dispatch),
+            workgroups: dispatch.workgroups,
         });
         let steps = steps.collect();
         Ok(Arc::new(EncodedProgram { context: context.clone(), steps, work }))
     }
 }
 
-/// A step as wgpu takes it.
+/// A dispatch as wgpu takes it.
 #[derive(Debug)]
 struct Encoded {
     pipeline: wgpu::ComputePipeline,
@@ -155,10 +157,6 @@ impl Program for EncodedProgram {
     /// Drivers finish compiling at the first dispatch, which had better not be the first answer's.
     fn warms_up(&self) -> bool {
         true
-    }
-
-    fn warmed_up(&self) {
-        self.context.backend.save_pipelines();
     }
 }
 

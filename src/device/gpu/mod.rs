@@ -1,12 +1,16 @@
 //! The GPU device: runs a plan on what wgpu reaches, by Vulkan, Metal or DX12.
 
+mod adapter;
 mod backend;
 mod constants;
 mod context;
+mod dispatch;
 mod encoding;
+mod engine;
 mod family;
+mod groups;
 mod kernels;
-mod pack;
+mod lock;
 mod pipelines;
 mod ports;
 mod presence;
@@ -16,6 +20,9 @@ mod program;
 mod recording;
 mod shader;
 mod watcher;
+mod weights;
+mod workgroups;
 
-pub(super) use context::{Adapter, Context, adapters};
+pub(super) use adapter::{Adapter, adapters};
+pub(super) use engine::Gpu;
 pub(super) use presence::possible;

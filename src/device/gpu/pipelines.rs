@@ -1,6 +1,6 @@
 //! Compiled pipelines, each built at its first use, and those that a session needs all at once.
 
-use super::context::lock;
+use super::lock::lock;
 use super::shader::Pipeline;
 use crate::error::Result;
 use std::collections::{HashMap, HashSet};

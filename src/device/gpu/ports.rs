@@ -1,9 +1,23 @@
 //! How a batch comes to the device and its results to the host: two buffers that the host sees, of every slot.
 
-use super::backend::Port;
 use super::context::Context;
 use crate::compile::Target;
 use crate::error::Result;
+
+/// A buffer in which images lie one behind the other.
+#[derive(Debug)]
+pub(super) struct Port {
+    pub buffer: wgpu::Buffer,
+    /// How they lie there.
+    pub at: Target,
+}
+
+impl Port {
+    /// Bytes of `count` images.
+    pub fn bytes(&self, count: usize) -> u64 {
+        (self.at.image_stride * size_of::<f32>() * count) as u64
+    }
+}
 
 /// The buffers of one slot.
 #[derive(Debug)]

@@ -1,9 +1,11 @@
 //! A plan on the GPU: buffers, and steps bound to them, made once; then a copy in, one submit and one wait a run.
 
-use super::backend::{Binding, Port, Step, Work};
+use super::backend::{Backend, Binding, BoundDispatch, Work};
 use super::constants::{Constants, Range};
 use super::context::Context;
-use super::kernels::{self, Dispatch};
+use super::dispatch::Dispatch;
+use super::family::Family;
+use super::ports::Port;
 use crate::compile::{Plan, Target};
 use crate::device::program::{Program, Terms};
 use crate::device::{Precision, StepTime};
@@ -11,7 +13,13 @@ use crate::error::Result;
 use std::sync::Arc;
 
 /// Uploads the weights of `plan`, and takes memory for batches of up to `max_batch`.
-pub(super) fn program(context: &Arc<Context>, plan: &Plan, terms: &Terms) -> Result<Arc<dyn Program>> {
+pub(super) fn program(
+    context: &Arc<Context>,
+    backend: &dyn Backend,
+    family: Family,
+    plan: &Plan,
+    terms: &Terms,
+) -> Result<Arc<dyn Program>> {
     let &Terms { max_batch, precision, limits: most, budget } = terms;
     let image = plan.buffers.iter().fold(0usize, |sum, elements| sum.saturating_add(*elements));
     let image = image.saturating_mul(size_of::<f32>()) as u64;
@@ -36,7 +44,7 @@ pub(super) fn program(context: &Arc<Context>, plan: &Plan, terms: &Terms) -> Res
     }
     let last = plan.steps.len().saturating_sub(1);
     let dispatch = |(i, step)| {
-        let dispatch = kernels::dispatch(step, context.family, precision, i == last, budget)?;
+        let dispatch = Dispatch::of(step, family, precision, i == last, budget)?;
         dispatch.ok_or_else(|| context.error("a step counts to more than 32 bits, which is the shaders' limit"))
     };
     let dispatches: Vec<Dispatch> = plan.steps.iter().enumerate().map(dispatch).collect::<Result<_>>()?;
@@ -52,16 +60,16 @@ pub(super) fn program(context: &Arc<Context>, plan: &Plan, terms: &Terms) -> Res
         }
     }
     let _open = context.hold()?;
-    context.guarded(|| build(context, plan, dispatches, max_batch, precision))
+    context.guarded(|| backend.program(context, work(context, plan, dispatches, max_batch, precision)?))
 }
 
-fn build(
+fn work(
     context: &Arc<Context>,
     plan: &Plan,
     dispatches: Vec<Dispatch>,
     max_batch: usize,
     precision: Precision,
-) -> Result<Arc<dyn Program>> {
+) -> Result<Work> {
     let device = &context.device;
     let activations = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
     let buffer = |(index, elements): (usize, &usize)| {
@@ -87,8 +95,8 @@ fn build(
     let profile = plan.steps.iter().zip(&dispatches);
     let profile = profile.map(|(step, dispatch)| StepTime::of(step, dispatch.pipeline.shader.name(), precision));
     let profile = profile.collect();
-    let steps = plan.steps.iter().zip(dispatches).zip(ranges).zip(plan.waits());
-    let steps = steps.map(|(((step, dispatch), ranges), waits)| {
+    let dispatches = plan.steps.iter().zip(dispatches).zip(ranges).zip(plan.waits());
+    let dispatches = dispatches.map(|(((step, dispatch), ranges), waits)| {
         let part = |binding, range: &Range| Binding {
             binding,
             buffer: constants.clone(),
@@ -107,11 +115,10 @@ fn build(
             bindings.push(step.other.as_ref().map_or(part(6, &ranges[1]), |other| whole(6, other.buffer)));
         }
         let workgroups = dispatch.workgroups.map(|n| n as u32);
-        Step { name: step.name.clone(), pipeline: dispatch.pipeline, bindings, workgroups, waits }
+        BoundDispatch { name: step.name.clone(), pipeline: dispatch.pipeline, bindings, workgroups, waits }
     });
-    let steps = steps.collect();
+    let dispatches = dispatches.collect();
     let port = |at: &Target| Port { buffer: buffers[at.buffer].clone(), at: at.clone() };
     let (input, output) = (port(&plan.input), port(&plan.output));
-    let work = Work { steps, input, output, max_batch, profile, activation_bytes };
-    context.backend.program(context, work)
+    Ok(Work { dispatches, input, output, max_batch, profile, activation_bytes })
 }

@@ -1,6 +1,6 @@
 //! The one thread of a device that waits for runs on behalf of those who await them.
 
-use super::context::lock;
+use super::lock::lock;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

@@ -1,7 +1,8 @@
 //! Compiled pipelines in a file, where a driver gives them out and takes them back.
 
-use super::lock;
-use super::vulkan::{Owned, Vulkan};
+use super::objects::Owned;
+use super::vulkan::Vulkan;
+use crate::device::gpu::lock::lock;
 use crate::file::memo;
 use ash::vk;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,6 @@ const CHECKSUM: usize = size_of::<u32>();
 #[derive(Debug)]
 pub(super) struct Cache {
     file: PathBuf,
-    vulkan: Arc<Vulkan>,
     pipelines: Owned<vk::PipelineCache>,
     /// Bytes of what the file holds, as far as is known; none where it holds nothing of use.
     kept: Mutex<Option<usize>>,
@@ -31,14 +31,14 @@ impl Cache {
     /// Takes what `folder` holds for the adapter that `key` names and this version of the crate.
     pub fn open(vulkan: &Arc<Vulkan>, folder: &Path, key: &str) -> Option<Self> {
         let file = folder.join(format!("{key}_{}.bin", env!("CARGO_PKG_VERSION")));
-        let empty = vulkan.pipeline_cache(&[]).ok()?;
-        let header = vulkan.cached(&empty).ok()?;
+        let empty = Owned::pipeline_cache(vulkan, &[]).ok()?;
+        let header = empty.data().ok()?;
         let header = header.get(..HEADER)?;
         // Drivers look at the header too; not all of them bear what comes behind that of another version.
         let kept = memo::read(&file, MOST_BYTES).and_then(unsealed).filter(|data| data.starts_with(header));
-        let pipelines = kept.as_ref().and_then(|data| vulkan.pipeline_cache(data).ok());
+        let pipelines = kept.as_ref().and_then(|data| Owned::pipeline_cache(vulkan, data).ok());
         let bytes = kept.filter(|_| pipelines.is_some()).map(|data| data.len());
-        Some(Self { file, vulkan: vulkan.clone(), pipelines: pipelines.unwrap_or(empty), kept: Mutex::new(bytes) })
+        Some(Self { file, pipelines: pipelines.unwrap_or(empty), kept: Mutex::new(bytes) })
     }
 
     pub fn raw(&self) -> vk::PipelineCache {
@@ -47,7 +47,7 @@ impl Cache {
 
     /// Writes what the driver has, unless the file has it.
     pub fn save(&self) {
-        let Ok(data) = self.vulkan.cached(&self.pipelines) else { return };
+        let Ok(data) = self.pipelines.data() else { return };
         let mut kept = lock(&self.kept);
         // The same pipelines may come in another order, and SwiftShader adds a header to what it was given.
         if kept.is_none_or(|kept| data.len().abs_diff(kept) > HEADER) {

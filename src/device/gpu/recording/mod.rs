@@ -1,104 +1,44 @@
-//! Steps that Vulkan records once, so that a run costs one call: wgpu's devices, buffers and shaders, with commands of our
-//! own, since those of wgpu run once.
+//! Dispatches that Vulkan records once, so that a run costs one call: wgpu's devices, buffers and shaders, with commands of
+//! our own, since those of wgpu run once.
+//!
+//! # What the `unsafe` blocks rest on
+//! Each block in this folder cites by number what it relies on.
+//!
+//! 1. **Alive.** [`Vulkan`](vulkan::Vulkan) keeps wgpu's device, and with it the VkDevice and its queue. Every object is
+//!    [`Owned`](objects::Owned), which keeps `Vulkan`. Whoever has a raw handle also has its owner:
+//!    [`RecordedWork`](work::RecordedWork) those of pipelines, layouts, descriptor sets and the session's buffers, and
+//!    [`RecordedSlot`](slot::RecordedSlot) those of its pool, its fence, its ports and its work.
+//! 2. **Whole.** A description passed to Vulkan is built in the same function, from handles as in 1 and from slices that
+//!    outlive the call, and its counts are those of the slices.
+//! 3. **Alone.** Vulkan wants pools, sets, command buffers and fences used by one thread at a time. A pool and what is
+//!    allocated from it stay with one owner, who has them by `&mut self` or is not shared yet. Whoever submits holds
+//!    [`Context::alone`](super::context::Context::alone), as wgpu's own submissions in this crate do.
+//! 4. **Idle.** Nothing that the device uses is recorded, reset or let go of. A slot's `running` is set by each submission
+//!    and cleared only by a wait for its fence; recording and starting happen while it is not set, and `Drop` waits. Closing
+//!    the device waits for all of it. A lost device uses nothing.
+//! 5. **Recording.** A [`Recorder`](commands::Recorder) exists between the begin and the end of one command buffer, and
+//!    refers to nothing but what 1 keeps for as long as the slot lives.
+//! 6. **Within.** A batch has at most [`Work::max_batch`](super::backend::Work) images, which `RecordedSlot` checks, and
+//!    buffers are as large as so many take. Workgroups were compared with the device's limit before. Bindings lie
+//!    within their buffers, for wgpu's program gives whole buffers and ranges of the constants that it has itself laid out.
+//! 7. **Open.** Handles of wgpu's buffers are taken and used while [`Context::hold`](super::context::Context::hold) keeps
+//!    the device open, and never destroyed here.
+//! 8. **Valid code.** naga writes SPIR-V from a module that it has validated, and keeps accesses within their bindings
+//!    wherever the device does not.
 
 #![allow(unsafe_code)]
 
+mod backend;
+mod barriers;
 mod cache;
+mod commands;
+mod descriptors;
+mod layouts;
+mod objects;
 mod program;
 mod slot;
 mod spirv;
 mod vulkan;
+mod work;
 
-use super::backend::{Backend, Work};
-use super::context::{Context, lock};
-use super::pipelines::Pipelines;
-use super::shader::{BySignature, Declaration, Pipeline, Signature};
-use crate::device::program::Program;
-use crate::error::Result;
-use ash::vk;
-use cache::Cache;
-use std::path::Path;
-use std::sync::{Arc, OnceLock};
-use vulkan::{Owned, Vulkan};
-
-/// Pipelines and their layouts, as Vulkan has them.
-#[derive(Debug)]
-pub(super) struct Recording {
-    vulkan: Arc<Vulkan>,
-    layouts: BySignature<Layout>,
-    modules: spirv::Modules,
-    pipelines: Pipelines<Arc<Owned<vk::Pipeline>>>,
-    /// Where pipelines are kept, if they are.
-    cache: OnceLock<Option<Cache>>,
-}
-
-/// A set of bindings, and the same as pipelines take it.
-#[derive(Debug)]
-struct Layout {
-    set: Owned<vk::DescriptorSetLayout>,
-    pipeline: Owned<vk::PipelineLayout>,
-}
-
-impl Recording {
-    /// None where the device is not Vulkan's, or is too old.
-    pub fn new(device: &wgpu::Device, queue: &wgpu::Queue) -> Option<Self> {
-        let vulkan = Arc::new(Vulkan::of(device, queue)?);
-        let layouts = BySignature::new(|signature| Layout::new(&vulkan, signature).ok()).all()?;
-        let modules = spirv::Modules::new(vulkan.robust);
-        let (pipelines, cache) = Default::default();
-        Some(Self { vulkan, layouts, modules, pipelines, cache })
-    }
-
-    fn pipeline(&self, context: &Context, key: &Pipeline) -> Result<Arc<Owned<vk::Pipeline>>> {
-        let code = self.modules.compile(key).map_err(|reason| context.error(reason))?;
-        let made = || {
-            let module = self.vulkan.shader_module(&code)?;
-            let cache = self.cache.get().and_then(Option::as_ref).map_or(vk::PipelineCache::null(), Cache::raw);
-            self.vulkan.pipeline(&self.layouts[key.shader.signature()].pipeline, &module, cache)
-        };
-        made().map(Arc::new).map_err(|result| vulkan::error(context, result))
-    }
-}
-
-impl Layout {
-    fn new(vulkan: &Arc<Vulkan>, signature: Signature) -> ash::prelude::VkResult<Self> {
-        let binding = |Declaration { binding, kind, .. }| {
-            vk::DescriptorSetLayoutBinding::default()
-                .binding(binding)
-                .descriptor_type(descriptor_type(kind))
-                .descriptor_count(1)
-                .stage_flags(vk::ShaderStageFlags::COMPUTE)
-        };
-        let bindings: Vec<vk::DescriptorSetLayoutBinding> = signature.bindings().map(binding).collect();
-        let set = vulkan.set_layout(&bindings)?;
-        let pipeline = vulkan.pipeline_layout(&set)?;
-        Ok(Self { set, pipeline })
-    }
-}
-
-fn descriptor_type(kind: wgpu::BufferBindingType) -> vk::DescriptorType {
-    match kind {
-        wgpu::BufferBindingType::Uniform => vk::DescriptorType::UNIFORM_BUFFER,
-        wgpu::BufferBindingType::Storage { .. } => vk::DescriptorType::STORAGE_BUFFER,
-    }
-}
-
-impl Backend for Recording {
-    fn program(&self, context: &Arc<Context>, work: Work) -> Result<Arc<dyn Program>> {
-        let keys = work.steps.iter().map(|step| &step.pipeline);
-        let pipelines = self.pipelines.get(keys, |key| self.pipeline(context, key))?;
-        program::program(self, context, work, pipelines)
-    }
-
-    fn keep_pipelines(&self, folder: &Path, key: &str) {
-        self.cache.get_or_init(|| Cache::open(&self.vulkan, folder, key));
-    }
-
-    fn save_pipelines(&self) {
-        self.cache.get().into_iter().flatten().for_each(Cache::save);
-    }
-
-    fn finish(&self) {
-        self.vulkan.finish();
-    }
-}
+pub(super) use backend::Recording;

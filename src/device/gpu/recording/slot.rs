@@ -1,8 +1,10 @@
 //! Room for one batch: buffers that stay mapped, and commands that run it as often as one likes.
 
-use super::lock;
-use super::program::{RecordedProgram, Recorder, raw};
-use super::vulkan::{self, Owned};
+use super::commands::{Commands, Recorder};
+use super::objects::Owned;
+use super::vulkan::{self, raw};
+use super::work::RecordedWork;
+use crate::device::gpu::lock::lock;
 use crate::device::gpu::ports::Ports;
 use crate::device::program::Slot;
 use crate::error::Result;
@@ -14,11 +16,9 @@ use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub(super) struct RecordedSlot {
-    program: Arc<RecordedProgram>,
+    work: Arc<RecordedWork>,
     ports: Ports,
-    /// Has the commands only.
-    pool: Owned<vk::CommandPool>,
-    commands: vk::CommandBuffer,
+    commands: Commands,
     /// Images that the commands are recorded for.
     count: Option<usize>,
     /// Signalled when the run under way is over. A thread that waits for it may have it a little longer.
@@ -32,52 +32,49 @@ pub(super) struct RecordedSlot {
 }
 
 impl RecordedSlot {
-    pub fn new(program: Arc<RecordedProgram>) -> Result<Self> {
-        let (context, vulkan) = (&program.context, &program.vulkan);
-        let ports = program.work.ports(&context.device);
+    pub fn new(work: Arc<RecordedWork>) -> Result<Self> {
+        let (context, vulkan) = (&work.context, &work.vulkan);
+        let ports = work.work.ports(&context.device);
         // wgpu does not know of runs, and leaves mapped what it was asked to map. What it gives for mapping is coherent.
         ports.readback.map_async(wgpu::MapMode::Read, .., |_| {});
         context.wait()?;
-        let made = || {
-            let (pool, fence) = (vulkan.command_pool()?, vulkan.fence()?);
-            let info = vk::CommandBufferAllocateInfo::default().command_pool(pool.raw).command_buffer_count(1);
-            // SAFETY: the pool is alive, and nobody else has it.
-            let commands = unsafe { vulkan.raw.allocate_command_buffers(&info) }?;
-            Ok((pool, commands[0], fence))
-        };
-        let (pool, commands, fence) = made().map_err(|result| vulkan::error(context, result))?;
+        let made = || Ok((Commands::new(vulkan)?, Owned::fence(vulkan)?));
+        let (commands, fence) = made().map_err(|result| vulkan::error(context, result))?;
         let (count, fence) = (None, Arc::new(fence));
-        Ok(Self { program, ports, pool, commands, count, fence, running: false, order: 0, watch: None })
+        Ok(Self { work, ports, commands, count, fence, running: false, order: 0, watch: None })
     }
 
     /// Has the commands recorded by `record`.
     fn record(&mut self, record: impl FnOnce(&Recorder)) -> VkResult<()> {
         self.count = None;
-        // SAFETY: no run is under way whenever this is called, and nobody else has the pool.
-        let recorder = unsafe { Recorder::begin(&self.program, &self.pool, self.commands) }?;
-        record(&recorder);
-        recorder.end()
+        self.finish()?;
+        // SAFETY: 4, for the slot has just waited; 1, for it keeps its work.
+        unsafe { self.commands.record(&self.work, record) }
     }
 
     /// Lets the device run what is recorded.
     fn start(&mut self) -> VkResult<()> {
-        let vulkan = &self.program.vulkan;
+        self.finish()?;
+        let vulkan = &self.work.vulkan;
         match Arc::get_mut(&mut self.fence) {
-            // SAFETY: no run is under way, and no thread waits for the fence.
-            Some(fence) => unsafe { vulkan.raw.reset_fences(&[fence.raw]) }?,
-            None => self.fence = Arc::new(vulkan.fence()?),
+            // SAFETY: 4, for the slot has just waited; 3, for no thread has the fence.
+            Some(fence) => unsafe { fence.reset() }?,
+            None => self.fence = Arc::new(Owned::fence(vulkan)?),
         }
-        let _alone = self.program.context.alone();
-        // SAFETY: the slot has the buffers and the program, and waits for the fence before it lets go of them.
-        unsafe { vulkan.submit(self.commands, self.fence.raw) }?;
-        self.order = self.program.context.next();
+        let _alone = self.work.context.alone();
+        // SAFETY: 1, for the slot keeps all that the commands use; 3, for it submits alone; 4, for it waits for the fence
+        // before it lets go of them, and the fence was reset or is new.
+        unsafe { vulkan.submit(self.commands.raw, self.fence.raw) }?;
+        self.order = self.work.context.next();
         (self.running, self.watch) = (true, None);
         Ok(())
     }
 
+    /// Waits for the run under way, if there is one.
     fn finish(&mut self) -> VkResult<()> {
-        if std::mem::take(&mut self.running) {
-            self.program.vulkan.wait(&self.fence)?;
+        if self.running {
+            self.fence.wait()?;
+            self.running = false;
         }
         Ok(())
     }
@@ -89,54 +86,52 @@ impl RecordedSlot {
 
     /// Times by the device's own clock.
     fn stamped(&mut self, upload: vk::Buffer, count: usize) -> VkResult<Vec<Duration>> {
-        let vulkan = self.program.vulkan.clone();
-        let steps = self.program.work.steps.len();
-        let queries = vulkan.timestamps(steps as u32 + 1)?;
+        let vulkan = self.work.vulkan.clone();
+        let count_of_stamps = Recorder::stamps(&self.work);
+        let queries = Owned::timestamps(&vulkan, count_of_stamps)?;
         self.record(|recorder| {
             recorder.copy_in(upload, count);
             recorder.stamped(&queries, count);
         })?;
         self.run()?;
-        let mut stamps = vec![0u64; steps + 1];
-        let flags = vk::QueryResultFlags::TYPE_64 | vk::QueryResultFlags::WAIT;
-        // SAFETY: there are as many queries, each of which has its stamp.
-        unsafe { vulkan.raw.get_query_pool_results(queries.raw, 0, &mut stamps, flags) }?;
+        let stamps = queries.stamps(count_of_stamps)?;
         Ok(stamps.windows(2).map(|pair| vulkan.time(pair[0], pair[1])).collect())
     }
 
-    /// Times by the host's clock, a run a step.
+    /// Times by the host's clock, a run a dispatch.
     fn clocked(&mut self, upload: vk::Buffer, count: usize) -> VkResult<Vec<Duration>> {
         self.record(|recorder| recorder.copy_in(upload, count))?;
         self.run()?;
-        let steps = self.program.work.steps.len();
-        let time = |step| {
-            self.record(|recorder| recorder.steps(step..step + 1, count))?;
+        let dispatches = self.work.dispatches.len();
+        let time = |index| {
+            self.record(|recorder| recorder.dispatch(index..index + 1, count))?;
             let began = Instant::now();
             self.run()?;
             Ok(began.elapsed())
         };
-        (0..steps).map(time).collect()
+        (0..dispatches).map(time).collect()
     }
 }
 
 impl Slot for RecordedSlot {
     fn write(&mut self, batch: &[f32]) -> Result<()> {
-        self.ports.write(&self.program.context, &self.program.work.input, batch)
+        self.ports.write(&self.work.context, &self.work.work.input, batch)
     }
 
     fn read(&mut self, count: usize) -> Result<Vec<f32>> {
-        self.ports.read(&self.program.context, &self.program.work.output, count)
+        self.ports.read(&self.work.context, &self.work.work.output, count)
     }
 
     fn submit(&mut self, count: usize) -> Result<()> {
-        let context = self.program.context.clone();
+        let context = self.work.context.clone();
+        self.work.holds(count)?;
         let _open = context.hold()?;
         if self.count != Some(count) {
             let (upload, readback) = (raw(&context, &self.ports.upload)?, raw(&context, &self.ports.readback)?);
-            let steps = self.program.work.steps.len();
+            let dispatches = self.work.dispatches.len();
             let recorded = self.record(|recorder| {
                 recorder.copy_in(upload, count);
-                recorder.steps(0..steps, count);
+                recorder.dispatch(0..dispatches, count);
                 recorder.copy_out(readback, count);
             });
             recorded.map_err(|result| vulkan::error(&context, result))?;
@@ -146,7 +141,7 @@ impl Slot for RecordedSlot {
     }
 
     fn wait(&mut self) -> Result<()> {
-        self.finish().map_err(|result| vulkan::error(&self.program.context, result))
+        self.finish().map_err(|result| vulkan::error(&self.work.context, result))
     }
 
     fn poll(&mut self, waker: Option<&Waker>) -> bool {
@@ -156,18 +151,17 @@ impl Slot for RecordedSlot {
         if let (Some(watch), Some(waker)) = (&self.watch, waker) {
             *lock(watch) = Some(waker.clone());
         }
-        // SAFETY: the fence is alive. Where the device is lost, waiting says so.
-        if unsafe { self.program.vulkan.raw.get_fence_status(self.fence.raw) } != Ok(false) {
+        // Where the device is lost, waiting says so.
+        if self.fence.signalled() != Ok(false) {
             return true;
         }
         if let (None, Some(waker)) = (&self.watch, waker) {
             let watch = Arc::new(Mutex::new(Some(waker.clone())));
             self.watch = Some(watch.clone());
-            let (vulkan, fence) = (self.program.vulkan.clone(), self.fence.clone());
-            let mut fence = Some(fence);
+            let mut fence = Some(self.fence.clone());
             let watch = move |patience| {
                 // Whoever is woken finds out what went wrong, if anything did.
-                if fence.as_ref().is_some_and(|fence| vulkan.wait_for(fence, patience) == Ok(false)) {
+                if fence.as_ref().is_some_and(|fence| fence.wait_for(patience) == Ok(false)) {
                     return false;
                 }
                 fence = None;
@@ -175,16 +169,17 @@ impl Slot for RecordedSlot {
                 waker.into_iter().for_each(Waker::wake);
                 true
             };
-            self.program.context.watcher.watch(self.order, Box::new(watch));
+            self.work.context.watcher.watch(self.order, Box::new(watch));
         }
         false
     }
 
     fn profile(mut self: Box<Self>, count: usize) -> Result<(usize, Vec<Duration>)> {
-        let context = self.program.context.clone();
+        let context = self.work.context.clone();
+        self.work.holds(count)?;
         let _open = context.hold()?;
         let upload = raw(&context, &self.ports.upload)?;
-        let stamped = self.program.vulkan.tick.is_some();
+        let stamped = self.work.vulkan.tick.is_some();
         let times = if stamped { self.stamped(upload, count) } else { self.clocked(upload, count) };
         Ok((count, times.map_err(|result| vulkan::error(&context, result))?))
     }

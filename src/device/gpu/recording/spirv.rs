@@ -1,6 +1,6 @@
 //! Shaders in the form that Vulkan takes.
 
-use super::lock;
+use crate::device::gpu::lock::lock;
 use crate::device::gpu::shader::{Halves, Pipeline, Shader};
 use naga::back::pipeline_constants::process_overrides;
 use naga::back::spv;

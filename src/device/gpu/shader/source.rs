@@ -13,7 +13,7 @@ macro_rules! file {
 /// How an array is declared, loaded and stored, by the name of two files of shaders/storage.
 #[derive(Debug, Clone, Copy)]
 pub struct Form {
-    #[cfg_attr(not(test), allow(dead_code, reason = "a test compares it with the kernel's first lines"))]
+    #[allow(dead_code, reason = "tests/shaders.rs compares it with the kernel's first lines")]
     pub name: &'static str,
     f32: &'static str,
     f16: &'static str,
@@ -68,7 +68,7 @@ macro_rules! shaders {
         }
 
         impl Shader {
-            #[cfg(test)]
+            #[allow(dead_code, reason = "tests/shaders.rs checks all of them")]
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// The name of its file.

@@ -1,0 +1,115 @@
+//! A step as the GPU takes it: a pipeline, its parameters, its table and its weights, and how many workgroups run it.
+
+use super::family::Family;
+use super::groups::LANES;
+use super::kernels::{self, Kernel};
+use super::shader::{Halves, Params, Pipeline};
+use super::workgroups::Workgroups;
+use crate::compile::{Budget, Step};
+use crate::device::Precision;
+use crate::error::Result;
+use crate::graph::{Activation, Padding, Window};
+use std::cell::Cell;
+
+/// A step that is packed, and not bound to buffers yet.
+pub(super) struct Dispatch {
+    pub pipeline: Pipeline,
+    pub params: Params,
+    pub table: Vec<u32>,
+    /// Weight and bias, packed.
+    pub weights: Option<[Vec<f32>; 2]>,
+    pub workgroups: Workgroups,
+}
+
+impl Dispatch {
+    /// Chooses the kernel for `step`, and packs what it needs within `budget`; nothing where a size or a place is over the
+    /// 32 bits that shaders count in. The input and the `last` step's output are never halves.
+    pub fn of(step: &Step, family: Family, precision: Precision, last: bool, budget: &Budget) -> Result<Option<Self>> {
+        let half = precision == Precision::F16;
+        let halves = Halves {
+            x: half && step.source.lanes == LANES,
+            y: half && !last,
+            weights: half,
+            other: half && step.other.is_some(),
+        };
+        let kernel = kernels::of(step, family, halves.y, budget)?;
+        let (activation, a, b) = activation(step.activation);
+        let activated = kernel.shader.parts().activation.then_some(("ACTIVATION", activation));
+        let numbers = Numbers { fit: Cell::new(true) };
+        let constants = kernel.constants.iter().copied().chain(activated);
+        let dispatch = Self {
+            pipeline: Pipeline {
+                shader: kernel.shader,
+                halves,
+                constants: constants.map(|(name, value)| (name, numbers.narrow(value))).collect(),
+            },
+            params: numbers.params(step, &kernel, [a, b]),
+            table: kernel.table.into_iter().map(|value| numbers.narrow(value)).collect(),
+            weights: kernel.weights,
+            workgroups: kernel.workgroups,
+        };
+        Ok(numbers.fit.get().then_some(dispatch))
+    }
+
+    /// Bytes of the packed weight.
+    pub fn weight_bytes(&self) -> u64 {
+        let bytes = if self.pipeline.halves.weights { Precision::F16 } else { Precision::F32 }.bytes();
+        self.weights.as_ref().map_or(0, |[weight, _]| (weight.len() * bytes) as u64)
+    }
+}
+
+/// Numbers of 32 bits, and whether all that were asked for fit.
+struct Numbers {
+    fit: Cell<bool>,
+}
+
+impl Numbers {
+    fn narrow(&self, value: usize) -> u32 {
+        u32::try_from(value).unwrap_or_else(|_| {
+            self.fit.set(false);
+            0
+        })
+    }
+
+    fn params(&self, step: &Step, kernel: &Kernel, activation: [f32; 2]) -> Params {
+        let n = |value| self.narrow(value);
+        let (source, target, other) = (&step.source, &step.target, step.other.as_ref());
+        let Window { stride, padding: Padding { top, left, bottom, right }, dilation, .. } = kernel.window;
+        Params {
+            x_image: n(source.image_stride),
+            y_image: n(target.image_stride),
+            y_offset: n(target.offset),
+            y_group: n(target.group_stride()),
+            x_height: n(source.height),
+            x_width: n(source.width),
+            y_height: n(target.shape.height),
+            y_width: n(target.shape.width),
+            x_pixel: n(source.lanes),
+            inputs: n(kernel.inputs),
+            runs: n(kernel.runs),
+            out_groups: n(target.shape.channels.div_ceil(LANES)),
+            rows: n(kernel.rows),
+            stride: stride.map(n),
+            dilation: dilation.map(n),
+            padding: [top, left, bottom, right].map(n),
+            other_image: n(other.map_or(0, |other| other.image_stride)),
+            other_offset: n(other.and_then(|other| other.planes.first().copied()).unwrap_or(0)),
+            other_pixel: n(other.filter(|other| other.height * other.width > 1).map_or(0, |other| other.lanes)),
+            activation,
+            unused: [0; 2],
+        }
+    }
+}
+
+/// The number by which shaders/common/activation.wgsl knows an activation, and what it needs.
+fn activation(activation: Option<Activation>) -> (usize, f32, f32) {
+    match activation {
+        None => (0, 0.0, 0.0),
+        Some(Activation::Relu) => (1, 0.0, 0.0),
+        Some(Activation::Clamp { low, high }) => (2, low, high),
+        Some(Activation::HardSigmoid { alpha, beta }) => (3, alpha, beta),
+        Some(Activation::HardSwish) => (4, 0.0, 0.0),
+        Some(Activation::Sigmoid) => (5, 0.0, 0.0),
+        Some(Activation::Silu) => (6, 0.0, 0.0),
+    }
+}

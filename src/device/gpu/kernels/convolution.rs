@@ -1,0 +1,130 @@
+//! Convolutions: dense ones over groups, depthwise ones, stems over planes, and all others.
+
+use super::kernel::Kernel;
+use crate::compile::{Budget, Step};
+use crate::device::gpu::family::Family;
+use crate::device::gpu::groups::{Groups, LANES, planes};
+use crate::device::gpu::shader::Shader;
+use crate::device::gpu::weights;
+use crate::device::gpu::workgroups::{
+    Workgroups, invocations, per_pixel, per_quad, per_strip, per_tile_of_2, per_tile_of_8, rows,
+};
+use crate::error::Result;
+use crate::graph::{Conv2d, Shape, Window};
+
+pub(super) fn of(family: Family, step: &Step, conv: &Conv2d, values: [&[f32]; 2], budget: &Budget) -> Result<Kernel> {
+    let source = &step.source;
+    let bare = step.other.is_none();
+    let kernel = if conv.groups == 1 && source.lanes == LANES {
+        dense(family, step, conv, values, budget)?
+    } else if conv.is_depthwise() && bare && source.lanes == LANES {
+        depthwise(family, step, conv, values, budget)?
+    } else if family == Family::Spread && source.lanes == 1 && conv.groups == 1 && is_square(conv, 3, 2) && bare {
+        stem(step, conv, values, budget)?
+    } else {
+        any(step, conv, values, budget)?
+    };
+    let kernel = Kernel { window: conv.window, ..kernel };
+    let paired = kernel.shader.signature().paired();
+    Ok(if paired { kernel.constant("ADD", step.other.is_some().into()) } else { kernel })
+}
+
+/// Whether the window is of this size and stride, whatever its padding.
+fn is_square(conv: &Conv2d, side: usize, stride: usize) -> bool {
+    conv.window == Window { stride: [stride; 2], padding: conv.window.padding, ..Window::square(side) }
+}
+
+fn taps(conv: &Conv2d) -> Vec<(&'static str, usize)> {
+    vec![("KERNEL_Y", conv.window.kernel[0]), ("KERNEL_X", conv.window.kernel[1])]
+}
+
+/// Every output of all inputs, which lie in groups.
+fn dense(family: Family, step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2], budget: &Budget) -> Result<Kernel> {
+    let out = step.target.shape;
+    let read = Groups::of(&step.source);
+    let runs = read.runs();
+    let (shader, tile, workgroups) = match conv.is_pointwise() {
+        true => pointwise_tile(family, out),
+        false => (Shader::ConvGrouped, 2, per_tile_of_2(out)),
+    };
+    let constants = match shader {
+        Shader::Pointwise => Vec::new(),
+        Shader::Pointwise4x32 => vec![("PAIRS", out.pixels().is_multiple_of(2).into())],
+        _ => taps(conv),
+    };
+    let weight = weights::matrix(&read, weight, conv.window.taps(), tile, budget)?;
+    let weights = Some([weight, weights::bias(bias, tile)]);
+    let kernel = Kernel::new(shader, runs.concat(), workgroups);
+    Ok(Kernel { inputs: read.len(), runs: runs.len(), weights, constants, ..kernel })
+}
+
+/// The shader of a 1x1 convolution, the groups of outputs in its tile, and its workgroups.
+fn pointwise_tile(family: Family, out: Shape) -> (Shader, usize, Workgroups) {
+    match family {
+        Family::Plain => (Shader::Pointwise, 2, per_tile_of_2(out)),
+        Family::Spread => (Shader::Pointwise4x32, 8, per_tile_of_8(out)),
+    }
+}
+
+/// Every output of one input.
+fn depthwise(
+    family: Family,
+    step: &Step,
+    conv: &Conv2d,
+    [weight, bias]: [&[f32]; 2],
+    budget: &Budget,
+) -> Result<Kernel> {
+    let (source, out) = (&step.source, step.target.shape);
+    let (table, grouped) = planes(source);
+    let weights = Some([weights::by_group(weight, conv.window.taps(), budget)?, weights::bias(bias, 1)]);
+    let stride = conv.window.stride[0];
+    // Two columns lie where one load finds them.
+    let pairs = grouped && [source.width, out.width].iter().all(|width| width.is_multiple_of(2));
+    Ok(if family == Family::Spread && is_square(conv, 3, stride) && stride <= 2 && pairs {
+        let rows = rows(family, out);
+        let workgroups = per_strip(family, Shape { width: out.width / 2, ..out }, rows);
+        let kernel = Kernel::new(Shader::DepthwisePairs, table, workgroups)
+            .constant("STRIDE", stride)
+            .constant("ODD", conv.window.padding.left % 2);
+        Kernel { rows, weights, ..kernel }
+    } else if is_square(conv, 3, stride) {
+        let rows = rows(family, out);
+        let kernel = Kernel::new(Shader::Depthwise, table, per_strip(family, out, rows))
+            .constant("STRIDE", stride)
+            .constant("GROUPED", grouped.into())
+            .constant("WORKGROUP", invocations(family));
+        Kernel { rows, weights, ..kernel }
+    } else {
+        let kernel = Kernel::new(Shader::DepthwiseAny, table, per_pixel(out));
+        Kernel { constants: taps(conv), weights, ..kernel }.constant("GROUPED", grouped.into())
+    })
+}
+
+/// 3x3 taps of stride 2 over planes, where every load costs.
+fn stem(step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2], budget: &Budget) -> Result<Kernel> {
+    let kernel = Kernel::new(Shader::Stem, step.source.planes.clone(), per_quad(step.target.shape));
+    let weights = [weights::stem(weight, conv.in_channels, budget)?, weights::bias(bias, 6)];
+    Ok(Kernel { inputs: conv.in_channels, weights: Some(weights), ..kernel })
+}
+
+/// Any groups, over channels that lie anywhere.
+fn any(step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2], budget: &Budget) -> Result<Kernel> {
+    let (source, out) = (&step.source, step.target.shape);
+    let inputs = conv.in_channels / conv.groups;
+    let shared = conv.groups == 1;
+    let table = if shared {
+        source.planes.clone()
+    } else {
+        let of_output = |o: usize, i: usize| source.planes[o / (out.channels / conv.groups) * inputs + i];
+        let of_group = |group: usize, i: usize| {
+            let outputs = (group * LANES..(group + 1) * LANES).map(|o| o.min(out.channels - 1));
+            outputs.map(move |o| of_output(o, i))
+        };
+        let groups = out.channels.div_ceil(LANES);
+        (0..groups).flat_map(|group| (0..inputs).flat_map(move |i| of_group(group, i))).collect()
+    };
+    let kernel = Kernel::new(Shader::Conv, table, per_pixel(out));
+    let weights = [weights::by_group(weight, inputs * conv.window.taps(), budget)?, weights::bias(bias, 1)];
+    let kernel = Kernel { inputs, weights: Some(weights), constants: taps(conv), ..kernel };
+    Ok(kernel.constant("SHARED", shared.into()))
+}
