@@ -47,6 +47,7 @@ pub use device::{
 };
 pub use error::{Error, Result};
 pub use export::{ExportFormat, ExportOptions};
+pub use file::Files;
 pub use initialiser::{Draw, Fan, Initialiser};
 pub use model::Model;
 pub use tensor::{DType, Tensor, TensorError};

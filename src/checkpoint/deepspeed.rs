@@ -6,14 +6,13 @@ use super::folder::{Listing, astray};
 use super::source::short;
 use crate::error::{Error, Result};
 use crate::file::enclosure::Enclosure;
-use std::io::Read;
 use std::path::Path;
 
 /// The file that names the newest folder.
 const LATEST: &str = "latest";
 
 /// Longest name of a folder.
-const MAX_TAG_BYTES: u64 = 255;
+const MAX_TAG_BYTES: usize = 255;
 
 /// The file that holds the whole model, from the folder at `path` on; `None` where the folder is no such checkpoint.
 ///
@@ -27,16 +26,15 @@ pub(super) fn states(path: &Path, listing: &Listing, enclosure: &Enclosure) -> R
         return Ok(None);
     }
     let found = enclosure.entry(LATEST.as_ref()).map_err(|reason| astray(path, LATEST, reason))?;
-    let mut tag = String::new();
     let io = |e| Error::io(path.join(LATEST), e);
-    let read = found.open().map_err(io)?.take(MAX_TAG_BYTES + 1).read_to_string(&mut tag);
-    let tag = tag.trim();
+    let tag = found.open().map_err(io)?.head(MAX_TAG_BYTES + 1).unwrap_or_default();
     // Other programs may have a file of that name too.
-    if read.is_err() || tag.is_empty() || !listing.folders.iter().any(|folder| folder == tag) {
+    let tag = std::str::from_utf8(&tag).unwrap_or_default().trim();
+    if tag.is_empty() || !listing.folders.iter().any(|folder| folder == tag) {
         return Ok(None);
     }
     let folder = enclosure.named(tag).map_err(|reason| astray(path, tag, reason))?;
-    let states = of_ranks(path, &Listing::of(folder.path())?)?;
+    let states = of_ranks(path, &Listing::of(&folder.directory())?)?;
     Ok(states.map(|states| format!("{tag}/{states}")))
 }
 

@@ -3,6 +3,7 @@
 use super::source::short;
 use super::{Format, deepspeed, oneflow, run};
 use crate::error::{Error, Result};
+use crate::file::directory::{Directory, Entry};
 use crate::file::enclosure::{Astray, Enclosure};
 use crate::printable;
 use std::path::Path;
@@ -15,26 +16,26 @@ pub(super) enum Content {
     File { name: String, note: Option<String> },
 }
 
-/// The names of the files and folders in one folder, as far as they are text, sorted.
+/// What lies in one folder.
 pub(super) struct Listing {
+    pub entries: Vec<Entry>,
+    /// The names of files, as far as they are text, sorted; and those of folders.
     pub files: Vec<String>,
     pub folders: Vec<String>,
 }
 
 impl Listing {
-    pub fn of(path: &Path) -> Result<Self> {
-        let io = |e| Error::io(path, e);
-        let mut listing = Self { files: Vec::new(), folders: Vec::new() };
-        for entry in std::fs::read_dir(path).map_err(io)? {
-            let entry = entry.map_err(io)?;
-            let is_folder = entry.path().is_dir();
-            if let Ok(name) = entry.file_name().into_string() {
-                if is_folder { &mut listing.folders } else { &mut listing.files }.push(name);
+    pub fn of(directory: &Directory) -> Result<Self> {
+        let entries = directory.entries().map_err(|e| Error::io(directory.path(), e))?;
+        let (mut files, mut folders) = (Vec::new(), Vec::new());
+        for entry in &entries {
+            if let Some(name) = entry.name.to_str() {
+                if entry.is_folder { &mut folders } else { &mut files }.push(name.to_owned());
             }
         }
-        listing.files.sort_unstable();
-        listing.folders.sort_unstable();
-        Ok(listing)
+        files.sort_unstable();
+        folders.sort_unstable();
+        Ok(Self { entries, files, folders })
     }
 
     pub fn has(&self, file: &str) -> bool {
@@ -64,12 +65,13 @@ const MODELS: [&str; 10] = [
 /// What the name of an index ends with.
 const INDEX: &str = ".index.json";
 
-/// What the folder at `path` holds, or an error that says why that cannot be told.
-pub(super) fn content(path: &Path, enclosure: &Enclosure) -> Result<Content> {
-    let listing = Listing::of(path)?;
-    let layout = oneflow::layout(path)?;
+/// What `directory` holds, or an error that says why that cannot be told.
+pub(super) fn content(directory: &Directory, enclosure: &Enclosure) -> Result<Content> {
+    let path = directory.path();
+    let listing = Listing::of(directory)?;
+    let layout = oneflow::layout(directory, &listing.entries);
     let model = model(path, &listing)?;
-    let newest = run::newest(path)?;
+    let newest = run::newest(path, &listing.entries)?;
     match (layout, model, newest) {
         (Some(format), None, None) => Ok(Content::OneFlow(format)),
         (None, Some((name, note)), None) => Ok(Content::File { name: name.to_owned(), note }),
@@ -86,7 +88,7 @@ pub(super) fn content(path: &Path, enclosure: &Enclosure) -> Result<Content> {
                 let note = Some(format!("took {}, of a DeepSpeed checkpoint", short(&name)));
                 Ok(Content::File { name, note })
             }
-            None => Err(Error::checkpoint(path, unread(path, &listing))),
+            None => Err(Error::checkpoint(path, unread(directory, &listing))),
         },
         (layout, model, newest) => {
             let layout = layout.map(|format| format.to_string());
@@ -146,19 +148,21 @@ const CHECKPOINTS: [&str; 9] = [".safetensors", ".pth", ".pt", ".bin", ".ckpt", 
 const TRAINING: [&str; 6] = ["optimizer", "scheduler", "rng_state", "random_states", "training_args", "scaler"];
 
 /// What a folder is that is no checkpoint, and what to do.
-fn unread(path: &Path, listing: &Listing) -> String {
+fn unread(directory: &Directory, listing: &Listing) -> String {
+    let path = directory.path();
     let shown = |name: &str| printable::path(&path.join(name));
-    let is_distributed =
-        |path: &Path| path.join(".metadata").is_file() && (path.join("__0_0.distcp").is_file() || distributed(path));
-    if is_distributed(path) || listing.ending(".distcp").next().is_some() {
+    let is_distributed = |directory: &Directory| {
+        directory.is_file(".metadata") && (directory.is_file("__0_0.distcp") || distributed(directory))
+    };
+    if is_distributed(directory) || listing.ending(".distcp").next().is_some() {
         return distributed_reason(&printable::path(path));
     }
-    if let Some(folder) = listing.folders.iter().find(|folder| is_distributed(&path.join(folder))) {
+    if let Some(folder) = listing.folders.iter().find(|folder| is_distributed(&directory.folder(folder))) {
         return format!("holds a folder `{}`, which {}", short(folder), distributed_reason(&shown(folder)));
     }
-    let unpacked = |path: &Path| path.join("data.pkl").is_file() && path.join("data").is_dir();
-    let inner = listing.folders.iter().find(|folder| unpacked(&path.join(folder)));
-    if unpacked(path) || inner.is_some() {
+    let unpacked = |directory: &Directory| directory.is_file("data.pkl") && directory.is_folder("data");
+    let inner = listing.folders.iter().find(|folder| unpacked(&directory.folder(folder)));
+    if unpacked(directory) || inner.is_some() {
         let within = inner.map_or_else(String::new, |folder| format!(", in {}", short(folder)));
         return format!(
             "is a PyTorch checkpoint that was unpacked like a zip archive{within}; download it anew without unpacking \
@@ -206,9 +210,9 @@ fn is_candidate(name: &str) -> bool {
     !name.starts_with('.') && !training && CHECKPOINTS.iter().any(|end| name.ends_with(end))
 }
 
-/// Whether the folder at `path` has a shard of PyTorch's distributed checkpoints.
-fn distributed(path: &Path) -> bool {
-    Listing::of(path).is_ok_and(|listing| listing.ending(".distcp").next().is_some())
+/// Whether `directory` has a shard of PyTorch's distributed checkpoints.
+fn distributed(directory: &Directory) -> bool {
+    Listing::of(directory).is_ok_and(|listing| listing.ending(".distcp").next().is_some())
 }
 
 fn distributed_reason(path: &str) -> String {

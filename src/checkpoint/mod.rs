@@ -8,13 +8,13 @@
 mod deepspeed;
 mod folder;
 mod foreign_file;
-mod graph_file;
 mod limits;
+mod mindir;
 mod mindspore;
 mod module_tree;
 mod numpy;
 mod oneflow;
-mod onnx_graph;
+mod onnx;
 mod pickle;
 pub(crate) mod prefix;
 pub mod remap;
@@ -31,13 +31,14 @@ mod torch;
 
 pub use limits::Limits;
 pub use module_tree::{Attribute, Module, ModuleTree};
-pub(crate) use onnx_graph::{OnnxAttribute, OnnxGraph, OnnxInput, OnnxNode, ValueId};
+pub(crate) use onnx::{OnnxAttribute, OnnxGraph, OnnxInput, OnnxNode, ValueId};
 pub use rename::{Rename, Renaming};
 pub use save::{CheckpointConfig, Checkpoints, SaveFormat, SaveOptions};
 pub use state_dict::StateDict;
 
 use crate::error::{Error, Result};
-use crate::file::enclosure::Enclosure;
+use crate::file::directory::Directory;
+use crate::file::{Files, Item};
 use bytes::Bytes;
 use folder::Content;
 use source::{Opening, Source};
@@ -104,8 +105,21 @@ fn open(path: &Path, limits: &Limits) -> Result<StateDict> {
     if !std::fs::metadata(path).map_err(|e| Error::io(path, e))?.is_dir() {
         return open_file(Opening::new(path, limits)?);
     }
-    let enclosure = Enclosure::of_folder(path).map_err(|e| Error::io(path, e))?;
-    match folder::content(path, &enclosure)? {
+    open_folder(&Directory::on_disk(path), limits)
+}
+
+/// What [`StateDict::from_files`] does.
+fn open_files(files: &Files, name: &str, limits: &Limits) -> Result<StateDict> {
+    match files.find(name)? {
+        Item::Folder(directory) => open_folder(&directory, limits),
+        Item::File(found, enclosure) => open_file(Opening::found(&files.path().join(name), &found, enclosure, limits)?),
+    }
+}
+
+fn open_folder(directory: &Directory, limits: &Limits) -> Result<StateDict> {
+    let path = directory.path();
+    let enclosure = directory.enclosure().map_err(|e| Error::io(path, e))?;
+    match folder::content(directory, &enclosure)? {
         Content::File { name, note } => {
             let found = enclosure.entry(name.as_ref()).map_err(|astray| folder::astray(path, &name, astray))?;
             let mut dict = open_file(Opening::found(&path.join(&name), &found, enclosure, limits)?)?;
@@ -114,8 +128,8 @@ fn open(path: &Path, limits: &Limits) -> Result<StateDict> {
         }
         Content::OneFlow(format) => {
             let mut dict = match format {
-                Format::OneFlowPickledData => oneflow::open_pickled(path, limits),
-                format => oneflow::open_snapshot(path, format, limits),
+                Format::OneFlowPickledData => oneflow::open_pickled(directory, enclosure, limits),
+                format => oneflow::open_snapshot(directory, enclosure, format, limits),
             }?;
             dict.strip_prefix(DATA_PARALLEL);
             Ok(dict)
@@ -153,8 +167,8 @@ fn decode(format: Format, source: &Source) -> Result<StateDict> {
         Format::Safetensors => safetensors::open(source),
         Format::TorchZip | Format::TorchScript => torch::open_zip(source),
         Format::TorchLegacy => torch::open_legacy(source),
-        Format::Onnx => graph_file::open_onnx(source),
-        Format::MindIr => graph_file::open_mindir(source),
+        Format::Onnx => onnx::open(source),
+        Format::MindIr => mindir::open(source),
         Format::OneFlowSingleFile => oneflow::open_file(source),
         Format::MindSpore => mindspore::open(source),
         Format::OneFlowLegacy | Format::OneFlowSnapshot | Format::OneFlowPickledData => {

@@ -3,6 +3,7 @@
 
 use super::source::short;
 use crate::error::{Error, Result};
+use crate::file::directory::Entry;
 use std::fmt;
 use std::path::Path;
 
@@ -71,19 +72,13 @@ pub(super) struct Newest {
     pub of: usize,
 }
 
-/// The newest checkpoint in the folder at `path` by run, epoch and step; `None` where no file has such a name.
+/// The newest checkpoint among the `entries` of the folder at `path` by run, epoch and step; `None` where no file has such a name.
 ///
 /// The numbers decide, and not the files' times, which copying changes.
-pub(super) fn newest(path: &Path) -> Result<Option<Newest>> {
-    let io = |e| Error::io(path, e);
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(io)? {
-        let file = entry.map_err(io)?.path();
-        let text = file.file_name().and_then(|name| name.to_str());
-        let name = text.and_then(|text| Some((CheckpointName::parse(text)?, text.to_owned())));
-        // A link that leads nowhere stays: passing over the newest in silence would give older weights for it.
-        found.extend(name.filter(|_| !file.is_dir()));
-    }
+pub(super) fn newest(path: &Path, entries: &[Entry]) -> Result<Option<Newest>> {
+    // A link that leads nowhere stays: passing over the newest in silence would give older weights for it.
+    let files = entries.iter().filter(|entry| !entry.is_folder).filter_map(|entry| entry.name.to_str());
+    let mut found: Vec<_> = files.filter_map(|text| Some((CheckpointName::parse(text)?, text.to_owned()))).collect();
     found.sort();
     let of = found.len();
     let Some((newest, file)) = found.pop() else { return Ok(None) };

@@ -2,13 +2,12 @@
 
 use super::Limits;
 use crate::error::{Error, Result};
-use crate::file::enclosure::{Enclosure, Found};
+use crate::file::enclosure::{Enclosure, Found, Opened};
 use crate::file::{mapping, regular_file};
 use crate::printable;
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -22,7 +21,7 @@ pub(super) struct Opening<'a> {
     /// What the file may lead into.
     pub enclosure: Enclosure,
     pub limits: &'a Limits,
-    file: File,
+    opened: Opened,
     len: u64,
 }
 
@@ -30,33 +29,31 @@ impl<'a> Opening<'a> {
     /// Opens the file that the caller named, links followed.
     pub fn new(path: &'a Path, limits: &'a Limits) -> Result<Self> {
         let io = |e| Error::io(path, e);
-        let kind = std::fs::metadata(path).map_err(io)?;
-        Self::check(path, &kind)?;
+        Self::check(path, std::fs::metadata(path).map_err(io)?.is_file())?;
         let enclosure = Enclosure::of_file(path).map_err(io)?;
-        Self::begin(path, regular_file::read(path).map_err(io)?, enclosure, limits)
+        Self::begin(path, Opened::Disk(regular_file::read(path).map_err(io)?), enclosure, limits)
     }
 
     /// Opens the file that was `found` within `enclosure`; errors call it `path`.
     pub fn found(path: &'a Path, found: &Found, enclosure: Enclosure, limits: &'a Limits) -> Result<Self> {
         let io = |e| Error::io(path, e);
-        Self::check(path, &std::fs::symlink_metadata(found.path()).map_err(io)?)?;
+        Self::check(path, found.is_file().map_err(io)?)?;
         Self::begin(path, found.open().map_err(io)?, enclosure, limits)
     }
 
     /// Asked before opening: opening some devices is an order to them.
-    fn check(path: &Path, kind: &std::fs::Metadata) -> Result<()> {
-        match kind.is_file() {
+    fn check(path: &Path, is_file: bool) -> Result<()> {
+        match is_file {
             true => Ok(()),
             false => Err(Error::checkpoint(path, "is no regular file; a checkpoint must be a file or a folder")),
         }
     }
 
-    fn begin(path: &'a Path, mut file: File, enclosure: Enclosure, limits: &'a Limits) -> Result<Self> {
+    fn begin(path: &'a Path, mut opened: Opened, enclosure: Enclosure, limits: &'a Limits) -> Result<Self> {
         let io = |e| Error::io(path, e);
-        let len = file.metadata().map_err(io)?.len();
-        let mut head = Vec::with_capacity(HEAD_BYTES);
-        file.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(io)?;
-        Ok(Self { path, head, enclosure, limits, file, len })
+        let len = opened.len().map_err(io)?;
+        let head = opened.head(HEAD_BYTES).map_err(io)?;
+        Ok(Self { path, head, enclosure, limits, opened, len })
     }
 
     /// The file's size in bytes.
@@ -66,8 +63,7 @@ impl<'a> Opening<'a> {
 
     /// Maps the file into memory or reads the rest of it, as the limits have it and provided that they allow its size.
     pub fn load(self) -> Result<Source<'a>> {
-        let Self { path, head: mut bytes, enclosure, limits, file, len } = self;
-        let source = |bytes| Source { neighbours: Some(Neighbours::of(enclosure)), ..Source::new(path, bytes, limits) };
+        let Self { path, head: mut bytes, enclosure, limits, opened, len } = self;
         let over = |found| Error::Limit {
             path: path.to_owned(),
             what: "the file's size in bytes (Limits::file_bytes)".into(),
@@ -77,6 +73,19 @@ impl<'a> Opening<'a> {
         if len > limits.file_bytes {
             return Err(over(len));
         }
+        if let Opened::Held(member) = &opened {
+            enclosure.expand(member.cost(), limits.expanded_bytes).map_err(|found| Error::Limit {
+                path: path.to_owned(),
+                what: "the memory in bytes that compressed files of its archive take (Limits::expanded_bytes)".into(),
+                found,
+                limit: limits.expanded_bytes,
+            })?;
+        }
+        let source = |bytes| Source { neighbours: Some(Neighbours::of(enclosure)), ..Source::new(path, bytes, limits) };
+        let file = match opened {
+            Opened::Disk(file) => file,
+            Opened::Held(member) => return Ok(source(member.bytes().map_err(|e| Error::io(path, e))?)),
+        };
         if len >= limits.map_from_bytes
             && let Some(bytes) = usize::try_from(len).ok().and_then(|len| mapping::map(&file, len))
         {

@@ -1,9 +1,10 @@
 //! The state dict: what every checkpoint becomes, an ordered map from parameter name to tensor.
 
-use super::onnx_graph::OnnxGraph;
+use super::onnx::OnnxGraph;
 use super::reparametrised::Replacement;
 use super::{Format, Limits, ModuleTree, Rename, Renaming};
 use crate::error::Result;
+use crate::file::Files;
 use crate::printable;
 use crate::tensor::Tensor;
 use bytes::Bytes;
@@ -74,6 +75,17 @@ impl StateDict {
     /// As [`open`](Self::open).
     pub fn from_bytes(name: impl AsRef<Path>, bytes: impl Into<Bytes>, limits: &Limits) -> Result<Self> {
         super::open_bytes(name.as_ref(), bytes.into(), limits)
+    }
+
+    /// Opens the checkpoint called `name` among `files`, a file or a folder as [`open`](Self::open) takes them; an empty
+    /// name is the folder of all files. What the content names is looked up among the files, wherever they are: shards
+    /// and external data are found in memory and in archives as they are on disk.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`Error::Checkpoint`](crate::Error::Checkpoint) for a name that leads out of the
+    /// files. What a zip archive has compressed may take [`Limits::expanded_bytes`] in all.
+    pub fn from_files(files: &Files, name: &str, limits: &Limits) -> Result<Self> {
+        super::open_files(files, name, limits)
     }
 
     /// The format of the file; `None` for a state dict that was built in memory.

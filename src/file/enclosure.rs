@@ -4,29 +4,61 @@
 //! folder that the caller named, may be anybody's: it stays in the folder of the named file, in that of the file which
 //! the name resolves to, or in the store of Hugging Face's cache that the folder belongs to.
 
+use super::directory::Directory;
+use super::held::{Held, Member};
 use super::regular_file;
 use crate::printable;
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
 
-/// The folders that one checkpoint may lead into; all are free of links.
+/// The folders that one checkpoint may lead into.
 #[derive(Debug, Clone)]
-pub(crate) struct Enclosure {
-    /// Names are looked up in these.
-    starts: Vec<PathBuf>,
-    /// What is found may be a link into these: the `blobs` that the links of a snapshot in Hugging Face's cache lead to.
-    stores: Vec<PathBuf>,
+pub(crate) struct Enclosure(Around);
+
+#[derive(Debug, Clone)]
+enum Around {
+    /// Folders on disk; all are free of links.
+    Disk {
+        /// Names are looked up in these.
+        starts: Vec<PathBuf>,
+        /// What is found may be a link into these: the `blobs` that the links of a snapshot in Hugging Face's cache
+        /// lead to.
+        stores: Vec<PathBuf>,
+    },
+    /// A folder among files in memory, where there are no links.
+    Held {
+        files: Arc<Held>,
+        folder: String,
+        /// Bytes that compressed files took so far, which all who share the enclosure count together.
+        expanded: Rc<Cell<u64>>,
+    },
 }
 
 /// A file or folder within an [`Enclosure`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub(crate) struct Found {
-    /// The folder of the enclosure that it lies in.
-    root: PathBuf,
-    /// Where it lies, free of links.
+    /// Where it lies, on disk free of links.
     path: PathBuf,
+    place: Place,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    /// On disk, in this folder of the enclosure.
+    Beneath(PathBuf),
+    /// In memory, under this name.
+    Held(Arc<Held>, String),
+}
+
+/// A file that can be read.
+pub(crate) enum Opened {
+    Disk(File),
+    Held(Member),
 }
 
 /// Why a name leads to no file within an [`Enclosure`].
@@ -57,8 +89,53 @@ impl Enclosure {
         Ok(Self::around(vec![path.canonicalize()?]))
     }
 
+    /// What the file that was `found` under `name` may lead into: the folder of its name, and that of what it is.
+    pub fn of_found(&self, name: &str, found: &Found) -> io::Result<Self> {
+        let above = Path::new(name).parent().unwrap_or(Path::new(""));
+        match (&self.0, &found.place) {
+            (Around::Held { .. }, Place::Held(files, name)) => {
+                Ok(Self::held(files, name.rsplit_once('/').map_or("", |(folder, _)| folder)))
+            }
+            (Around::Disk { starts, .. }, _) => {
+                let mut own: Vec<PathBuf> = Vec::new();
+                for start in starts {
+                    // The name was found, so its folder is no link that leads out.
+                    own.extend(start.join(above).canonicalize().ok().filter(|folder| self.is_within(folder)));
+                }
+                own.extend(found.path.parent().map(Path::to_owned));
+                own.dedup();
+                Ok(Self::around(own))
+            }
+            _ => Err(ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// What the folder called `name` among `files` may lead into.
+    pub(super) fn held(files: &Arc<Held>, name: &str) -> Self {
+        Self(Around::Held { files: files.clone(), folder: name.to_owned(), expanded: Rc::default() })
+    }
+
     fn around(starts: Vec<PathBuf>) -> Self {
-        Self { stores: starts.iter().filter_map(|start| store(start)).collect(), starts }
+        Self(Around::Disk { stores: starts.iter().filter_map(|start| store(start)).collect(), starts })
+    }
+
+    fn is_within(&self, path: &Path) -> bool {
+        match &self.0 {
+            Around::Disk { starts, stores } => starts.iter().chain(stores).any(|root| path.starts_with(root)),
+            Around::Held { .. } => false,
+        }
+    }
+
+    /// Counts `bytes` that a compressed file is going to take, unless all would then take more than `most`: the error
+    /// says how many.
+    pub fn expand(&self, bytes: u64, most: u64) -> Result<(), u64> {
+        let Around::Held { expanded, .. } = &self.0 else { return Ok(()) };
+        let total = expanded.get().saturating_add(bytes);
+        if total > most {
+            return Err(total);
+        }
+        expanded.set(total);
+        Ok(())
     }
 
     /// What `name`, which the checkpoint's content gives, leads to.
@@ -78,17 +155,24 @@ impl Enclosure {
     }
 
     fn find(&self, name: &Path) -> Result<Found, Astray> {
+        let (starts, stores) = match &self.0 {
+            Around::Disk { starts, stores } => (starts, stores),
+            Around::Held { files, folder, .. } => {
+                let place = Place::held(files, folder, name).ok_or(Astray::Missing)?;
+                return Ok(Found { path: place.1, place: place.0 });
+            }
+        };
         let mut found: Option<Found> = None;
-        for start in &self.starts {
+        for start in starts {
             let path = match start.join(name).canonicalize() {
                 Ok(path) => path,
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => continue,
                 Err(error) => return Err(Astray::Io(error)),
             };
-            let Some(root) = self.starts.iter().chain(&self.stores).find(|root| path.starts_with(root)) else {
+            let Some(root) = starts.iter().chain(stores).find(|root| path.starts_with(root)) else {
                 return Err(Astray::Link(path));
             };
-            let next = Found { root: root.clone(), path };
+            let next = Found { path, place: Place::Beneath(root.clone()) };
             match &found {
                 Some(found) if found.path != next.path => return Err(Astray::Twice),
                 Some(_) => {}
@@ -112,9 +196,85 @@ impl Found {
         &self.path
     }
 
+    /// Whether it is a regular file. Asked before opening: opening some devices is an order to them.
+    pub fn is_file(&self) -> io::Result<bool> {
+        match &self.place {
+            Place::Beneath(_) => Ok(std::fs::symlink_metadata(&self.path)?.is_file()),
+            Place::Held(files, name) => Ok(files.get(name).is_some()),
+        }
+    }
+
+    /// Whether it is a folder.
+    pub fn is_folder(&self) -> bool {
+        match &self.place {
+            Place::Beneath(_) => self.path.is_dir(),
+            Place::Held(files, name) => files.is_folder(name),
+        }
+    }
+
+    /// The folder that it is, if it is one.
+    pub fn directory(&self) -> Directory {
+        match &self.place {
+            Place::Beneath(_) => Directory::on_disk(&self.path),
+            Place::Held(files, name) => Directory::held(files, name),
+        }
+    }
+
     /// Opens it, provided that it is a regular file and no link has come in between since it was found.
-    pub fn open(&self) -> io::Result<File> {
-        regular_file::read_beneath(&self.root, &self.path)
+    pub fn open(&self) -> io::Result<Opened> {
+        match &self.place {
+            Place::Beneath(root) => regular_file::read_beneath(root, &self.path).map(Opened::Disk),
+            Place::Held(files, name) => files.get(name).cloned().map(Opened::Held).ok_or(ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+impl Place {
+    /// The place of `name` in `folder`, and what errors call it.
+    fn held(files: &Arc<Held>, folder: &str, name: &Path) -> Option<(Self, PathBuf)> {
+        let name = held_name(folder, name)?;
+        let there = files.is_folder(&name) || files.get(&name).is_some();
+        there.then(|| (Self::Held(files.clone(), name.clone()), files.path_of(&name)))
+    }
+}
+
+/// What a file of memory is called that is `name` from `folder` on.
+pub(super) fn held_name(folder: &str, name: &Path) -> Option<String> {
+    let mut whole = folder.to_owned();
+    for part in name.components() {
+        match part {
+            Component::CurDir => {}
+            Component::Normal(part) => {
+                if !whole.is_empty() {
+                    whole.push('/');
+                }
+                whole.push_str(part.to_str()?);
+            }
+            _ => return None,
+        }
+    }
+    Some(whole)
+}
+
+impl Opened {
+    /// The file's size in bytes.
+    pub fn len(&self) -> io::Result<u64> {
+        match self {
+            Self::Disk(file) => Ok(file.metadata()?.len()),
+            Self::Held(member) => Ok(member.len()),
+        }
+    }
+
+    /// Its first bytes, up to `most`. What is read of a file on disk after that comes after them.
+    pub fn head(&mut self, most: usize) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Disk(file) => {
+                let mut head = Vec::with_capacity(most);
+                file.by_ref().take(most as u64).read_to_end(&mut head)?;
+                Ok(head)
+            }
+            Self::Held(member) => member.head(most),
+        }
     }
 }
 

@@ -4,11 +4,12 @@ use super::meta::{self, Meta};
 use crate::checkpoint::source::{Opening, short};
 use crate::checkpoint::{Format, Limits};
 use crate::error::{Error, Result};
+use crate::file::directory::{Directory, Entry};
 use crate::file::enclosure::{Astray, Enclosure, Found};
 use crate::tensor::{DType, Tensor};
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The step counter that training keeps beside the parameters.
 pub(in crate::checkpoint) const TRAIN_STEP: &str = "System-Train-TrainStep";
@@ -16,38 +17,37 @@ pub(in crate::checkpoint) const TRAIN_STEP: &str = "System-Train-TrainStep";
 /// Bytes of a `meta`; a few lines.
 const MAX_META_BYTES: u64 = 64 << 10;
 
-/// Which of OneFlow's layouts the folder at `path` has, if any.
-pub(in crate::checkpoint) fn layout(path: &Path) -> Result<Option<Format>> {
-    if path.join("pickled_data").is_file() {
-        return Ok(Some(Format::OneFlowPickledData));
+/// Which of OneFlow's layouts `directory` with these entries has, if any.
+pub(in crate::checkpoint) fn layout(directory: &Directory, entries: &[Entry]) -> Option<Format> {
+    if directory.is_file("pickled_data") {
+        return Some(Format::OneFlowPickledData);
     }
-    let io = |e| Error::io(path, e);
-    let mut legacy = path.join("snapshot_done").exists();
-    for entry in std::fs::read_dir(path).map_err(io)? {
-        let entry = entry.map_err(io)?;
-        if entry.file_name().to_string_lossy().starts_with(TRAIN_STEP) {
+    let mut legacy = directory.has("snapshot_done");
+    for Entry { name, .. } in entries {
+        if name.to_string_lossy().starts_with(TRAIN_STEP) {
             legacy = true;
-        } else if entry.path().join("meta").is_file() {
-            return Ok(Some(Format::OneFlowSnapshot));
-        } else if entry.path().join("out").is_file() {
+        } else if directory.is_file(Path::new(name).join("meta")) {
+            return Some(Format::OneFlowSnapshot);
+        } else if directory.is_file(Path::new(name).join("out")) {
             legacy = true;
         }
     }
-    Ok(legacy.then_some(Format::OneFlowLegacy))
+    legacy.then_some(Format::OneFlowLegacy)
 }
 
 /// A folder that is read file by file, each once, all together under one limit.
 pub(super) struct Folder<'a> {
     pub path: &'a Path,
+    directory: &'a Directory,
     enclosure: Enclosure,
     left: Limits,
-    read: HashMap<Found, Bytes>,
+    /// What was read, by where it lies.
+    read: HashMap<PathBuf, Bytes>,
 }
 
 impl<'a> Folder<'a> {
-    pub fn open(path: &'a Path, limits: &Limits) -> Result<Self> {
-        let enclosure = Enclosure::of_folder(path).map_err(|e| Error::io(path, e))?;
-        Ok(Self { path, enclosure, left: limits.clone(), read: HashMap::new() })
+    pub fn new(directory: &'a Directory, enclosure: Enclosure, limits: &Limits) -> Self {
+        Self { path: directory.path(), directory, enclosure, left: limits.clone(), read: HashMap::new() }
     }
 
     pub fn fault(&self, reason: impl Into<String>) -> Error {
@@ -57,21 +57,22 @@ impl<'a> Folder<'a> {
     /// The names of the folders in it, sorted, because a folder has no order; and how many others there are, whose
     /// names are no text.
     pub fn folders(&self) -> Result<(Vec<String>, usize)> {
-        let io = |e| Error::io(self.path, e);
         let mut names = Vec::new();
         let mut unnamed = 0;
-        for entry in std::fs::read_dir(self.path).map_err(io)? {
-            let entry = entry.map_err(io)?;
-            if !entry.path().is_dir() {
-                continue;
-            }
-            match entry.file_name().into_string() {
+        let entries = self.directory.entries().map_err(|e| Error::io(self.path, e))?;
+        for entry in entries.into_iter().filter(|entry| entry.is_folder) {
+            match entry.name.into_string() {
                 Ok(name) => names.push(name),
                 Err(_) => unnamed += 1,
             }
         }
         names.sort_unstable();
         Ok((names, unnamed))
+    }
+
+    /// Whether it is marked as complete, which is done last.
+    pub fn is_done(&self) -> bool {
+        self.directory.has("snapshot_done")
     }
 
     /// Where `file` of the folder `of` is; `None` where there is no such file. Both may come from the checkpoint, so
@@ -91,7 +92,7 @@ impl<'a> Folder<'a> {
 
     /// The content of what `locate` found, provided that `fits` accepts its size in bytes.
     pub fn read(&mut self, found: &Found, fits: impl FnOnce(u64) -> Result<()>) -> Result<Bytes> {
-        if let Some(bytes) = self.read.get(found) {
+        if let Some(bytes) = self.read.get(found.path()) {
             fits(bytes.len() as u64)?;
             return Ok(bytes.clone());
         }
@@ -99,7 +100,7 @@ impl<'a> Folder<'a> {
         fits(opening.len())?;
         let bytes = opening.load()?.bytes;
         self.left.file_bytes = self.left.file_bytes.saturating_sub(bytes.len() as u64);
-        self.read.insert(found.clone(), bytes.clone());
+        self.read.insert(found.path().to_owned(), bytes.clone());
         Ok(bytes)
     }
 

@@ -5,9 +5,10 @@ use crate::checkpoint::pickle::{self, Id, Pickle, Value};
 use crate::checkpoint::source::{Source, short};
 use crate::checkpoint::{Format, Limits, StateDict, numpy};
 use crate::error::{Error, Result};
+use crate::file::directory::Directory;
+use crate::file::enclosure::Enclosure;
 use crate::tensor::Tensor;
 use std::collections::HashMap;
-use std::path::Path;
 
 /// Keys under which training programs keep the model, in the order of preference.
 const KEYS: [&str; 4] = ["model", "state_dict", "model_state_dict", "net"];
@@ -21,9 +22,14 @@ const MAX_TEXT_BYTES: usize = 4096;
 /// Where a tensor comes from, given its state and what errors call it.
 type Fetch<'f> = dyn FnMut(&Pickle, Id, &str) -> Result<Tensor> + 'f;
 
-/// Reads the folder at `path`: `pickled_data`, and for each tensor a folder that it names.
-pub(in crate::checkpoint) fn open_folder(path: &Path, limits: &Limits) -> Result<StateDict> {
-    let mut folder = Folder::open(path, limits)?;
+/// Reads `directory`: `pickled_data`, and for each tensor a folder that it names.
+pub(in crate::checkpoint) fn open_folder(
+    directory: &Directory,
+    enclosure: Enclosure,
+    limits: &Limits,
+) -> Result<StateDict> {
+    let path = directory.path();
+    let mut folder = Folder::new(directory, enclosure, limits);
     let file = folder.locate("", "pickled_data")?;
     let file = file.ok_or_else(|| folder.fault("its file pickled_data is missing"))?;
     let bytes = folder.read(&file, |_| Ok(()))?;

@@ -4,6 +4,8 @@ use super::folder::{Folder, TRAIN_STEP};
 use crate::checkpoint::source::short;
 use crate::checkpoint::{Format, Limits, StateDict};
 use crate::error::Result;
+use crate::file::directory::Directory;
+use crate::file::enclosure::Enclosure;
 use crate::tensor::DType;
 
 /// What optimizers add to a parameter's name for what they keep beside it: Adam two moments, momentum one.
@@ -14,10 +16,15 @@ pub(in crate::checkpoint) fn slot_of(name: &str) -> impl Iterator<Item = &str> {
     SLOTS.iter().filter_map(|slot| name.strip_suffix(slot))
 }
 
-/// Reads the folder at `path`, whose parameters have a `meta` where `format` says so and else are flat `f32`.
-pub(in crate::checkpoint) fn open(path: &std::path::Path, format: Format, limits: &Limits) -> Result<StateDict> {
-    let mut folder = Folder::open(path, limits)?;
-    let mut dict = StateDict::of(format, path);
+/// Reads `directory`, whose parameters have a `meta` where `format` says so and else are flat `f32`.
+pub(in crate::checkpoint) fn open(
+    directory: &Directory,
+    enclosure: Enclosure,
+    format: Format,
+    limits: &Limits,
+) -> Result<StateDict> {
+    let mut folder = Folder::new(directory, enclosure, limits);
+    let mut dict = StateDict::of(format, directory.path());
     let (names, unnamed) = folder.folders()?;
     let mut left_out = Vec::new();
     for name in &names {
@@ -55,7 +62,7 @@ pub(in crate::checkpoint) fn open(path: &std::path::Path, format: Format, limits
         dict.forget_shapes();
         dict.note("its parameters have no shapes, only numbers in a row; the network must tell their shapes");
     }
-    if !path.join("snapshot_done").exists() {
+    if !folder.is_done() {
         dict.note("has no snapshot_done, which is written last: saving may have been cut short");
     }
     if unnamed + left_out.len() > 0 {

@@ -1,119 +1,17 @@
-//! The operators of an ONNX file as inert data: what the file says, with nothing made of it.
+//! Reads the operators of an ONNX file.
 //!
 //! Format: `GraphProto`, `NodeProto` and `AttributeProto` of onnx.proto3 of onnx/onnx.
 
-use super::graph_file::{ONNX, described};
-use super::source::{Source, short};
+use super::graph::{OnnxAttribute, OnnxGraph, OnnxInput, OnnxNode};
+use super::model::{keep, text, unsound};
+use super::tensor::{ONNX, described};
+use crate::checkpoint::Format;
+use crate::checkpoint::source::Source;
 use crate::error::{Error, Result};
 use crate::file::protobuf::{Field, Fields, varint};
-use crate::tensor::Tensor;
 use bytes::Bytes;
-use indexmap::{IndexMap, IndexSet};
-
-/// The place of a value in [`OnnxGraph::names`].
-pub(crate) type ValueId = usize;
-
-/// A graph of operators. Values are numbered, because most of a file's text is their names.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct OnnxGraph {
-    /// The version of ONNX's own operators; 0 where the file does not say.
-    pub opset: u64,
-    /// Whose operators it uses besides ONNX's own.
-    pub domains: Vec<String>,
-    /// In the file's order.
-    pub nodes: Vec<OnnxNode>,
-    /// What the graph takes; older files list the initializers too.
-    pub inputs: Vec<OnnxInput>,
-    /// What the graph gives.
-    pub outputs: Vec<ValueId>,
-    /// The names of the initializers in the state dict, which follow when it is renamed.
-    pub tensors: IndexMap<ValueId, String>,
-    names: IndexSet<String>,
-}
-
-/// An input of the graph.
-#[derive(Debug, Clone)]
-pub(crate) struct OnnxInput {
-    pub value: ValueId,
-    /// `None` for a dimension that is free; no shape at all where the file gives none.
-    pub shape: Option<Vec<Option<usize>>>,
-    /// Of what its elements are, a number of `TensorProto.DataType`; 0 where the file does not say.
-    pub elements: u64,
-}
-
-/// An operator applied to values.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct OnnxNode {
-    pub name: String,
-    pub op: String,
-    /// Whose operator it is; empty for ONNX's own.
-    pub domain: String,
-    /// `None` for an optional input that is left out.
-    pub inputs: Vec<Option<ValueId>>,
-    /// Likewise.
-    pub outputs: Vec<Option<ValueId>>,
-    pub attributes: Vec<(String, OnnxAttribute)>,
-}
-
-/// The value of an attribute.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum OnnxAttribute {
-    Int(i64),
-    Float(f32),
-    Text(String),
-    Ints(Vec<i64>),
-    Floats(Vec<f32>),
-    Tensor(Tensor),
-    /// A subgraph, or a tensor of a kind that is not read.
-    Other,
-}
 
 impl OnnxGraph {
-    /// What the file calls a value.
-    pub fn name(&self, value: ValueId) -> &str {
-        self.names.get_index(value).map_or("", String::as_str)
-    }
-
-    /// What to call a node: its own name, or else that of the first value that it makes.
-    pub fn node_name<'g>(&'g self, node: &'g OnnxNode) -> &'g str {
-        let first = || node.outputs.iter().flatten().next().map_or("", |&value| self.name(value));
-        if node.name.is_empty() { first() } else { &node.name }
-    }
-
-    /// How many values there are.
-    pub fn value_count(&self) -> usize {
-        self.names.len()
-    }
-
-    /// Gives the initializers the names that they have after renaming.
-    pub(super) fn rename(&mut self, mut rename: impl FnMut(&str) -> String) {
-        self.tensors.values_mut().for_each(|name| *name = rename(name));
-    }
-
-    /// Links the value of a tensor's name to the tensor.
-    pub(super) fn link(&mut self, source: &Source, name: &str) -> Result<()> {
-        let value = self.value(source, name)?;
-        self.tensors.insert(value, name.to_owned());
-        Ok(())
-    }
-
-    /// The number of the value called `name`.
-    fn value(&mut self, source: &Source, name: &str) -> Result<ValueId> {
-        if let Some(value) = self.names.get_index_of(name) {
-            return Ok(value);
-        }
-        keep(source, 128 + name.len())?;
-        Ok(self.names.insert_full(name.to_owned()).0)
-    }
-
-    /// The number of the value that a node names, where it names one.
-    fn optional(&mut self, source: &Source, field: &Field) -> Result<Option<ValueId>> {
-        match field.text().ok_or_else(|| unsound(source, "a value whose name is no text"))? {
-            "" => Ok(None),
-            name => self.value(source, name).map(Some),
-        }
-    }
-
     /// Reads one field of `GraphProto`; those that say nothing of operators are passed over.
     pub(super) fn read(&mut self, source: &Source, tag: u32, field: &Field) -> Result<()> {
         const NODE: u32 = 1;
@@ -143,7 +41,7 @@ impl OnnxGraph {
     fn node(&mut self, source: &Source, message: &Bytes) -> Result<OnnxNode> {
         let mut node = OnnxNode::default();
         for field in Fields::of(message) {
-            match field.map_err(|what| unsound(source, what))? {
+            match field.map_err(|what| unsound(source, Format::Onnx, what))? {
                 (1, name) => {
                     keep(source, 16)?;
                     node.inputs.push(self.optional(source, &name)?);
@@ -164,14 +62,12 @@ impl OnnxGraph {
         }
         Ok(node)
     }
-}
 
-impl OnnxGraph {
     /// Takes over what `message`, an `OperatorSetIdProto`, says of the version of ONNX's operators or of others'.
     pub(super) fn read_operator_set(&mut self, source: &Source, message: &Bytes) -> Result<()> {
         let (mut domain, mut version) = (String::new(), 0);
         for field in Fields::of(message) {
-            match field.map_err(|what| unsound(source, what))? {
+            match field.map_err(|what| unsound(source, Format::Onnx, what))? {
                 (1, field) => domain = text(source, &field)?,
                 (2, Field::Number(number)) => version = number,
                 _ => {}
@@ -188,19 +84,6 @@ impl OnnxGraph {
     }
 }
 
-/// Key and value of `message`, a `StringStringEntryProto`.
-pub(super) fn entry(source: &Source, message: &Bytes) -> Result<(String, String)> {
-    let (mut key, mut value) = (String::new(), String::new());
-    for field in Fields::of(message) {
-        match field.map_err(|what| unsound(source, what))? {
-            (1, field) => key = text(source, &field)?,
-            (2, field) => value = text(source, &field)?,
-            _ => {}
-        }
-    }
-    Ok((key, value))
-}
-
 /// What a `ValueInfoProto` says.
 #[derive(Default)]
 struct ValueInfo {
@@ -213,13 +96,13 @@ struct ValueInfo {
 fn value_info(source: &Source, message: &Bytes) -> Result<ValueInfo> {
     let mut info = ValueInfo::default();
     for field in Fields::of(message) {
-        match field.map_err(|what| unsound(source, what))? {
+        match field.map_err(|what| unsound(source, Format::Onnx, what))? {
             (1, field) => info.name = text(source, &field)?,
             (2, Field::Bytes(of_type)) => {
                 // The type's tensor_type: the type of its elements, and its shape.
                 let Some(tensor) = message_in(source, &of_type, 1)? else { continue };
                 for field in Fields::of(&tensor) {
-                    if let (1, Field::Number(elements)) = field.map_err(|what| unsound(source, what))? {
+                    if let (1, Field::Number(elements)) = field.map_err(|what| unsound(source, Format::Onnx, what))? {
                         info.elements = elements;
                     }
                 }
@@ -236,7 +119,7 @@ fn value_info(source: &Source, message: &Bytes) -> Result<ValueInfo> {
 fn message_in(source: &Source, message: &Bytes, tag: u32) -> Result<Option<Bytes>> {
     let mut found = None;
     for field in Fields::of(message) {
-        if let (t, Field::Bytes(bytes)) = field.map_err(|what| unsound(source, what))?
+        if let (t, Field::Bytes(bytes)) = field.map_err(|what| unsound(source, Format::Onnx, what))?
             && t == tag
         {
             found = Some(bytes);
@@ -249,11 +132,11 @@ fn message_in(source: &Source, message: &Bytes, tag: u32) -> Result<Option<Bytes
 fn shape(source: &Source, message: &Bytes) -> Result<Vec<Option<usize>>> {
     let mut shape = Vec::new();
     for field in Fields::of(message) {
-        if let (1, Field::Bytes(dimension)) = field.map_err(|what| unsound(source, what))? {
+        if let (1, Field::Bytes(dimension)) = field.map_err(|what| unsound(source, Format::Onnx, what))? {
             keep(source, 16)?;
             let mut size = None;
             for field in Fields::of(&dimension) {
-                if let (1, Field::Number(number)) = field.map_err(|what| unsound(source, what))? {
+                if let (1, Field::Number(number)) = field.map_err(|what| unsound(source, Format::Onnx, what))? {
                     // Zero and less are ways to say that it is free.
                     size = usize::try_from(number.cast_signed()).ok().filter(|&size| size > 0);
                 }
@@ -268,7 +151,7 @@ fn attribute(source: &Source, message: &Bytes) -> Result<(String, OnnxAttribute)
     let mut name = String::new();
     let mut value = OnnxAttribute::Other;
     for field in Fields::of(message) {
-        match field.map_err(|what| unsound(source, what))? {
+        match field.map_err(|what| unsound(source, Format::Onnx, what))? {
             (1, field) => name = text(source, &field)?,
             (2, Field::Fixed32(bytes)) => value = OnnxAttribute::Float(f32::from_le_bytes(bytes)),
             (3, Field::Number(number)) => value = OnnxAttribute::Int(number.cast_signed()),
@@ -306,7 +189,7 @@ fn floats(source: &Source, field: &Field, value: &mut OnnxAttribute) -> Result<(
             keep(source, 2 * packed.len())?;
             list.extend(packed.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)));
         }
-        _ => return Err(unsound(source, "a list of floats that holds something else")),
+        _ => return Err(unsound(source, Format::Onnx, "a list of floats that holds something else")),
     }
     Ok(())
 }
@@ -326,27 +209,12 @@ fn ints(source: &Source, field: &Field, value: &mut OnnxAttribute) -> Result<()>
             keep(source, 16 * packed.len())?;
             let mut rest = &packed[..];
             while !rest.is_empty() {
-                let (number, len) = varint(rest).map_err(|what| unsound(source, what))?;
+                let (number, len) = varint(rest).map_err(|what| unsound(source, Format::Onnx, what))?;
                 list.push(number.cast_signed());
                 rest = rest.get(len..).unwrap_or_default();
             }
         }
-        _ => return Err(unsound(source, "a list of integers that holds something else")),
+        _ => return Err(unsound(source, Format::Onnx, "a list of integers that holds something else")),
     }
     Ok(())
-}
-
-fn text(source: &Source, field: &Field) -> Result<String> {
-    let text = field.text().ok_or_else(|| unsound(source, "a name in its graph that is no text"))?;
-    keep(source, text.len())?;
-    Ok(text.to_owned())
-}
-
-/// Asks for the memory that a part of the graph takes.
-fn keep(source: &Source, bytes: usize) -> Result<()> {
-    source.expand(|| "its graph of operators".into(), bytes as u64)
-}
-
-fn unsound(source: &Source, what: &str) -> Error {
-    source.fault(format!("is no sound ONNX model: it has {}", short(what)))
 }
