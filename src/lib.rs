@@ -15,7 +15,7 @@
 //! compiles the network for a [`Device`], and [`Session::run`] turns batches of images into logits.
 //!
 //! Features, all on by default: `gpu` (wgpu; without it the `cpu` device is the only one), `hub` (weights by name,
-//! downloaded), `cli` (the binaries, which no program that uses the library needs).
+//! downloaded).
 
 mod bind;
 pub mod catalog;

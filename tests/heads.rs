@@ -11,7 +11,6 @@ use pretrained::{
 use safetensors::tensor::TensorView;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// What ONNX Runtime computes of each file, which says of its end what the numbers are.
 #[test]
@@ -356,29 +355,4 @@ fn metadata_of_no_use_is_left_out_with_a_note() {
             notes.iter().any(|note| note.contains("model.safetensors") && note.contains(key) && note.contains(reason));
         assert!(told, "{key}: {notes:?}");
     }
-}
-
-#[test]
-fn records_say_the_activation() {
-    let folder = tempfile::tempdir().unwrap();
-    let weights = file(folder.path(), &[2.0, -1.0, 3.0], &[]);
-    let image = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/images/grey.png");
-    let predict = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_predict"));
-        command.args(["--device", "cpu", "--top-k", "3", "--weights", weights.to_str().unwrap(), image]);
-        let output = command.args(arguments).output().unwrap();
-        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap(), output.status.code())
-    };
-    for (arguments, activation) in
-        [(&[][..], "softmax"), (&["--activation", "sigmoid"], "sigmoid"), (&["--activation", "none"], "none")]
-    {
-        let (out, err, code) = predict(&[&["--format", "jsonl"], arguments].concat());
-        let record: serde_json::Value = serde_json::from_str(&out).unwrap();
-        assert_eq!((&record["activation"], code), (&activation.into(), Some(0)), "{err}");
-        let (out, _, _) = predict(&[&["--format", "csv"], arguments].concat());
-        assert!(out.lines().next().unwrap().ends_with(",activation"), "{out}");
-        assert!(out.lines().skip(1).all(|line| line.ends_with(&format!(",{activation}"))), "{out}");
-    }
-    let (_, err, code) = predict(&["--activation", "relu"]);
-    assert!(code == Some(2) && err.contains("softmax, sigmoid, none"), "{err}");
 }

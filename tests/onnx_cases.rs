@@ -439,25 +439,3 @@ fn a_classifier_prepares_images_as_the_graph_wants_them() {
     let error = Classifier::builder().device(Device::cpu()).output("y").build().unwrap_err().to_string();
     assert!(error.contains("no graph to choose it in"), "{error}");
 }
-
-#[cfg(feature = "cli")]
-#[test]
-fn both_programs_choose_an_output_and_say_the_same_of_a_graph() {
-    let run = |program: &str, arguments: &[&str]| {
-        let made = std::process::Command::new(program).args(arguments).output().unwrap();
-        [made.stdout, made.stderr].map(|text| String::from_utf8(text).unwrap()).concat()
-    };
-    let (predict, tool) = (env!("CARGO_BIN_EXE_predict"), env!("CARGO_BIN_EXE_pretrained"));
-    let digit = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/digits/digit_3.png");
-    let two = own("case_out_of_order.onnx").display().to_string();
-    let weights = ["--device", "cpu", "--no-cache", "--weights", &two, digit];
-    for found in [run(predict, &weights), run(tool, &["inspect", &two])] {
-        assert!(found.contains("2 outputs, of which one is to be chosen: `y`, `c`"), "{found}");
-    }
-    let found = run(predict, &weights);
-    assert!(found.contains("--output NAME"), "{found}");
-    let found = run(predict, &[&weights[..], &["--output", "y", "--format", "jsonl"]].concat());
-    assert!(found.contains("\"error\": null"), "{found}");
-    let found = run(tool, &["inspect", &two, "--output", "y"]);
-    assert!(found.contains("network: case_out_of_order, usual input 3x6x5"), "{found}");
-}

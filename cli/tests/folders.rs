@@ -1,5 +1,4 @@
 //! Which pictures `predict` finds in folders, and what it says of all else.
-#![cfg(feature = "cli")]
 
 #[path = "common/program.rs"]
 mod program;

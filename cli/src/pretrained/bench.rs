@@ -8,7 +8,6 @@ use crate::whole::at_least_one;
 use clap::Args;
 use image::codecs::jpeg::JpegEncoder;
 use pretrained::graph::Shape;
-use pretrained::hub::Hub;
 use pretrained::vision::{Limits, Overrides, RgbImage, Size, decode};
 use pretrained::{
     Classifier, CpuOptions, Device, DeviceChoice, Error, Precision, Result, Session, SessionOptions, Ticket, catalog,
@@ -234,7 +233,7 @@ impl Bench {
 
     fn open(&self, classifier: &Classifier, batch: usize) -> Result<Device> {
         let cpu = CpuOptions { threads: self.threads, ..CpuOptions::default() };
-        let cache = Hub::from_env().ok().map(|hub| hub.cache).filter(|_| !self.no_cache);
+        let cache = weights::cache().filter(|_| !self.no_cache);
         let device = match &self.device {
             DeviceChoice::Fastest => {
                 let remembered = cache.as_ref().map(|folder| folder.join("fastest.json"));

@@ -1,5 +1,4 @@
 //! Names and other text of files: such as would steer a terminal, are endless, or are no Unicode.
-#![cfg(feature = "cli")]
 
 #[path = "common/program.rs"]
 mod program;

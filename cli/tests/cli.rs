@@ -1,6 +1,6 @@
 //! `predict` and `pretrained` as a user meets them: formats, exit codes, flags, and what bad input gets.
-#![cfg(feature = "cli")]
 
+#[path = "../../tests/common/mod.rs"]
 mod common;
 
 use pretrained::{SaveFormat, SaveOptions, StateDict};
@@ -10,9 +10,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/digits");
-const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/images");
-const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/mnist_mlp.safetensors");
+const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/digits");
+const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/images");
+const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/mnist_mlp.safetensors");
 
 fn command(binary: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary);
@@ -350,11 +350,11 @@ fn no_error_of_the_library_speaks_of_flags_or_commands() {
     let flag = regex::Regex::new(r"--[a-z][a-z-]+").unwrap();
     let flags: std::collections::BTreeSet<&str> = flag.find_iter(&help).map(|found| found.as_str()).collect();
     assert!(flags.contains("--weights") && flags.contains("--tolerance"), "{flags:?}");
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../src")];
     while let Some(folder) = folders.pop() {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
-                folders.extend((!path.ends_with("bin")).then_some(path));
+                folders.push(path);
                 continue;
             }
             let text = std::fs::read_to_string(&path).unwrap();
@@ -811,7 +811,8 @@ const LACKING: &str = "stage2.0.branch1.0.weight";
 
 /// The shipped CIFAR-10 model without one parameter, and with other names where `rename` says so.
 fn without_one(path: &Path, rename: impl Fn(&str) -> String) {
-    let source = StateDict::open(concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_shufflenet_v2_x0_5.safetensors"));
+    let source =
+        StateDict::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/cifar10_shufflenet_v2_x0_5.safetensors"));
     let source = source.unwrap();
     let kept = source.iter().filter(|(name, _)| *name != LACKING);
     let kept: StateDict = kept.map(|(name, tensor)| (rename(name), tensor.clone())).collect();
@@ -871,7 +872,7 @@ fn parameters_are_renamed_before_the_network_is_recognised() {
 fn a_rule_is_named_that_chooses_one_of_two_networks_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("both.safetensors");
-    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_shufflenet_v2_x0_5.safetensors");
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/cifar10_shufflenet_v2_x0_5.safetensors");
     let shipped = StateDict::open(shipped).unwrap();
     let parts = ["encoder.a.", "encoder.b."];
     let both: StateDict = parts

@@ -4,7 +4,6 @@ use crate::args::{self, Args};
 use crate::console::{is_quiet, remark};
 use crate::inputs::Input;
 use crate::{Times, weights};
-use pretrained::hub::Hub;
 use pretrained::{Classifier, ClassifierBuilder, CpuOptions, Device, DeviceChoice, Error, Result, catalog, printable};
 use std::time::Instant;
 
@@ -20,7 +19,7 @@ pub fn load(args: &Args, inputs: &[Input]) -> Result<(Classifier, Times)> {
         ));
     }
     let cpu = CpuOptions { threads: args.threads, ..CpuOptions::default() };
-    let cache = Hub::from_env().ok().map(|hub| hub.cache).filter(|_| !args.no_cache);
+    let cache = weights::cache().filter(|_| !args.no_cache);
     let began = Instant::now();
     let mut builder = match &args.device {
         // It takes the model to tell.

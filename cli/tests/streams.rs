@@ -1,10 +1,9 @@
 //! Standard output and standard error that are closed, full, a terminal, or left by their reader.
-#![cfg(feature = "cli")]
 
 #[path = "common/program.rs"]
 mod program;
 
-use program::{DIGITS, MNIST, PREDICT, PRETRAINED, digit, digits_command, left, records, run};
+use program::{CIFAR, DIGITS, MNIST, PREDICT, PRETRAINED, digit, digits_command, left, records, run};
 use std::path::{Path, PathBuf};
 
 /// The Rust files below `folder`.
@@ -16,7 +15,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn no_source_prints_by_a_macro_that_panics() {
     let mut found = Vec::new();
-    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for path in [sources(&here.join("src")), sources(&here.join("../src"))].concat() {
         let text = std::fs::read_to_string(&path).unwrap();
         let code = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
         for (n, line) in code {
@@ -120,7 +120,7 @@ fn a_reader_that_leaves_early_changes_no_exit_code() {
         assert!(!left.err.contains("Broken pipe") && !left.err.contains("of 3001 failed"), "{left:?}");
     }
     // What was found out before the first line is written counts.
-    let diff = redirected(PRETRAINED, &["diff", MNIST, "models/cifar10_shufflenet_v2_x0_5.safetensors"], "| true");
+    let diff = redirected(PRETRAINED, &["diff", MNIST, CIFAR], "| true");
     assert_eq!(diff.err, "");
 }
 

@@ -7,8 +7,9 @@ use std::process::{Command, Output};
 
 pub const PREDICT: &str = env!("CARGO_BIN_EXE_predict");
 pub const PRETRAINED: &str = env!("CARGO_BIN_EXE_pretrained");
-pub const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/digits");
-pub const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/mnist_mlp.safetensors");
+pub const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/digits");
+pub const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/mnist_mlp.safetensors");
+pub const CIFAR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/cifar10_shufflenet_v2_x0_5.safetensors");
 
 /// What a program left behind.
 #[derive(Debug)]

@@ -1,12 +1,11 @@
 //! `pretrained convert`, `diff`, `verify` and `inspect --json` as a user meets them: output, exit codes, refusals.
-#![cfg(feature = "cli")]
 
 use pretrained::{DType, SaveFormat, SaveOptions, StateDict, Tensor};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_pretrained");
-const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/mnist_mlp.safetensors");
+const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/mnist_mlp.safetensors");
 
 fn run(arguments: &[&str]) -> (String, String, i32) {
     let output = Command::new(BINARY).args(arguments).output().unwrap();
@@ -112,7 +111,7 @@ fn export_writes_what_describes_itself() {
 #[test]
 fn sizes_are_given_the_same_way_everywhere() {
     let folder = tempfile::tempdir().unwrap();
-    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_shufflenet_v2_x0_5.safetensors");
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/cifar10_shufflenet_v2_x0_5.safetensors");
     for (n, flags, shape) in [
         (0, &["--size", "64x32"][..], "3x32x64"),
         (1, &["--size", "48"], "3x48x48"),
@@ -136,7 +135,7 @@ fn sizes_are_given_the_same_way_everywhere() {
 fn export_takes_the_side_that_the_preset_resizes_to() {
     let folder = tempfile::tempdir().unwrap();
     let target = path(&folder, "cifar10.onnx");
-    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10_shufflenet_v2_x0_5.safetensors");
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/cifar10_shufflenet_v2_x0_5.safetensors");
     let (out, err, code) = run(&["export", shipped, &target]);
     assert!(code == 0 && out.contains("images of 3x112x112"), "{out}{err}");
     assert_eq!(StateDict::open(&target).unwrap().metadata()["preset"], "cifar10");

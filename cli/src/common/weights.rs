@@ -1,13 +1,26 @@
 //! Finds a catalogue model's weights before the library is asked for them, so that a download can show its progress.
 
+#[cfg(feature = "hub")]
 use crate::console::{is_quiet, remark};
+#[cfg(feature = "hub")]
 use indicatif::{ProgressBar, ProgressStyle};
+#[cfg(feature = "hub")]
 use pretrained::hub::{self, Fetched, Hub, Weights};
 use pretrained::{ClassifierBuilder, Result, catalog};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The folder for downloads, compiled kernels and measured times, if there is one.
+pub fn cache() -> Option<PathBuf> {
+    #[cfg(feature = "hub")]
+    let folder = Hub::from_env().ok().map(|hub| hub.cache);
+    #[cfg(not(feature = "hub"))]
+    let folder = None;
+    folder
+}
 
 /// Names the model and its weights to `builder`: those at `weights`, or else the model's own, downloaded where they
 /// are not shipped. `worth_it` is asked before that, and its error is this one's.
+#[cfg_attr(not(feature = "hub"), expect(unused_variables, reason = "nothing is downloaded"))]
 pub fn choose(
     mut builder: ClassifierBuilder,
     model: Option<&str>,
@@ -19,6 +32,7 @@ pub fn choose(
     }
     let Some(name) = model else { return Ok(builder) };
     let known = catalog::find(name)?;
+    #[cfg(feature = "hub")]
     if weights.is_none() && known.shipped_weights().is_none() {
         let wanted = hub::find(known.name)?;
         let hub = Hub::from_env()?;
@@ -37,6 +51,7 @@ pub fn choose(
 }
 
 /// Fetches `wanted` with a bar of its progress.
+#[cfg(feature = "hub")]
 fn download(hub: &Hub, wanted: &Weights) -> Result<Fetched> {
     if !hub.offline {
         remark(format_args!("downloading {}", wanted.url));
