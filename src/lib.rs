@@ -17,7 +17,6 @@
 //! Features, all on by default: `gpu` (wgpu; without it the `cpu` device is the only one), `hub` (weights by name,
 //! downloaded).
 
-mod bind;
 pub mod catalog;
 pub mod checkpoint;
 pub mod compile;
@@ -29,15 +28,13 @@ pub mod graph;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod import;
-mod initialiser;
+mod load;
 mod model;
-pub mod printable;
 pub mod reference;
 mod tensor;
 pub mod vision;
 pub mod zoo;
 
-pub use bind::{Initialised, LoadReport, Mismatched, Missing, Strictness, Weights, bind};
 pub use checkpoint::{
     CheckpointConfig, Checkpoints, Format, Limits, Rename, Renaming, SaveFormat, SaveOptions, StateDict,
 };
@@ -45,10 +42,10 @@ pub use device::cpu::{CpuOptions, InstructionSet};
 pub use device::{
     Device, DeviceChoice, DeviceInfo, DeviceKind, Precision, Session, SessionOptions, Staged, StepTime, Ticket,
 };
-pub use error::{Error, Result};
+pub use error::{Error, ErrorKind, Report, Result, printable};
 pub use export::{ExportFormat, ExportOptions};
 pub use file::Files;
-pub use initialiser::{Draw, Fan, Initialiser};
+pub use load::{Draw, Fan, Initialised, Initialiser, LoadReport, Mismatched, Missing, Strictness, Weights, bind};
 pub use model::Model;
 pub use tensor::{DType, Tensor, TensorError};
 /// The version of wgpu whose devices [`Device::from_wgpu`] takes.

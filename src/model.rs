@@ -1,11 +1,11 @@
 //! A network with its parameters: what a checkpoint becomes once its names are matched.
 
-use crate::bind::{Initialised, LoadReport, Strictness, Weights, bind};
 use crate::checkpoint::StateDict;
 use crate::error::Result;
 use crate::graph::{Head, ParameterId};
 use crate::import::{self, ImportOptions};
-use crate::initialiser::{self, Initialiser};
+use crate::load::initialiser::{self, Initialiser};
+use crate::load::{Initialised, LoadReport, Strictness, Weights, bind};
 use crate::tensor::Tensor;
 use crate::zoo::{Network, detect};
 

@@ -2,10 +2,10 @@
 //!
 //! It fuses nothing, shares nothing with the compiler, and sums in `f64`, so that its error is its inputs' alone.
 
-use crate::bind::Weights;
 use crate::checkpoint::Limits;
 use crate::error::{Error, Result};
 use crate::graph::{Conv2d, Graph, Node, Op, Padding, Shape, Window};
+use crate::load::Weights;
 
 /// Runs `graph` on one image of `shape`, channels first, and returns its output.
 ///

@@ -1,5 +1,6 @@
 //! A tensor in host memory: element type, shape, and little-endian bytes.
 
+use crate::error::Error;
 use bytes::Bytes;
 use half::{bf16, f16};
 use std::fmt;
@@ -96,6 +97,12 @@ pub struct Tensor {
     dtype: DType,
     shape: Vec<usize>,
     bytes: Bytes,
+}
+
+impl From<TensorError> for Error {
+    fn from(error: TensorError) -> Self {
+        Self::Usage(error.to_string())
+    }
 }
 
 impl Tensor {

@@ -376,7 +376,7 @@ fn the_imagenet_weights_open() {
 fn a_part_of_a_checkpoint_is_refused_with_advice() {
     let Some(path) = fixture("mlp_oneflow08/pickled_data") else { return };
     match StateDict::open(&path).unwrap_err() {
-        Error::Checkpoint { path: at, reason } => {
+        Error::Checkpoint { path: at, reason, .. } => {
             assert_eq!(at, path);
             assert!(reason.contains("give the folder that it lies in"), "{reason}");
         }

@@ -685,7 +685,7 @@ fn logits_that_are_not_finite_are_reported() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         for k in [0, 1, 5] {
             let error = top_k(&[1.0, bad, 2.0], k, None).unwrap_err();
-            assert!(matches!(&error, Error::Device(text) if text.contains("class 1")), "{error}");
+            assert!(matches!(&error, Error::Device { reason, .. } if reason.contains("class 1")), "{error}");
         }
     }
 }

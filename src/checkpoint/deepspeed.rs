@@ -44,7 +44,7 @@ fn of_ranks(path: &Path, listing: &Listing) -> Result<Option<String>> {
     match states[..] {
         [] => Ok(None),
         [only] if only.starts_with("mp_rank_") => Ok(Some(only.clone())),
-        _ => Err(Error::checkpoint(
+        _ => Err(Error::foreign(
             path,
             format!(
                 "is a DeepSpeed checkpoint whose parameters are split over several files ({}, ...); gather them with the \

@@ -88,13 +88,13 @@ pub(super) fn content(directory: &Directory, enclosure: &Enclosure) -> Result<Co
                 let note = Some(format!("took {}, of a DeepSpeed checkpoint", short(&name)));
                 Ok(Content::File { name, note })
             }
-            None => Err(Error::checkpoint(path, unread(directory, &listing))),
+            None => Err(Error::foreign(path, unread(directory, &listing))),
         },
         (layout, model, newest) => {
             let layout = layout.map(|format| format.to_string());
             let files = [model.map(|(name, _)| name.to_owned()), newest.map(|newest| newest.name)];
             let found: Vec<String> = layout.into_iter().chain(files.into_iter().flatten()).collect();
-            Err(Error::checkpoint(
+            Err(Error::foreign(
                 path,
                 format!(
                     "holds checkpoints of several kinds ({}); give the file that is meant, or a folder of one kind",
@@ -113,7 +113,7 @@ fn model<'a>(path: &Path, listing: &'a Listing) -> Result<Option<(&'a str, Optio
     if foreign.len() + usize::from(!known.is_empty()) > 1 || known.is_empty() && others.len() > 1 {
         let all: Vec<&str> = listing.ending(INDEX).collect();
         let (first, second) = (all.first().unwrap_or(&""), all.get(1).or(known.first()).unwrap_or(&""));
-        return Err(Error::checkpoint(
+        return Err(Error::foreign(
             path,
             format!("holds several indexes or models, {} and {}; give one of them", short(first), short(second)),
         ));

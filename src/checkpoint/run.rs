@@ -89,7 +89,7 @@ pub(super) fn newest(path: &Path, entries: &[Entry]) -> Result<Option<Newest>> {
         } else {
             "checkpoints of several models"
         };
-        return Err(Error::checkpoint(
+        return Err(Error::foreign(
             path,
             format!("holds {what}, such as {} and {}; give the file that is meant", short(other), short(&file)),
         ));

@@ -87,7 +87,7 @@ fn note_left_out(source: &Source, dict: &mut StateDict) -> Result<()> {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let left = format!("{}{more}", left.join(", "));
     if dict.is_empty() {
-        return Err(source.fault(format!("holds no tensor that is read: {left}")));
+        return Err(source.unread(format!("holds no tensor that is read: {left}")));
     }
     dict.note(format!("left out what is not read: {left}"));
     Ok(())

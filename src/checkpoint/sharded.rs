@@ -86,7 +86,7 @@ fn format(path: &Path, head: &[u8]) -> Result<Format> {
     match sniff::file(path, head)? {
         format @ (Format::Safetensors | Format::TorchZip | Format::TorchLegacy) => Ok(format),
         other => {
-            Err(Error::checkpoint(path, format!("is a shard and should be safetensors or PyTorch's; it is: {other}")))
+            Err(Error::foreign(path, format!("is a shard and should be safetensors or PyTorch's; it is: {other}")))
         }
     }
 }

@@ -66,8 +66,8 @@ const SIGNS: &[Sign] = &[
 pub(super) fn file(path: &Path, head: &[u8]) -> Result<Format> {
     match SIGNS.iter().find(|(fits, _)| fits(head)) {
         Some((_, Read(format))) => Ok(*format),
-        Some((_, Refused(reason))) => Err(Error::checkpoint(path, *reason)),
-        None => Err(Error::checkpoint(path, foreign_file::by_content(head).unwrap_or_else(|| unknown(path, head)))),
+        Some((_, Refused(reason))) => Err(Error::foreign(path, *reason)),
+        None => Err(Error::foreign(path, foreign_file::by_content(head).unwrap_or_else(|| unknown(path, head)))),
     }
 }
 

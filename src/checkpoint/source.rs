@@ -45,7 +45,7 @@ impl<'a> Opening<'a> {
     fn check(path: &Path, is_file: bool) -> Result<()> {
         match is_file {
             true => Ok(()),
-            false => Err(Error::checkpoint(path, "is no regular file; a checkpoint must be a file or a folder")),
+            false => Err(Error::foreign(path, "is no regular file; a checkpoint must be a file or a folder")),
         }
     }
 
@@ -93,7 +93,7 @@ impl<'a> Opening<'a> {
         }
         let rest = usize::try_from(len).unwrap_or(usize::MAX).saturating_sub(bytes.len());
         if bytes.try_reserve_exact(rest).is_err() {
-            return Err(Error::checkpoint(path, format!("its {len} bytes do not fit into memory")));
+            return Err(Error::foreign(path, format!("its {len} bytes do not fit into memory")));
         }
         // A file that grows meanwhile must not grow past the limit either.
         let bound = limits.file_bytes.saturating_add(1).saturating_sub(bytes.len() as u64);
@@ -150,6 +150,11 @@ impl<'a> Source<'a> {
         let bytes = Opening::found(found.path(), &found, enclosure.clone(), &left)?.load()?.bytes;
         opened.insert(file.to_owned(), bytes.clone());
         Ok(bytes)
+    }
+
+    /// What the file holds is sound, and is not read.
+    pub fn unread(&self, reason: impl Into<String>) -> Error {
+        Error::foreign(self.path, reason)
     }
 
     pub fn fault(&self, reason: impl Into<String>) -> Error {

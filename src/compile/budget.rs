@@ -1,10 +1,10 @@
 //! What a plan may take of work and of memory, counted before it is spent.
 
 use super::channels::{READ, VIEW};
-use crate::bind::Weights;
 use crate::checkpoint::Limits;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Op, Shape};
+use crate::load::Weights;
 use std::cell::Cell;
 use std::path::PathBuf;
 

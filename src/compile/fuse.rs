@@ -3,9 +3,9 @@
 
 use super::Budget;
 use super::plan::{Kernel, Pool};
-use crate::bind::Weights;
 use crate::error::Result;
 use crate::graph::{Activation, BatchNorm2d, Conv2d, Graph, Node, Op, ParameterId, Shape, Value};
+use crate::load::Weights;
 
 /// What is left of one or several operators.
 pub(super) struct Operation {

@@ -17,10 +17,10 @@ pub(crate) use budget::Budget;
 pub(crate) use fuse::fold;
 pub use plan::{Kernel, Plan, Pool, Source, Step, Target};
 
-use crate::bind::Weights;
 use crate::checkpoint::Limits;
 use crate::error::Result;
 use crate::graph::{Graph, Shape};
+use crate::load::Weights;
 
 /// How a device wants its plans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -166,7 +166,7 @@ fn pick(choice: &DeviceChoice, wanted: Option<&str>, adapters: &[&DeviceInfo]) -
             let cpu = cpu_info();
             let all = adapters.iter().copied().chain([&cpu]).enumerate();
             let list: String = all.map(|(i, info)| format!("\n  {i}: {info}")).collect();
-            Err(Error::Device(format!("{asked}. Found:{list}")))
+            Err(Error::absent(format!("{asked}. Found:{list}")))
         }
     }
 }

@@ -4,10 +4,10 @@
 //! or the other; so each value gets the rank that its operator gives it, and is reshaped where another is needed.
 
 use super::lowered::{Array, Edge, Kind, Lowered, Step};
-use crate::bind::Weights;
 use crate::compile;
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Conv2d, Graph, Head, Node, Op, ParameterId, Shape, Value};
+use crate::load::Weights;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 

@@ -32,7 +32,7 @@ fn put(
     if let Some(old) = &old {
         refuse(target, overwrite)?;
         if !old.is_file() {
-            return Err(Error::checkpoint(
+            return Err(Error::unwritable(
                 target,
                 "exists and is no regular file; remove it first, or choose another name",
             ));
@@ -94,11 +94,11 @@ pub(crate) fn folder(
     if let Some(old) = &old {
         refuse(target, overwrite)?;
         if !old.is_dir() {
-            return Err(Error::checkpoint(target, "exists and is no folder; remove it first, or choose another name"));
+            return Err(Error::unwritable(target, "exists and is no folder; remove it first, or choose another name"));
         }
         let Replaceable { kind, sign } = replaceable;
         if !place.path.join(sign).exists() && fs::read_dir(&place.path).map_err(io)?.next().is_some() {
-            return Err(Error::checkpoint(
+            return Err(Error::unwritable(
                 target,
                 format!("is a folder that holds other things than {kind}, and is not replaced; choose another name"),
             ));
@@ -143,7 +143,7 @@ impl Place {
         let path = if linked { target.canonicalize().map_err(|e| Error::io(target, e))? } else { target.to_owned() };
         // `a/` and `a/.` have the name `a`; `..` and the root have none.
         let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else {
-            return Err(Error::checkpoint(target, "names no file or folder to write; give one"));
+            return Err(Error::unwritable(target, "names no file or folder to write; give one"));
         };
         let parent = if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() };
         Ok(Self { path: parent.join(name), parent })
@@ -199,7 +199,7 @@ fn refuse(target: &Path, overwrite: bool) -> Result<()> {
 }
 
 fn taken(target: &Path) -> Error {
-    Error::checkpoint(target, "exists already; choose another name, or allow it to be overwritten")
+    Error::unwritable(target, "exists already; choose another name, or allow it to be overwritten")
 }
 
 /// Writes a file and brings it to the disk.

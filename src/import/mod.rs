@@ -87,7 +87,7 @@ pub fn network_with(state: &StateDict, options: &ImportOptions) -> Result<(Netwo
     let Some(graph) = state.graph() else {
         return Err(Error::Usage(format!("{}: it holds no graph to import", state.origin().display())));
     };
-    import(graph, state, options).map_err(|reason| Error::checkpoint(state.origin(), reason))
+    import(graph, state, options).map_err(|reason| Error::unknown_network(state.origin(), reason))
 }
 
 fn import(graph: &OnnxGraph, state: &StateDict, options: &ImportOptions) -> Result<(Network, StateDict), String> {

@@ -3,7 +3,6 @@
 use super::description::{self, Said};
 use super::imported::Imported;
 use super::{Labels, Limits, Overrides, Planes, Prediction, Preprocess, Preset, prepare_file, top_k_by};
-use crate::bind::Strictness;
 use crate::catalog;
 use crate::checkpoint::{self, Rename, Renaming, StateDict};
 use crate::device::cpu::CpuOptions;
@@ -11,6 +10,7 @@ use crate::device::{Device, DeviceChoice, Precision, Session, SessionOptions, St
 use crate::error::{Error, Result};
 use crate::graph::{Head, OutputActivation, Shape};
 use crate::import;
+use crate::load::Strictness;
 use crate::model::Model;
 use crate::printable;
 use crate::zoo::Network;

@@ -1,11 +1,11 @@
 //! A graph that is imported for images of one size, and again for those of another.
 
 use super::{Crop, Overrides, Preset, Size};
-use crate::bind::Strictness;
 use crate::checkpoint::StateDict;
 use crate::error::Result;
 use crate::graph::Shape;
 use crate::import::{self, ImportOptions};
+use crate::load::Strictness;
 use crate::model::Model;
 
 /// Where a model was imported from.

@@ -113,7 +113,7 @@ fn log_softmax(logits: &[f32]) -> Result<Vec<f32>> {
 fn all_finite(outputs: &[f32]) -> Result<()> {
     match outputs.iter().position(|output| !output.is_finite()) {
         None => Ok(()),
-        Some(class) => Err(Error::Device(format!(
+        Some(class) => Err(Error::device(format!(
             "the output for class {class} is {}: the weights hold or lead to values that are not finite, or the device \
              failed",
             outputs[class]

@@ -60,7 +60,7 @@ pub(crate) fn called(name: &str, state: &StateDict) -> Option<Result<Network>> {
         Ok(network) if network.name == stock.name => Ok(network),
         Ok(other) => {
             let reason = format!("its parameters are those of {}, not of {name}", other.name);
-            Err(Error::checkpoint(state.origin(), reason))
+            Err(Error::unknown_network(state.origin(), reason))
         }
         Err(Fault::Certain(error)) => Err(error),
         Err(Fault::Unknown(_)) => fitted(name, stock, state),
@@ -90,7 +90,7 @@ enum Fault {
 }
 
 fn recognise(state: &StateDict) -> Result<Network, Fault> {
-    let certain = |reason: String| Fault::Certain(Error::checkpoint(state.origin(), reason));
+    let certain = |reason: String| Fault::Certain(Error::unknown_network(state.origin(), reason));
     let unclear = match state.modules().map(sequential::rebuild) {
         None => None,
         Some(Ok(network)) => return Ok(network),
@@ -129,7 +129,7 @@ fn recognise(state: &StateDict) -> Result<Network, Fault> {
             |network| settled(network, state, &prefix).map_err(Fault::Certain),
         );
     }
-    Err(Fault::Unknown(Error::checkpoint(state.origin(), unknown(state, closest, unclear))))
+    Err(Fault::Unknown(Error::unknown_network(state.origin(), unknown(state, closest, unclear))))
 }
 
 /// Why a checkpoint is of no network that is known, in the words of an error.
@@ -256,7 +256,7 @@ fn with_channels(mut network: Network, part: &StateDict) -> Network {
 
 /// The network behind `prefix`, held against all else that the checkpoint says.
 fn settled(network: Network, state: &StateDict, prefix: &str) -> Result<Network> {
-    let fault = |reason: String| Error::checkpoint(state.origin(), reason);
+    let fault = |reason: String| Error::unknown_network(state.origin(), reason);
     let mut network = modules::settle(network, state, prefix).map_err(fault)?;
     let notes = leftovers::check(&network, state, prefix).map_err(fault)?;
     if !prefix.is_empty() {

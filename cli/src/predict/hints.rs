@@ -21,7 +21,7 @@ pub fn of(error: &Error, args: &Args) -> Vec<String> {
             of_weights(path, weights, args)
         }
         (Error::Ambiguous { prefixes, .. }, _) => parts::hint(prefixes),
-        (Error::Device(_), _) => device::hint(&args.device),
+        (Error::Device { .. }, _) => device::hint(&args.device),
         _ => None,
     };
     hint.into_iter().collect()

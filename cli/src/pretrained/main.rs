@@ -182,7 +182,7 @@ fn run(command: &Command, found: &mut bool) -> Result<()> {
 /// The ways out of `error` in the words of the command line, which the library does not know.
 fn hints(error: &Error, command: &Command) -> Vec<String> {
     let hint = match (error, command) {
-        (Error::Device(_), Command::Bench(bench)) => return device::hint(&bench.device).into_iter().collect(),
+        (Error::Device { .. }, Command::Bench(bench)) => return device::hint(&bench.device).into_iter().collect(),
         (Error::Ambiguous { prefixes, .. }, _) => return parts::hint(prefixes).into_iter().collect(),
         (Error::Download { .. }, _) => "--weights FILE takes a file that you have",
         (Error::Limit { .. }, Command::Export(_)) => "`pretrained convert` writes safetensors of any size",

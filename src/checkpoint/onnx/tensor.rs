@@ -171,7 +171,9 @@ fn tensor(
             return Err("it has its data twice, raw and as numbers".into());
         }
         (None, Some(raw)) => raw,
-        (None, None) => numbers(schema, dtype, &found.typed, expected()?, |bytes| source.expand(&called, bytes as u64))?,
+        (None, None) => {
+            numbers(schema, dtype, &found.typed, expected()?, |bytes| source.expand(&called, bytes as u64))?
+        }
     };
     Tensor::new(dtype, &shape, bytes).map_err(|error| error.to_string().into())
 }

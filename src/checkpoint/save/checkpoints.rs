@@ -94,7 +94,7 @@ impl Checkpoints {
         let mut number = next_run(directory, prefix)?;
         loop {
             if number > MAX_RUN {
-                return Err(Error::checkpoint(directory, format!("has no number left for a run of {prefix}")));
+                return Err(Error::unwritable(directory, format!("has no number left for a run of {prefix}")));
             }
             let run = RunName { prefix: prefix.clone(), run: number };
             if let Some(claim) = Claim::of(directory, &run)? {

@@ -133,5 +133,5 @@ type Named<'a> = (&'a str, Tensor);
 
 /// What keeps the tensor called `name` from being written to `path`.
 fn fault(path: &Path, name: &str, reason: impl fmt::Display) -> Error {
-    Error::checkpoint(path, format!("tensor `{}`: {reason}", short(name)))
+    Error::unwritable(path, format!("tensor `{}`: {reason}", short(name)))
 }

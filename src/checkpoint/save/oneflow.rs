@@ -20,7 +20,7 @@ pub(super) const REPLACEABLE: Replaceable = Replaceable { kind: "a OneFlow snaps
 /// else in a snapshot, and no tensors at all.
 pub(super) fn check(path: &Path, tensors: &[Named]) -> Result<()> {
     if tensors.is_empty() {
-        return Err(Error::checkpoint(
+        return Err(Error::unwritable(
             path,
             "would be a OneFlow snapshot without parameters, which cannot be told from an \
                                            empty folder; write another format",

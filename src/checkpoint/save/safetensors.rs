@@ -19,7 +19,7 @@ pub(super) struct Layout<'a> {
 /// What the file at `path` will hold.
 pub(super) fn layout<'a>(path: &Path, tensors: &'a [Named], metadata: &IndexMap<String, String>) -> Result<Layout<'a>> {
     let json = |text: &str| {
-        serde_json::to_string(text).map_err(|error| Error::checkpoint(path, format!("its names are no JSON: {error}")))
+        serde_json::to_string(text).map_err(|error| Error::unwritable(path, format!("its names are no JSON: {error}")))
     };
     let mut sorted: Vec<&Named> = tensors.iter().collect();
     // The widest first, so that every tensor is aligned to its elements.

@@ -53,7 +53,7 @@ pub(super) fn state_dict(
         let dict = &mut dict;
         Flat { source, pickle, apart: &apart, dict, looked: HashMap::new(), work: 0 }.read(at, fetch)?;
         if dict.is_empty() {
-            return Err(source.fault(format!("holds no tensor that is read{}", unread(dict))));
+            return Err(source.unread(format!("holds no tensor that is read{}", unread(dict))));
         }
     }
     let mut ignored = Left::default();

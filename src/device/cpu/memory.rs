@@ -22,7 +22,7 @@ pub(super) struct Line(pub [f32; 16]);
 /// [`Error::Device`] where the system has not so much.
 pub(super) fn lines(numbers: usize) -> Result<Vec<Line>> {
     bytemuck::allocation::try_zeroed_vec(numbers.div_ceil(16))
-        .map_err(|()| Error::Device(format!("cpu: the system has no memory for {numbers} numbers")))
+        .map_err(|()| Error::out_of_memory(format!("cpu: the system has no memory for {numbers} numbers")))
 }
 
 /// Numbers that do not change.

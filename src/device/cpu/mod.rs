@@ -56,7 +56,7 @@ impl Cpu {
     pub fn new(options: CpuOptions) -> Result<Self> {
         let set = options.instruction_set.unwrap_or_else(InstructionSet::widest);
         if !InstructionSet::available().contains(&set) {
-            return Err(Error::Device(format!("cpu: this machine has no {set}")));
+            return Err(Error::unsupported(format!("cpu: this machine has no {set}")));
         }
         if let Some(threads) = options.threads.filter(|threads| threads.get() > MOST_THREADS) {
             return Err(Error::Usage(format!(
@@ -80,7 +80,7 @@ impl Engine for Cpu {
     fn stores(&self, precision: Precision) -> Result<()> {
         match precision {
             Precision::F32 => Ok(()),
-            other => Err(Error::Device(format!("cpu: it stores numbers as f32 only, not as {other}; a GPU can"))),
+            other => Err(Error::unsupported(format!("cpu: it stores numbers as f32 only, not as {other}; a GPU can"))),
         }
     }
 

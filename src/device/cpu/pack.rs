@@ -47,7 +47,7 @@ pub(super) fn pack(plan: &Plan, set: InstructionSet, threads: usize, room: Room)
     Numbers::gather(steps.iter_mut().flat_map(Step::numbers).collect());
     if let Some((packed, step)) = steps.iter().zip(&plan.steps).find(|(packed, _)| !packed.stays_within(set)) {
         let (kernel, name) = (packed.kernel.name(), &step.name);
-        return Err(Error::Device(format!(
+        return Err(Error::device(format!(
             "cpu: a {kernel} step ({name}) would leave its memory; this is a bug in pretrained"
         )));
     }
@@ -106,9 +106,7 @@ impl Packer<'_> {
         let group = other.planes.get(self.lanes).map_or(0, |second| second.abs_diff(first));
         let place = |channel: usize| first + channel / self.lanes * group + channel % self.lanes;
         if other.lanes != self.lanes || other.planes.iter().enumerate().any(|(channel, at)| *at != place(channel)) {
-            return Err(Error::Device(
-                "cpu: a second operand is not in whole vectors; this is a bug in pretrained".into(),
-            ));
+            return Err(Error::device("cpu: a second operand is not in whole vectors; this is a bug in pretrained"));
         }
         let pixel = if other.height * other.width == 1 { 0 } else { other.lanes };
         Ok(Other { buffer: other.buffer, image: other.image_stride, offset: first, group, pixel })
@@ -239,7 +237,7 @@ impl Packer<'_> {
     fn too_large(&self, step: &compile::Step, scratch: usize) -> Error {
         let name = if step.name.is_empty() { "a step" } else { &step.name };
         let [bytes, most] = [scratch, self.room.scratch].map(|numbers| numbers.saturating_mul(size_of::<f32>()));
-        Error::Device(format!(
+        Error::out_of_memory(format!(
             "cpu: {name} takes {bytes} bytes of memory for each thread, and {most} is its limit \
              (`Limits::activation_bytes`)"
         ))
@@ -323,7 +321,7 @@ impl Packer<'_> {
         }
         let inputs: Option<Vec<u32>> = inputs.iter().map(|&place| u32::try_from(place).ok()).collect();
         let inputs = inputs.ok_or_else(|| {
-            Error::Device("cpu: what a step reads lies further apart than 2^32 numbers, which is its limit".into())
+            Error::unsupported("cpu: what a step reads lies further apart than 2^32 numbers, which is its limit")
         })?;
         let other_group = step.other.as_ref().map(|other| self.other(other)).transpose()?.map(|other| other.group);
         Ok(Matrix {

@@ -40,7 +40,7 @@ impl CpuProgram {
         plan.steps.iter().map(|step| step.target.buffer).for_each(|buffer| buffers[buffer] = plan.buffers[buffer]);
         let image = buffers.iter().fold(0usize, |sum, n| sum.saturating_add(*n));
         if image > most {
-            return Err(Error::Device(format!(
+            return Err(Error::out_of_memory(format!(
                 "cpu: an input of {} takes {} bytes of memory, and {} is its limit (`Limits::activation_bytes`)",
                 plan.input.shape,
                 image.saturating_mul(size_of::<f32>()),

@@ -165,7 +165,7 @@ impl CpuSlot {
         let (program, memory, results) = (self.program.clone(), self.memory.clone(), self.results.clone());
         let job = Job { program, memory, results, images, _copy: copy, count, steps };
         if !job.fits() {
-            return Err(Error::Device("cpu: a step would leave its memory; this is a bug in pretrained".into()));
+            return Err(Error::device("cpu: a step would leave its memory; this is a bug in pretrained"));
         }
         Ok((job.units(), job))
     }
@@ -186,7 +186,7 @@ impl CpuSlot {
 }
 
 fn ended(well: bool) -> Result<()> {
-    if well { Ok(()) } else { Err(Error::Device("cpu: a kernel panicked; this is a bug in pretrained".into())) }
+    if well { Ok(()) } else { Err(Error::device("cpu: a kernel panicked; this is a bug in pretrained")) }
 }
 
 impl Slot for CpuSlot {

@@ -51,7 +51,9 @@ impl Constants {
     pub fn upload(self, context: &Context) -> Result<wgpu::Buffer> {
         let limit = context.device.limits().max_buffer_size;
         if self.bytes.len() as u64 > limit {
-            return Err(context.error(format!("{} bytes of weights are over its limit of {limit}", self.bytes.len())));
+            return Err(
+                context.too_large(format!("{} bytes of weights are over its limit of {limit}", self.bytes.len()))
+            );
         }
         let buffer = context.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("constants"),

@@ -3,11 +3,9 @@
 use super::lock::lock;
 use super::watcher::Watcher;
 use crate::error::{Error, Result};
+use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
-
-/// Why a session cannot be built, or a batch not run.
-pub(super) const NO_MEMORY: &str = "there is not enough memory left; drop other sessions, or take a smaller batch";
 
 /// A device, its queue, and what became of them.
 #[derive(Debug)]
@@ -23,7 +21,7 @@ pub(super) struct Context {
     /// Held by whoever touches the memory of buffers, which goes when the device is closed.
     open: RwLock<()>,
     /// What went wrong since somebody last asked.
-    failure: Arc<Mutex<Option<String>>>,
+    failure: Arc<Mutex<Option<wgpu::Error>>>,
     /// Why the device is no more, which it stays.
     pub loss: Arc<OnceLock<String>>,
 }
@@ -39,7 +37,7 @@ impl Context {
     pub fn listen(&self) {
         let report = self.failure.clone();
         self.device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            lock(&report).get_or_insert(error.to_string());
+            lock(&report).get_or_insert(error);
         }));
         let report = self.loss.clone();
         self.device.set_device_lost_callback(move |reason, message| {
@@ -47,9 +45,24 @@ impl Context {
         });
     }
 
-    /// An error that bears the device's name.
-    pub fn error(&self, reason: impl std::fmt::Display) -> Error {
-        Error::Device(format!("{}: {reason}", self.name))
+    /// A failure of the device, by its name.
+    pub fn error(&self, reason: impl Display) -> Error {
+        Error::device(format!("{}: {reason}", self.name))
+    }
+
+    /// The device has not enough memory left.
+    pub fn out_of_memory(&self) -> Error {
+        self.too_large("there is not enough memory left; drop other sessions, or take a smaller batch")
+    }
+
+    /// Something takes more than the device, or the caller's limits, allow.
+    pub fn too_large(&self, reason: impl Display) -> Error {
+        Error::out_of_memory(format!("{}: {reason}", self.name))
+    }
+
+    /// Something counts to more than the device can.
+    pub fn unsupported(&self, reason: impl Display) -> Error {
+        Error::unsupported(format!("{}: {reason}", self.name))
     }
 
     /// Keeps the device open, if it is, for as long as buffers are touched.
@@ -78,9 +91,13 @@ impl Context {
     /// The device's loss, or what else the driver reported since the last check, if anything.
     pub fn check(&self) -> Result<()> {
         if let Some(reason) = self.loss.get() {
-            return Err(self.error(reason));
+            return Err(Error::lost(format!("{}: {reason}", self.name)));
         }
-        lock(&self.failure).take().map_or(Ok(()), |reason| Err(self.error(reason)))
+        match lock(&self.failure).take() {
+            None => Ok(()),
+            Some(wgpu::Error::OutOfMemory { source }) => Err(self.too_large(wgpu::Error::OutOfMemory { source })),
+            Some(error) => Err(self.error(error)),
+        }
     }
 
     /// Blocks until all that was submitted is done.
@@ -98,7 +115,7 @@ impl Context {
         let invalid = pollster::block_on(validity.pop());
         // What could not be had is invalid too, wherever it is used.
         match pollster::block_on(memory.pop()).or(invalid) {
-            Some(wgpu::Error::OutOfMemory { .. }) => Err(self.error(NO_MEMORY)),
+            Some(wgpu::Error::OutOfMemory { .. }) => Err(self.out_of_memory()),
             Some(error) => Err(self.error(error)),
             None => made,
         }

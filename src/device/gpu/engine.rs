@@ -51,7 +51,8 @@ impl Gpu {
         let label = Some("pretrained");
         let descriptor = wgpu::DeviceDescriptor { label, required_features, required_limits, ..Default::default() };
         let opened = adapter.adapter.request_device(&descriptor).await;
-        let (device, queue) = opened.map_err(|error| Error::Device(format!("{name} cannot be opened: {error}")))?;
+        let (device, queue) =
+            opened.map_err(|error| Error::unsupported(format!("{name} cannot be opened: {error}")))?;
         let context = Context::new(name, device, queue);
         context.listen();
         let backend = backend(&context);
@@ -79,7 +80,9 @@ impl Gpu {
             ),
         ];
         if let Some((limit, found, least)) = pairs.into_iter().find(|(_, found, least)| found < least) {
-            return Err(Error::Device(format!("{name}: it was opened with {limit} {found}, and kernels need {least}")));
+            return Err(Error::unsupported(format!(
+                "{name}: it was opened with {limit} {found}, and kernels need {least}"
+            )));
         }
         let family = Family::of(&info, device.features());
         // Commands of our own would need the caller's queue for themselves, which wgpu guards for its own alone.

@@ -26,7 +26,7 @@ pub(super) fn program(
     if image > most.activation_bytes {
         let (input, most) = (plan.input.shape, most.activation_bytes);
         let reason = format!("an input of {input} takes {image} bytes, and {most} is its limit");
-        return Err(context.error(format!("{reason} (`Limits::activation_bytes`)")));
+        return Err(context.too_large(format!("{reason} (`Limits::activation_bytes`)")));
     }
     let limits = context.device.limits();
     let bytes = |elements: usize| elements.saturating_mul(max_batch).saturating_mul(size_of::<f32>()) as u64;
@@ -40,23 +40,23 @@ pub(super) fn program(
             bytes(largest),
             if fits == 0 { "no batch".to_owned() } else { format!("a batch of {fits}") }
         );
-        return Err(context.error(reason));
+        return Err(context.too_large(reason));
     }
     let last = plan.steps.len().saturating_sub(1);
     let dispatch = |(i, step)| {
         let dispatch = Dispatch::of(step, family, precision, i == last, budget)?;
-        dispatch.ok_or_else(|| context.error("a step counts to more than 32 bits, which is the shaders' limit"))
+        dispatch.ok_or_else(|| context.unsupported("a step counts to more than 32 bits, which is the shaders' limit"))
     };
     let dispatches: Vec<Dispatch> = plan.steps.iter().enumerate().map(dispatch).collect::<Result<_>>()?;
     let most = limits.max_compute_workgroups_per_dimension as usize;
     if let Some(workgroups) = dispatches.iter().flat_map(|d| d.workgroups).chain([max_batch]).find(|n| *n > most) {
-        return Err(context.error(format!("a step takes {workgroups} workgroups, and {most} is its limit")));
+        return Err(context.unsupported(format!("a step takes {workgroups} workgroups, and {most} is its limit")));
     }
     for (step, dispatch) in plan.steps.iter().zip(&dispatches) {
         let bytes = dispatch.weight_bytes();
         if bytes > binding {
             let reason = format!("the weights of {} take {bytes} bytes, and {binding} is its limit", step.name);
-            return Err(context.error(reason));
+            return Err(context.too_large(reason));
         }
     }
     let _open = context.hold()?;

@@ -1,6 +1,6 @@
 //! The Vulkan device behind one of wgpu's: its queue, its clock, and what it grants.
 
-use crate::device::gpu::context::{Context, NO_MEMORY};
+use crate::device::gpu::context::Context;
 use crate::error::{Error, Result};
 use ash::prelude::VkResult;
 use ash::{ext, vk};
@@ -87,7 +87,7 @@ impl Debug for Vulkan {
 /// What the driver's answer means to a caller.
 pub(super) fn error(context: &Context, result: vk::Result) -> Error {
     match result {
-        vk::Result::ERROR_OUT_OF_HOST_MEMORY | vk::Result::ERROR_OUT_OF_DEVICE_MEMORY => context.error(NO_MEMORY),
+        vk::Result::ERROR_OUT_OF_HOST_MEMORY | vk::Result::ERROR_OUT_OF_DEVICE_MEMORY => context.out_of_memory(),
         vk::Result::ERROR_DEVICE_LOST => {
             context.loss.get_or_init(|| "the device was lost; open it again".to_owned());
             context.check().err().unwrap_or_else(|| context.error(result))
