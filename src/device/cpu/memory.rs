@@ -9,6 +9,7 @@ use memmap2::MmapMut;
 use std::sync::Arc;
 
 /// Bytes from which numbers are gathered: less than a huge page gains nothing.
+#[cfg(target_os = "linux")]
 const LARGE: usize = 2 << 20;
 
 /// A cache line.

@@ -89,6 +89,7 @@ impl Vector for Portable {
 }
 
 /// A `Vector` over one intrinsic a function.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! vector {
     ($(#[$doc:meta])* $name:ident($register:ty) $lanes:literal $tile:expr, $halves:literal $half:ty; load $load:ident store $store:ident
      splat $splat:ident fused($a:ident, $b:ident, $c:ident) $fused:expr; add $add:ident mul $mul:ident max $max:ident
