@@ -1,5 +1,5 @@
-"""Runs every network of torchvision that this crate knows at its full size, on every way in and out, and prints the README's
-table of figures: the largest difference from PyTorch's logits in f64, as a share of the largest.
+"""Runs every network of torchvision that this crate knows at its full size, on every way in and out, and prints the table
+of docs/results/networks.md: the largest difference from PyTorch's logits in f64, as a share of the largest.
 
     python tests/frameworks/check_torchvision.py FOLDER [DEVICE [NAME...]]
 
