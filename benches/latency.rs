@@ -68,8 +68,7 @@ fn cold_start(c: &mut Criterion) {
         c.bench_function(&format!("first answer/{name}"), |b| {
             b.iter(|| {
                 let choice = name.parse().unwrap_or_default();
-                let mut classifier =
-                    Classifier::builder().device_choice(choice).max_batch(1).build().expect("it loads");
+                let classifier = Classifier::builder().device_choice(choice).max_batch(1).build().expect("it loads");
                 classifier.classify_file(image, 1).expect("it predicts")
             });
         });

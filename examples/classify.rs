@@ -9,7 +9,7 @@ fn main() -> Result<(), Error> {
     if let Some(weights) = arguments.next() {
         builder = builder.weights(weights);
     }
-    let mut classifier = builder.build()?;
+    let classifier = builder.build()?;
     for prediction in classifier.classify_file(image, 3)? {
         println!("{:.4} {}", prediction.probability, prediction.label.unwrap_or_default());
     }

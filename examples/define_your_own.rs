@@ -26,7 +26,7 @@ pub fn small_cnn() -> Network {
 }
 
 fn main() -> Result<(), Error> {
-    let mut classifier = Classifier::builder().network(small_cnn()).weights("models/mnist_cnn.pth").build()?;
+    let classifier = Classifier::builder().network(small_cnn()).weights("models/mnist_cnn.pth").build()?;
     let mut images: Vec<String> = std::env::args().skip(1).collect();
     if images.is_empty() {
         images = (0..10).map(|digit| format!("examples/digits/digit_{digit}.png")).collect();

@@ -21,7 +21,7 @@ fn main() -> Result<(), Error> {
         Some(weights) => builder.weights(weights),
         None => builder.model("mnist_mlp"),
     };
-    let mut classifier = builder.build()?;
+    let classifier = builder.build()?;
 
     let (size, images) = idx(&folder.join("t10k-images-idx3-ubyte"), 3)?;
     let (_, labels) = idx(&folder.join("t10k-labels-idx1-ubyte"), 1)?;

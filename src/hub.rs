@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
 use ureq::http::{Response, StatusCode, header};
 
-use crate::file::regular_file;
+use crate::catalog::{self, Published};
+use crate::file::{regular_file, sha256};
 use crate::{Error, Result};
 
 /// One published file of weights.
@@ -25,40 +25,21 @@ pub struct Weights<'a> {
     pub sha256: &'a str,
 }
 
-/// One of torchvision's files, by its name up to the hash that ends it.
-macro_rules! torchvision {
-    ($model:literal, $stem:literal, $sha256:literal) => {
-        Weights {
-            model: $model,
-            file: concat!($stem, "-", $sha256, ".pth"),
-            url: concat!("https://download.pytorch.org/models/", $stem, "-", $sha256, ".pth"),
-            sha256: $sha256,
+/// The weights that torchvision publishes, as the [catalogue](crate::catalog) has them.
+pub const TORCHVISION: [Weights<'static>; 18] = {
+    let mut all = [Weights { model: "", file: "", url: "", sha256: "" }; 18];
+    let (mut row, mut found) = (0, 0);
+    while row < catalog::MODELS.len() {
+        let model = &catalog::MODELS[row];
+        if let Some(Published { file, url, sha256 }) = model.published {
+            all[found] = Weights { model: model.name, file, url, sha256 };
+            found += 1;
         }
-    };
-}
-
-/// The weights that torchvision publishes; the digits in a file's name are the start of its SHA-256. Where there are
-/// several for a network these are the first, `IMAGENET1K_V1`.
-pub const TORCHVISION: [Weights<'static>; 18] = [
-    torchvision!("shufflenetv2_x0_5", "shufflenetv2_x0.5", "f707e7126e"),
-    torchvision!("shufflenetv2_x1_0", "shufflenetv2_x1", "5666bf0f80"),
-    torchvision!("shufflenetv2_x1_5", "shufflenetv2_x1_5", "3c479a10"),
-    torchvision!("shufflenetv2_x2_0", "shufflenetv2_x2_0", "8be3c8ee"),
-    torchvision!("resnet18", "resnet18", "f37072fd"),
-    torchvision!("resnet34", "resnet34", "b627a593"),
-    torchvision!("resnet50", "resnet50", "0676ba61"),
-    torchvision!("resnet101", "resnet101", "63fe2227"),
-    torchvision!("resnet152", "resnet152", "394f9c45"),
-    torchvision!("resnext50_32x4d", "resnext50_32x4d", "7cdf4587"),
-    torchvision!("resnext101_32x8d", "resnext101_32x8d", "8ba56ff5"),
-    torchvision!("wide_resnet50_2", "wide_resnet50_2", "95faca4d"),
-    torchvision!("wide_resnet101_2", "wide_resnet101_2", "32ee1156"),
-    torchvision!("mobilenet_v2", "mobilenet_v2", "b0353104"),
-    torchvision!("mobilenet_v3_small", "mobilenet_v3_small", "047dcff4"),
-    torchvision!("mobilenet_v3_large", "mobilenet_v3_large", "8738ca79"),
-    torchvision!("squeezenet1_0", "squeezenet1_0", "b66bff10"),
-    torchvision!("squeezenet1_1", "squeezenet1_1", "b8a52dc0"),
-];
+        row += 1;
+    }
+    assert!(found == all.len());
+    all
+};
 
 /// The published weights of the network called `model`.
 ///
@@ -234,7 +215,7 @@ impl Hub {
         let mut notes = Vec::new();
         for folder in self.folders() {
             let path = folder.join(weights.file);
-            match sha256(&path) {
+            match sha256::of_file(&path) {
                 Ok(found) if matches(&found, weights) => return Ok(Fetched { path, notes }),
                 Ok(found) => notes.push(format!("{}: {}", path.display(), mismatch(&found, weights))),
                 Err(e) if e.kind() == ErrorKind::NotFound => {}
@@ -319,7 +300,7 @@ impl Hub {
         out.sync_all().map_err(on_disk)?;
         // What was written, and not what may lie under its name by now.
         out.seek(SeekFrom::Start(0)).map_err(on_disk)?;
-        let found = hash(&mut out).map_err(on_disk)?;
+        let found = sha256::of(&mut out).map_err(on_disk)?;
         drop(out);
         if !matches(&found, weights) {
             fs::remove_file(&part).map_err(on_disk)?;
@@ -380,24 +361,6 @@ fn check(weights: &Weights) -> Result<()> {
         return Err(Error::Usage(format!("weights of `{model}`: {expected}, found `{sha256}`")));
     }
     Ok(())
-}
-
-/// The SHA-256 of the file at `path` in lower-case hexadecimal.
-fn sha256(path: &Path) -> io::Result<String> {
-    hash(&mut regular_file::read(path)?)
-}
-
-/// The SHA-256 of what is left of `file`, in lower-case hexadecimal.
-fn hash(file: &mut File) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            length => hash.update(&buffer[..length]),
-        }
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A moment that something must be over by.

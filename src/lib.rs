@@ -3,22 +3,26 @@
 //! ```no_run
 //! use pretrained::Classifier;
 //!
-//! let mut classifier = Classifier::builder().weights("shufflenetv2_x1-5666bf0f80.pth").build()?;
+//! let classifier = Classifier::builder().weights("shufflenetv2_x1-5666bf0f80.pth").build()?;
 //! for prediction in classifier.classify_file("cat.jpg", 5)? {
 //!     println!("{:.3} {}", prediction.probability, prediction.label.unwrap_or_default());
 //! }
 //! # Ok::<(), pretrained::Error>(())
 //! ```
 //!
+//! A [`Classifier`] runs a [`Package`] (a model and all that is known of it, without a device), and threads may share it. A
+//! [`Pipeline`] runs many images through it.
+//!
 //! One level down: [`StateDict::open`] reads a checkpoint, [`zoo::detect`] recognises its network, [`Model::load`]
 //! matches the names and reports on each ([`Strictness::InitMissing`] makes up what is missing), [`Session::new`]
 //! compiles the network for a [`Device`], and [`Session::run`] turns batches of images into logits.
 //!
 //! Features, all on by default: `gpu` (wgpu; without it the `cpu` device is the only one), `hub` (weights by name,
-//! downloaded).
+//! downloaded), `shipped` (the weights of two small models, within the library).
 
 pub mod catalog;
 pub mod checkpoint;
+mod classifier;
 pub mod compile;
 mod device;
 mod error;
@@ -30,6 +34,8 @@ pub mod hub;
 pub mod import;
 mod load;
 mod model;
+mod package;
+pub mod pipeline;
 pub mod reference;
 mod tensor;
 pub mod vision;
@@ -38,6 +44,7 @@ pub mod zoo;
 pub use checkpoint::{
     CheckpointConfig, Checkpoints, Format, Limits, Rename, Renaming, SaveFormat, SaveOptions, StateDict,
 };
+pub use classifier::{Classifier, ClassifierBuilder};
 pub use device::cpu::{CpuOptions, InstructionSet};
 pub use device::{
     Device, DeviceChoice, DeviceInfo, DeviceKind, Precision, Session, SessionOptions, Staged, StepTime, Ticket,
@@ -47,9 +54,11 @@ pub use export::{ExportFormat, ExportOptions};
 pub use file::Files;
 pub use load::{Draw, Fan, Initialised, Initialiser, LoadReport, Mismatched, Missing, Strictness, Weights, bind};
 pub use model::Model;
+pub use package::{Package, PackageBuilder, Provenance, description};
+pub use pipeline::Pipeline;
 pub use tensor::{DType, Tensor, TensorError};
 /// The version of wgpu whose devices [`Device::from_wgpu`] takes.
 #[cfg(feature = "gpu")]
 pub use wgpu;
 
-pub use vision::{Classifier, ClassifierBuilder, Prediction, Preprocess, Preset};
+pub use vision::{Prediction, Preprocess, Preset};

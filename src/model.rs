@@ -1,11 +1,12 @@
 //! A network with its parameters: what a checkpoint becomes once its names are matched.
 
 use crate::checkpoint::StateDict;
-use crate::error::Result;
-use crate::graph::{Head, ParameterId};
+use crate::error::{Error, Result};
+use crate::graph::{Head, Op, ParameterId, Value};
 use crate::import::{self, ImportOptions};
 use crate::load::initialiser::{self, Initialiser};
 use crate::load::{Initialised, LoadReport, Strictness, Weights, bind};
+use crate::printable;
 use crate::tensor::Tensor;
 use crate::zoo::{Network, detect};
 
@@ -67,6 +68,44 @@ impl Model {
             self.network.head = Head::Softmax;
         }
         self
+    }
+
+    /// The part of the model before its last fully connected layer, whose input it returns.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where it has none, or where that reads the image itself.
+    pub(crate) fn up_to_features(&self) -> Result<Self> {
+        let nodes = self.network.graph.nodes();
+        let last = nodes.iter().rev().find(|node| matches!(node.op, Op::Linear { .. }));
+        let input = last.and_then(|last| last.inputs.first().copied()).filter(|input| *input != Value::INPUT);
+        let name = &self.network.name;
+        let lacks = || Error::Usage(format!("{name} has no layer before a fully connected one; name a layer"));
+        Ok(self.up_to(input.ok_or_else(lacks)?))
+    }
+
+    /// The part of the model up to the layer called `name`, whose output it returns.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where it has none, with the most similar names.
+    pub(crate) fn up_to_layer(&self, name: &str) -> Result<Self> {
+        let graph = &self.network.graph;
+        if let Some((output, _)) = graph.steps().filter(|(_, node)| node.name == name).last() {
+            return Ok(self.up_to(output));
+        }
+        let likeness = |other: &str| strsim::jaro_winkler(other, name);
+        let mut names: Vec<&str> = graph.nodes().iter().map(|node| node.name.as_str()).collect();
+        names.sort_by(|a, b| likeness(b).total_cmp(&likeness(a)).then(a.cmp(b)));
+        names.dedup();
+        names.truncate(3);
+        let (network, near) = (&self.network.name, names.join(", "));
+        let name = printable::cut(name, 60);
+        Err(Error::Usage(format!("{network} has no layer called \"{name}\"; the most similar are {near}")))
+    }
+
+    /// The model that returns the value `output` of its graph.
+    fn up_to(&self, output: Value) -> Self {
+        let graph = self.network.graph.up_to(output);
+        Self { network: Network { graph, ..self.network.clone() }, ..self.clone() }
     }
 
     /// A network with new parameters, as a module of PyTorch is made: what training starts from, and what

@@ -356,7 +356,7 @@ fn a_classifier_takes_the_softmax_once() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/modules");
     let expected = StateDict::open(folder.join("expected.safetensors")).unwrap();
     let (input, output) = (values(&expected, "cnn.input"), values(&expected, "cnn.output"));
-    let mut classifier = Classifier::builder().weights(folder.join("cnn.pth")).device(Device::cpu()).build().unwrap();
+    let classifier = Classifier::builder().weights(folder.join("cnn.pth")).device(Device::cpu()).build().unwrap();
     let image = Planes { channels: 3, height: 16, width: 16, values: input[..3 * 16 * 16].to_vec() };
     let probabilities = softmax(&classifier.run(&[image]).unwrap()).unwrap();
     assert!(relative_error(&probabilities, &output[..4]) < TOLERANCE, "{probabilities:?}, {output:?}");

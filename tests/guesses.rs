@@ -62,7 +62,7 @@ fn a_guess_suits_the_network_and_is_told() {
 fn torchvisions_files_are_no_guess() {
     let Some(shared) = common::shared() else { return };
     let folder = tempfile::tempdir().unwrap();
-    for (name, guessed) in [("shufflenetv2_x0.5-f707e7126e.pth", !cfg!(feature = "hub")), ("model.pth", true)] {
+    for (name, guessed) in [("shufflenetv2_x0.5-f707e7126e.pth", false), ("model.pth", true)] {
         let path = folder.path().join(name);
         std::fs::copy(shared.join("fixtures/shufflenetv2_x0_5_legacy.pth"), &path).unwrap();
         let state = StateDict::open(&path).unwrap();

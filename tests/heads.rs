@@ -3,10 +3,11 @@
 mod common;
 
 use pretrained::graph::{Activation, BatchNorm2d, Builder, Graph, Head, Linear, OutputActivation, Shape, Value};
-use pretrained::vision::{Labels, Planes, Preset, description, probabilities, top_k_by};
+use pretrained::vision::{Labels, Planes, Preset, probabilities, top_k_by};
 use pretrained::zoo::{Network, detect};
 use pretrained::{
-    Classifier, ClassifierBuilder, Device, Error, ExportOptions, Model, StateDict, Strictness, Tensor, import,
+    Classifier, ClassifierBuilder, Device, Error, ExportOptions, Model, StateDict, Strictness, Tensor, description,
+    import,
 };
 use safetensors::tensor::TensorView;
 use std::collections::HashMap;
@@ -29,7 +30,7 @@ fn the_ends_of_graphs_are_what_onnx_runtime_computes() {
         ("flatten_softmax_out", OutputActivation::Softmax),
     ] {
         let name = format!("{file}.onnx");
-        let mut classifier = cpu().weights(folder.join(&name)).build().unwrap();
+        let classifier = cpu().weights(folder.join(&name)).build().unwrap();
         assert_eq!(classifier.activation(), activation, "{name}");
         let images = common::values(&truth, &format!("{name}.in"));
         let expected = common::values(&truth, &format!("{name}.out"));
@@ -171,14 +172,14 @@ fn state(outputs: &[f32]) -> StateDict {
     [tensor("fc.weight", &[count, 4], &weights), tensor("fc.bias", &[count], &vec![0.0; count])].into_iter().collect()
 }
 
-fn classes(classifier: &mut Classifier) -> Vec<(usize, Option<String>, f32)> {
+fn classes(classifier: &Classifier) -> Vec<(usize, Option<String>, f32)> {
     let image = Planes { channels: 1, height: 2, width: 2, values: vec![1.0; 4] };
     let outputs = classifier.run(&[image]).unwrap();
     let top = classifier.top_k(&outputs, 9).unwrap();
     top.into_iter().map(|p| (p.class, p.label, p.probability)).collect()
 }
 
-fn assert_classes(classifier: &mut Classifier, expected: &[(usize, f32)]) {
+fn assert_classes(classifier: &Classifier, expected: &[(usize, f32)]) {
     let found = classes(classifier);
     let alike = found.iter().zip(expected).all(|(a, b)| a.0 == b.0 && (a.2 - b.1).abs() < 1e-6);
     assert!(alike && found.len() == expected.len(), "{found:?}, {expected:?}");
@@ -249,13 +250,13 @@ fn an_activation_does_not_contradict_the_network() {
         [(OutputActivation::Softmax, softmax as fn(&mut Builder, Value) -> Value), (OutputActivation::None, softmax)]
     {
         assert_classes(
-            &mut classifier(activation, end).unwrap(),
+            &classifier(activation, end).unwrap(),
             &[(2, 0.721_399_2), (0, 0.265_387_93), (1, 0.013_212_887)],
         );
     }
     for activation in [OutputActivation::Sigmoid, OutputActivation::None] {
         let expected = [(2, 0.952_574_1), (0, 0.880_797_1), (1, 0.268_941_43)];
-        assert_classes(&mut classifier(activation, sigmoid).unwrap(), &expected);
+        assert_classes(&classifier(activation, sigmoid).unwrap(), &expected);
     }
 }
 
@@ -277,7 +278,7 @@ fn metadata_says_the_activation_and_export_hands_it_on() {
     let folder = tempfile::tempdir().unwrap();
     let weights = file(folder.path(), &[2.0, -1.0, 3.0], &[("activation", "sigmoid"), ("preset", "unit")]);
     let expected = [(2, 0.952_574_1), (0, 0.880_797_1), (1, 0.268_941_43)];
-    assert_classes(&mut Classifier::builder().device(Device::cpu()).weights(&weights).build().unwrap(), &expected);
+    assert_classes(&Classifier::builder().device(Device::cpu()).weights(&weights).build().unwrap(), &expected);
 
     let state = StateDict::open(&weights).unwrap();
     let model = Model::from_state_dict(&state, Strictness::Strict).unwrap();
@@ -285,7 +286,7 @@ fn metadata_says_the_activation_and_export_hands_it_on() {
     assert_eq!((&*metadata["activation"], &*metadata["preset"]), ("sigmoid", "unit"));
     let exported = folder.path().join("model.onnx");
     model.export(&exported, &ExportOptions { metadata, ..ExportOptions::default() }).unwrap();
-    assert_classes(&mut Classifier::builder().device(Device::cpu()).weights(&exported).build().unwrap(), &expected);
+    assert_classes(&Classifier::builder().device(Device::cpu()).weights(&exported).build().unwrap(), &expected);
     // A caller knows better.
     let softmax = Classifier::builder().device(Device::cpu()).weights(&exported).activation(OutputActivation::Softmax);
     assert_eq!(softmax.build().unwrap().head(), Head::Logits);
@@ -332,7 +333,7 @@ fn modules_that_were_saved_whole_say_their_end() {
         (head("cnn.pth"), head("pooled.pth"), head("tutorial.pth")),
         (Head::Probabilities, Head::LogSoftmax, Head::Logits)
     );
-    let mut binary = cpu().weights(folder.join("binary.pth")).build().unwrap();
+    let binary = cpu().weights(folder.join("binary.pth")).build().unwrap();
     assert_eq!((binary.head(), binary.classes()), (Head::IndependentProbabilities, 2));
     let image = Planes { channels: 1, height: 28, width: 28, values: vec![0.5; 784] };
     let outputs = binary.run(&[image]).unwrap();
@@ -346,8 +347,8 @@ fn metadata_of_no_use_is_left_out_with_a_note() {
     let folder = tempfile::tempdir().unwrap();
     let odd = [("preset", "nonsense"), ("labels", "not\u{1b}json"), ("activation", "relu")];
     let weights = file(folder.path(), &[2.0, -1.0, 3.0], &odd);
-    let mut classifier = Classifier::builder().device(Device::cpu()).weights(&weights).build().unwrap();
-    assert_classes(&mut classifier, &[(2, 0.721_399_2), (0, 0.265_387_93), (1, 0.013_212_887)]);
+    let classifier = Classifier::builder().device(Device::cpu()).weights(&weights).build().unwrap();
+    assert_classes(&classifier, &[(2, 0.721_399_2), (0, 0.265_387_93), (1, 0.013_212_887)]);
     assert!(classifier.labels().is_none() && classifier.guess().is_some());
     let notes = classifier.notes();
     for (key, reason) in [("`preset`", "nonsense"), ("`labels`", "1 label"), ("`activation`", "relu")] {

@@ -399,7 +399,7 @@ fn files_of_our_own_are_what_onnx_runtime_computes_at_every_size() {
 fn a_classifier_imports_a_graph_again_for_images_of_another_size() {
     let size = Some(Size::Exact { width: 12, height: 9 });
     let builder = || Classifier::builder().device(Device::cpu()).weights(own("case_free.onnx"));
-    let mut classifier = builder().overrides(Overrides { size, ..Overrides::default() }).build().unwrap();
+    let classifier = builder().overrides(Overrides { size, ..Overrides::default() }).build().unwrap();
     assert_eq!(classifier.model().network().input, Shape::new(3, 9, 12));
     assert_eq!(classifier.preprocess().fixed_size(), Some((12, 9)));
     for Run { input: [channels, height, width], output } in &cases()["case_free"].runs {
@@ -436,6 +436,9 @@ fn a_classifier_prepares_images_as_the_graph_wants_them() {
     assert!(two().output("y").build().is_ok());
     let error = two().build().unwrap_err().to_string();
     assert!(error.contains("case_out_of_order.onnx") && error.contains("`y`, `c`"), "{error}");
-    let error = Classifier::builder().device(Device::cpu()).output("y").build().unwrap_err().to_string();
-    assert!(error.contains("no graph to choose it in"), "{error}");
+    #[cfg(feature = "shipped")]
+    {
+        let error = Classifier::builder().device(Device::cpu()).output("y").build().unwrap_err().to_string();
+        assert!(error.contains("no graph to choose it in"), "{error}");
+    }
 }

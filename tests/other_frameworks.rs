@@ -245,7 +245,7 @@ fn the_real_mindspore_lenet_reads_handwriting() {
     let Some(shared) = common::shared() else { return };
     let weights = shared.join("data/real_checkpoints/mindspore_lenet5.ckpt");
     let builder = Classifier::builder().weights(weights).strictness(Strictness::Strict);
-    let mut classifier = builder.device(Device::cpu()).max_batch(500).build().unwrap();
+    let classifier = builder.device(Device::cpu()).max_batch(500).build().unwrap();
     assert_eq!((classifier.name(), classifier.model().network().input), ("lenet5", Shape::new(1, 32, 32)));
     let (images, labels) = test_digits(&shared);
     let digits = images.chunks(784).map(|levels| {

@@ -27,7 +27,7 @@ fn check(preset: Preset, expected: impl Fn(&Photo) -> &Vec<(usize, f32)>) {
     let photos: BTreeMap<String, Photo> = serde_json::from_str(&json).unwrap();
     for device in devices() {
         let name = device.name();
-        let mut classifier = classifier(&shared, WEIGHTS, preset, device);
+        let classifier = classifier(&shared, WEIGHTS, preset, device);
         let (mut same, mut differences) = (0, Vec::new());
         for (file, photo) in &photos {
             let found = classifier.classify_file(folder.join(file), 1000).unwrap();
@@ -90,7 +90,7 @@ fn what_oneflow_itself_prints() {
     ];
     for device in devices() {
         for (weights, photo, probability, label) in printed {
-            let mut classifier = classifier(&shared, weights, Preset::OneFlow, device.clone());
+            let classifier = classifier(&shared, weights, Preset::OneFlow, device.clone());
             let found = classifier.classify_file(shared.join("data/photos").join(photo), 1).unwrap();
             assert_eq!(found[0].label.as_deref(), Some(label));
             let difference = (found[0].probability - probability).abs();

@@ -1,4 +1,5 @@
 //! The shipped models: what they score on the public test sets, and PyTorch's logits for the example images.
+#![cfg(feature = "shipped")]
 
 mod common;
 #[allow(dead_code)]
@@ -32,7 +33,7 @@ fn example_images_get_pytorchs_logits() {
     assert!(goldens.len() >= 16, "only {} goldens", goldens.len());
     for device in devices() {
         for golden in &goldens {
-            let mut classifier = classifier(&golden.model, device.clone(), 1);
+            let classifier = classifier(&golden.model, device.clone(), 1);
             let image = decode_file(root.join(&golden.file), &Limits::default()).unwrap();
             let input = classifier.preprocess().apply(&image).unwrap();
             let logits = classifier.run(&[input]).unwrap();
@@ -53,7 +54,7 @@ fn small_cnn() -> Classifier {
 
 #[test]
 fn a_network_of_ones_own_reads_the_drawn_digits() {
-    let mut classifier = small_cnn();
+    let classifier = small_cnn();
     assert_eq!((classifier.name(), classifier.classes()), ("small_cnn", 10));
     for digit in 0..10 {
         let image = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/digits/digit_{digit}.png"));
@@ -94,7 +95,7 @@ fn the_test_digits_are_read() {
 #[test]
 fn cifar10_shufflenet_knows_the_test_pictures() {
     let (Some(shared), Some(gpu)) = (shared(), gpus().into_iter().next()) else { return };
-    let mut classifier = classifier(catalog::DEFAULT, gpu, 100);
+    let classifier = classifier(catalog::DEFAULT, gpu, 100);
     let file = std::fs::File::open(shared.join("data/cifar10/cifar10-jpeg.zip")).unwrap();
     let mut archive = zip::ZipArchive::new(file).unwrap();
     let names = archive.file_names().map(|name| name.unwrap().into_owned());

@@ -49,7 +49,7 @@ fn probabilities(folder: &Path, file: &str) -> Result<(Vec<f32>, Vec<String>)> {
         true => ("d28.png", Overrides { mean: Some(vec![0.1307]), std: Some(vec![0.3081]), ..Overrides::default() }),
         false => ("t256.png", Overrides::default()),
     };
-    let mut classifier = builder.overrides(overrides).build()?;
+    let classifier = builder.overrides(overrides).build()?;
     let classes = classifier.classes();
     let mut found = classifier.classify_file(folder.join(image), classes)?;
     found.sort_by_key(|prediction| prediction.class);

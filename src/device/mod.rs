@@ -1,7 +1,7 @@
 //! Devices: which there are, which one is meant, and sessions that run a model on one.
 
 mod choice;
-mod clock;
+pub(crate) mod clock;
 pub(crate) mod cpu;
 mod fastest;
 #[cfg_attr(not(feature = "gpu"), path = "no_gpu.rs")]

@@ -108,6 +108,11 @@ pub(crate) trait Slot: Debug + Send {
         self.read(count)
     }
 
+    /// The same on the calling thread alone, where the device's threads are the caller's to share out.
+    fn run_alone(&mut self, batch: &[f32], count: usize) -> Result<Vec<f32>> {
+        self.run(batch, count)
+    }
+
     /// Runs the steps one by one over `count` images that were written, and returns how long each took, and over how many
     /// of the images. The slot is not used again.
     fn profile(self: Box<Self>, count: usize) -> Result<(usize, Vec<Duration>)>;

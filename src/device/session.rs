@@ -148,6 +148,12 @@ impl Session {
         self.0.idle.take(&self.0.program)?.with(|slot| slot.run(batch, count))
     }
 
+    /// As [`run`](Self::run); on the `cpu` device without other threads than this one.
+    pub(crate) fn run_alone(&self, batch: &[f32]) -> Result<Vec<f32>> {
+        let count = self.images(batch)?;
+        self.0.idle.take(&self.0.program)?.with(|slot| slot.run_alone(batch, count))
+    }
+
     /// Begins to run a batch as [`run`](Self::run) would, and does not wait for its results. Several batches may be on
     /// their way at once; they begin in the order in which they were submitted.
     ///

@@ -62,7 +62,7 @@ pub struct ExportOptions {
     /// this shape.
     pub input: Option<Shape>,
     /// What the model says of itself beside the network's name, which it says under `network`;
-    /// [`vision::description`](crate::vision::description) tells `preset`, `activation` and `labels`.
+    /// [`description`](crate::description()) tells `preset`, `activation` and `labels`.
     pub metadata: IndexMap<String, String>,
     /// Replaces what is at the target. By default that is an error.
     pub overwrite: bool,

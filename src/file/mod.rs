@@ -12,6 +12,7 @@ pub(crate) mod mapping;
 pub(crate) mod memo;
 pub(crate) mod protobuf;
 pub(crate) mod regular_file;
+pub(crate) mod sha256;
 mod temporaries;
 
 pub use files::Files;

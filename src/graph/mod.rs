@@ -102,6 +102,34 @@ impl Graph {
         g.finish(stand_in(&values, &self.output))
     }
 
+    /// The part of the graph from which `output` follows, and which returns it. Parameters keep their places, those that it
+    /// does not read included.
+    pub(crate) fn up_to(&self, output: Value) -> Self {
+        let mut is_needed = vec![false; self.nodes.len() + 1];
+        let need = |value: Value, is_needed: &mut [bool]| {
+            if let Some(is_needed) = is_needed.get_mut(value.0) {
+                *is_needed = true;
+            }
+        };
+        need(output, &mut is_needed);
+        for (i, node) in self.nodes.iter().enumerate().rev() {
+            if is_needed[i + 1] {
+                node.inputs.iter().for_each(|input| need(*input, &mut is_needed));
+            }
+        }
+        let mut values = vec![Value::INPUT];
+        let place = |value: Value, values: &[Value]| values.get(value.0).copied().unwrap_or(value);
+        let mut nodes = Vec::new();
+        for (node, is_needed) in self.nodes.iter().zip(&is_needed[1..]) {
+            if *is_needed {
+                let inputs = node.inputs.iter().map(|input| place(*input, &values)).collect();
+                nodes.push(Node { inputs, ..node.clone() });
+            }
+            values.push(Value(nodes.len()));
+        }
+        Self { nodes, output: place(output, &values), ..self.clone() }
+    }
+
     /// The nodes with the value that each makes.
     pub(crate) fn steps(&self) -> impl Iterator<Item = (Value, &Node)> {
         self.nodes.iter().enumerate().map(|(i, node)| (Value(i + 1), node))

@@ -12,19 +12,14 @@
 //! # Ok::<(), pretrained::Error>(())
 //! ```
 
-mod classifier;
 mod decode;
-mod description;
-mod imported;
 mod labels;
 mod overrides;
 mod preprocess;
 mod preset;
 mod topk;
 
-pub use classifier::{Classifier, ClassifierBuilder};
 pub use decode::{Limits, decode, decode_file, prepare, prepare_file};
-pub use description::description;
 pub use image::RgbImage;
 pub use labels::Labels;
 pub use overrides::{Overrides, Size};

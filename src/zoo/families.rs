@@ -14,6 +14,8 @@ pub(super) struct Family {
     /// Its last layers, where others may stand in their place.
     pub last: Option<LastLayer>,
     pub recognise: fn(&StateDict) -> Result<Network, NotThis>,
+    /// Finds one of it by torchvision's name, for some number of classes.
+    pub by_name: fn(&str, usize) -> Option<Network>,
 }
 
 /// The fully connected layer that tells classes apart.
@@ -33,7 +35,13 @@ const fn family(
     last: Option<LastLayer>,
     recognise: fn(&StateDict) -> Result<Network, NotThis>,
 ) -> Family {
-    Family { name, first: Some(first), last, recognise }
+    Family { name, first: Some(first), last, recognise, by_name: |_, _| None }
+}
+
+impl Family {
+    const fn by_name(self, by_name: fn(&str, usize) -> Option<Network>) -> Self {
+        Self { by_name, ..self }
+    }
 }
 
 const fn last(name: &'static str, within: &'static str) -> Option<LastLayer> {
@@ -42,24 +50,29 @@ const fn last(name: &'static str, within: &'static str) -> Option<LastLayer> {
 
 /// The first that recognises a checkpoint gets it.
 pub(super) const FAMILIES: [Family; 10] = [
-    family("ShuffleNetV2", "conv1.0.weight", last("fc", "fc"), ShuffleNetV2::recognise),
+    family("ShuffleNetV2", "conv1.0.weight", last("fc", "fc"), ShuffleNetV2::recognise)
+        .by_name(|name, classes| ShuffleNetV2::by_name(name, classes).map(|found| found.network())),
     family(
         "Megvii's ShuffleNetV2",
         "first_conv.0.weight",
         last("classifier.0", "classifier"),
         MegviiShuffleNetV2::recognise,
     ),
-    family("ResNet", "conv1.weight", last("fc", "fc"), ResNet::recognise),
+    family("ResNet", "conv1.weight", last("fc", "fc"), ResNet::recognise)
+        .by_name(|name, classes| ResNet::by_name(name, classes).map(|found| found.network())),
     family("MindSpore's ResNet", "conv1.weight", last("end_point", "end_point"), MindSporeResNet::recognise),
-    family("MobileNetV2", "features.0.0.weight", last("classifier.1", "classifier"), MobileNetV2::recognise),
+    family("MobileNetV2", "features.0.0.weight", last("classifier.1", "classifier"), MobileNetV2::recognise)
+        .by_name(|name, classes| MobileNetV2::by_name(name, classes).map(|found| found.network())),
     family(
         "MobileNetV3",
         "features.0.0.weight",
         Some(LastLayer { name: "classifier.3", within: "classifier", before: Some(("classifier.0", [1024, 1280])) }),
         MobileNetV3::recognise,
-    ),
-    family("SqueezeNet", "features.0.weight", None, SqueezeNet::recognise),
+    )
+    .by_name(|name, classes| MobileNetV3::by_name(name, classes).map(|found| found.network())),
+    family("SqueezeNet", "features.0.weight", None, SqueezeNet::recognise)
+        .by_name(|name, classes| SqueezeNet::by_name(name, classes).map(|found| found.network())),
     family("OneFlow's LeNet", "conv1.weight", None, LeNet::recognise),
     family("LeNet-5", "conv1.weight", None, LeNet5::recognise),
-    Family { name: "MLP", first: None, last: None, recognise: Mlp::recognise },
+    Family { name: "MLP", first: None, last: None, recognise: Mlp::recognise, by_name: |_, _| None },
 ];

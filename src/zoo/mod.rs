@@ -67,12 +67,7 @@ impl Network {
 /// The network that torchvision calls `name`, such as `resnet50`, with so many classes. Of ShuffleNetV2 the names
 /// are those of its checkpoints, `shufflenetv2_x1_0`.
 pub fn by_name(name: &str, num_classes: usize) -> Option<Network> {
-    ShuffleNetV2::by_name(name, num_classes)
-        .map(|found| found.network())
-        .or_else(|| ResNet::by_name(name, num_classes).map(|found| found.network()))
-        .or_else(|| MobileNetV2::by_name(name, num_classes).map(|found| found.network()))
-        .or_else(|| MobileNetV3::by_name(name, num_classes).map(|found| found.network()))
-        .or_else(|| SqueezeNet::by_name(name, num_classes).map(|found| found.network()))
+    families::FAMILIES.iter().find_map(|family| (family.by_name)(name, num_classes))
 }
 
 /// Why a checkpoint is not of a family.

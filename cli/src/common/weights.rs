@@ -6,7 +6,7 @@ use crate::console::{is_quiet, remark};
 use indicatif::{ProgressBar, ProgressStyle};
 #[cfg(feature = "hub")]
 use pretrained::hub::{self, Fetched, Hub, Weights};
-use pretrained::{ClassifierBuilder, Result, catalog};
+use pretrained::{PackageBuilder, Result, catalog};
 use std::path::{Path, PathBuf};
 
 /// The folder for downloads, compiled kernels and measured times, if there is one.
@@ -22,11 +22,11 @@ pub fn cache() -> Option<PathBuf> {
 /// are not shipped. `worth_it` is asked before that, and its error is this one's.
 #[cfg_attr(not(feature = "hub"), expect(unused_variables, reason = "nothing is downloaded"))]
 pub fn choose(
-    mut builder: ClassifierBuilder,
+    mut builder: PackageBuilder,
     model: Option<&str>,
     weights: Option<&Path>,
     worth_it: impl FnOnce() -> Result<()>,
-) -> Result<ClassifierBuilder> {
+) -> Result<PackageBuilder> {
     if let Some(path) = weights {
         builder = builder.weights(path);
     }

@@ -2,6 +2,7 @@
 
 use crate::console::remark;
 use crate::folder::Contents;
+use pretrained::pipeline::Source;
 use pretrained::vision::{self, Limits, Planes, Preprocess};
 use pretrained::{Error, Result, StateDict, printable};
 use std::io::{self, Read};
@@ -16,17 +17,15 @@ pub enum Input {
     Nothing(PathBuf, String),
 }
 
-impl Input {
-    /// What results call it.
-    pub fn name(&self) -> &Path {
+impl Source for Input {
+    fn name(&self) -> &Path {
         match self {
             Self::File(path) | Self::Nothing(path, _) => path,
             Self::Stdin => Path::new("-"),
         }
     }
 
-    /// Reads, decodes and prepares it.
-    pub fn prepare(&self, limits: &Limits, preprocess: &Preprocess) -> Result<Planes> {
+    fn prepare(&self, limits: &Limits, preprocess: &Preprocess) -> Result<Planes> {
         match self {
             Self::File(path) => {
                 vision::prepare_file(path, limits, preprocess).map_err(|error| match checkpoint(path) {
@@ -43,7 +42,9 @@ impl Input {
             Self::Nothing(path, reason) => Err(Error::image(path, reason.clone())),
         }
     }
+}
 
+impl Input {
     /// Why it cannot be read, as far as that shows without reading it.
     pub fn absent(&self) -> Option<Error> {
         match self {

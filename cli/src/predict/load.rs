@@ -4,7 +4,9 @@ use crate::args::{self, Args};
 use crate::console::{is_quiet, remark};
 use crate::inputs::Input;
 use crate::{Times, weights};
-use pretrained::{Classifier, ClassifierBuilder, CpuOptions, Device, DeviceChoice, Error, Result, catalog, printable};
+use pretrained::{
+    Classifier, CpuOptions, Device, DeviceChoice, Error, Package, PackageBuilder, Result, catalog, printable,
+};
 use std::time::Instant;
 
 /// Names of parameters that one remark has room for.
@@ -21,7 +23,7 @@ pub fn load(args: &Args, inputs: &[Input]) -> Result<(Classifier, Times)> {
     let cpu = CpuOptions { threads: args.threads, ..CpuOptions::default() };
     let cache = weights::cache().filter(|_| !args.no_cache);
     let began = Instant::now();
-    let mut builder = match &args.device {
+    let mut classifier = match &args.device {
         // It takes the model to tell.
         DeviceChoice::Fastest => {
             Classifier::builder().device_choice(DeviceChoice::Fastest).cpu_options(cpu).cache(cache)
@@ -34,9 +36,9 @@ pub fn load(args: &Args, inputs: &[Input]) -> Result<(Classifier, Times)> {
     };
     let init = began.elapsed();
 
-    builder = builder.strictness(args.strictness()).precision(args.precision);
-    builder = args.rename.iter().cloned().fold(builder, ClassifierBuilder::rename);
-    builder = builder.overrides(args.overrides()?).max_batch(args.batch_size.get().min(inputs.len()));
+    classifier = classifier.precision(args.precision).max_batch(args.batch_size.get().min(inputs.len()));
+    let mut builder = Package::builder().strictness(args.strictness()).overrides(args.overrides()?);
+    builder = args.rename.iter().cloned().fold(builder, PackageBuilder::rename);
     if let Some(preset) = args.preset {
         builder = builder.preset(preset);
     }
@@ -56,7 +58,7 @@ pub fn load(args: &Args, inputs: &[Input]) -> Result<(Classifier, Times)> {
     };
     builder = weights::choose(builder, args.model.as_deref(), args.weights.as_deref(), worth_it)?;
     let began = Instant::now();
-    let classifier = builder.build()?;
+    let classifier = classifier.package(builder.build()?).build()?;
     let times = Times { init, load: began.elapsed(), ..Times::default() };
     if !is_quiet() {
         tell(args, &classifier, &times);

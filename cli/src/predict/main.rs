@@ -3,7 +3,6 @@
 //! Results go to standard output in the order of the images, everything else to standard error. Exit codes: 0 all
 //! images were predicted, 1 some were not, 2 nothing could start or results could not be written.
 
-mod ahead;
 mod args;
 #[path = "../common/console.rs"]
 mod console;
@@ -19,9 +18,9 @@ mod load;
 mod output;
 #[path = "../common/parts.rs"]
 mod parts;
-mod pipeline;
 mod profile;
 mod replaced;
+mod results;
 #[path = "../common/weights.rs"]
 mod weights;
 #[path = "../common/whole.rs"]
@@ -30,7 +29,6 @@ mod whole;
 use args::Args;
 use clap::CommandFactory;
 use console::{Result, Sink, complain};
-use pipeline::Pipeline;
 use pretrained::{Device, Error, catalog};
 use std::path::Path;
 use std::process::ExitCode;
@@ -86,17 +84,18 @@ fn run(args: &Args, tally: &mut Tally) -> Result<()> {
         return Err(error.into());
     }
     replaced::refuse(args, &inputs)?;
-    let (mut classifier, times) = load::load(args, &inputs)?;
+    let (classifier, times) = load::load(args, &inputs)?;
     let sink = match &args.results {
         None => Sink::stdout(),
         Some(file) => Sink::file(file)?,
     };
-    let times = Pipeline::new(args, &mut classifier, sink, times, tally).run(&inputs)?;
-    if tally.failed > 0 && inputs.len() > 1 {
+    let images = inputs.len();
+    let times = results::write(args, &classifier, inputs, sink, times, tally)?;
+    if tally.failed > 0 && images > 1 {
         complain(format_args!("{} of {} failed", tally.failed, tally.done));
     }
     if args.timings {
-        report(&times, inputs.len());
+        report(&times, images);
     }
     Ok(())
 }

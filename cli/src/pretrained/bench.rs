@@ -8,9 +8,9 @@ use crate::whole::at_least_one;
 use clap::Args;
 use image::codecs::jpeg::JpegEncoder;
 use pretrained::graph::Shape;
-use pretrained::vision::{Limits, Overrides, RgbImage, Size, decode};
+use pretrained::vision::{Limits, RgbImage, Size, decode};
 use pretrained::{
-    Classifier, CpuOptions, Device, DeviceChoice, Error, Precision, Result, Session, SessionOptions, Ticket, catalog,
+    CpuOptions, Device, DeviceChoice, Error, Package, Precision, Result, Session, SessionOptions, Ticket, catalog,
     printable,
 };
 use serde::Serialize;
@@ -158,19 +158,18 @@ impl Bench {
 
     fn measure(&self, batch: usize) -> Result<Figures> {
         let model = self.model.as_deref().or(self.weights.is_none().then_some(catalog::DEFAULT));
-        let builder = weights::choose(Classifier::builder(), model, self.weights.as_deref(), || Ok(()))?;
+        let builder = weights::choose(Package::builder(), model, self.weights.as_deref(), || Ok(()))?;
 
         let began = Instant::now();
-        // The classifier is here for its model and the usual size of its input; its own session stays on the CPU.
-        let classifier = builder.device(Device::cpu()).max_batch(1).overrides(Overrides::default()).build()?;
+        let package = builder.build()?;
         let mut load = began.elapsed();
-        classifier.notes().iter().for_each(|note| remark(format_args!("the checkpoint: {note}")));
-        let device = self.open(&classifier, batch)?;
+        package.notes().iter().for_each(|note| remark(format_args!("the checkpoint: {note}")));
+        let device = self.open(&package, batch)?;
         let began = Instant::now();
-        let (input, precision) = (self.input(&classifier), self.precision);
+        let (input, precision) = (self.input(&package), self.precision);
         let session = Session::new(
             &device,
-            classifier.model(),
+            &*package.model_for(input)?,
             input,
             &SessionOptions::default().max_batch(batch).precision(precision),
         )?;
@@ -203,10 +202,10 @@ impl Bench {
         };
         let submits = gpu.and(submits.first()).map(|least| (ms(*least) * 1e3, percentile(&submits, 50) * 1e3));
         let median = percentile(&times, 50);
-        let (decode, preprocess) = self.prepare(&classifier)?;
+        let (decode, preprocess) = self.prepare(&package)?;
         let threads = self.threads.or(available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         Ok(Figures {
-            model: classifier.name().to_owned(),
+            model: package.name().to_owned(),
             device: device.name(),
             batch,
             precision: precision.to_string(),
@@ -231,15 +230,15 @@ impl Bench {
         })
     }
 
-    fn open(&self, classifier: &Classifier, batch: usize) -> Result<Device> {
+    fn open(&self, package: &Package, batch: usize) -> Result<Device> {
         let cpu = CpuOptions { threads: self.threads, ..CpuOptions::default() };
         let cache = weights::cache().filter(|_| !self.no_cache);
         let device = match &self.device {
             DeviceChoice::Fastest => {
                 let remembered = cache.as_ref().map(|folder| folder.join("fastest.json"));
                 Device::fastest(
-                    classifier.model(),
-                    self.input(classifier),
+                    package.model(),
+                    self.input(package),
                     batch,
                     self.precision,
                     cpu,
@@ -274,7 +273,7 @@ impl Bench {
     }
 
     /// The median times to decode an image and to prepare it, in milliseconds.
-    fn prepare(&self, classifier: &Classifier) -> Result<(f64, f64)> {
+    fn prepare(&self, package: &Package) -> Result<(f64, f64)> {
         let path = self.image.clone().unwrap_or_else(|| PathBuf::from("noise.jpg"));
         let bytes = match &self.image {
             Some(path) => std::fs::read(path).map_err(|source| Error::io(path, source))?,
@@ -288,14 +287,14 @@ impl Bench {
             Ok(began.elapsed())
         };
         let decode = sorted((0..self.runs).map(|_| timed(&|| decoded().map(drop))))?;
-        let preprocess = sorted((0..self.runs).map(|_| timed(&|| classifier.preprocess().apply(&image).map(drop))))?;
+        let preprocess = sorted((0..self.runs).map(|_| timed(&|| package.preprocess().apply(&image).map(drop))))?;
         Ok((percentile(&decode, 50), percentile(&preprocess, 50)))
     }
 
-    fn input(&self, classifier: &Classifier) -> Shape {
-        let usual = classifier.model().network().input;
+    fn input(&self, package: &Package) -> Shape {
+        let usual = package.model().network().input;
         let size =
-            classifier.preprocess().fixed_size().map_or((usual.height, usual.width), |(w, h)| (h as usize, w as usize));
+            package.preprocess().fixed_size().map_or((usual.height, usual.width), |(w, h)| (h as usize, w as usize));
         let (height, width) = match self.size {
             None => size,
             Some(Size::Side(side)) => (side as usize, side as usize),

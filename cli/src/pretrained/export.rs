@@ -6,9 +6,9 @@ use crate::rename::Renames;
 use clap::{Args, ValueEnum};
 use pretrained::graph::Shape;
 use pretrained::import::{self, ImportOptions};
-use pretrained::vision::{Preset, Size, description};
+use pretrained::vision::{Preset, Size};
 use pretrained::zoo::Network;
-use pretrained::{Error, ExportFormat, ExportOptions, Limits, Model, Result, Strictness, printable};
+use pretrained::{Error, ExportFormat, ExportOptions, Limits, Model, Result, Strictness, description, printable};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]

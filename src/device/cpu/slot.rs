@@ -66,7 +66,8 @@ struct Job {
     steps: Range<usize>,
 }
 
-// SAFETY: `images` points into `_copy`, or to what the caller of `Workers::run` has, who waits until no thread uses it.
+// SAFETY: `images` points into `_copy`, or to what the caller of `Workers::run` or `run_alone` has, who waits until no
+// thread uses it.
 unsafe impl Send for Job {}
 // SAFETY: as above; nobody writes there.
 unsafe impl Sync for Job {}
@@ -183,6 +184,16 @@ impl CpuSlot {
     fn compute(&self, (units, job): (Vec<usize>, Job)) -> Result<()> {
         ended(self.program.cpu.workers.run(&units, Box::new(move |unit| job.compute(unit))))
     }
+
+    /// The job of running all steps over a batch that is read where it is.
+    fn in_place(&mut self, batch: &[f32], count: usize) -> Result<(Vec<usize>, Job)> {
+        self.wait()?;
+        if batch.len() != count * self.program.input {
+            return Err(Error::Usage(format!("a batch of {} numbers is not {count} images", batch.len())));
+        }
+        let steps = 0..self.program.steps.len();
+        self.job(batch.as_ptr(), None, count, steps)
+    }
 }
 
 fn ended(well: bool) -> Result<()> {
@@ -222,15 +233,15 @@ impl Slot for CpuSlot {
         Ok(unsafe { std::slice::from_raw_parts(self.results.first, numbers) }.to_vec())
     }
 
-    /// The batch is read where it is.
     fn run(&mut self, batch: &[f32], count: usize) -> Result<Vec<f32>> {
-        self.wait()?;
-        if batch.len() != count * self.program.input {
-            return Err(Error::Usage(format!("a batch of {} numbers is not {count} images", batch.len())));
-        }
-        let steps = 0..self.program.steps.len();
-        let job = self.job(batch.as_ptr(), None, count, steps)?;
+        let job = self.in_place(batch, count)?;
         self.compute(job)?;
+        self.read(count)
+    }
+
+    fn run_alone(&mut self, batch: &[f32], count: usize) -> Result<Vec<f32>> {
+        let (units, job) = self.in_place(batch, count)?;
+        ended(self.program.cpu.workers.run_alone(&units, Box::new(move |unit| job.compute(unit))))?;
         self.read(count)
     }
 

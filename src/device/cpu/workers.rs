@@ -83,6 +83,13 @@ impl Workers {
         !run.failed.load(Acquire)
     }
 
+    /// Does the same on the calling thread alone.
+    pub fn run_alone(&self, units: &[usize], work: Box<Work>) -> bool {
+        let run = Run::new(self.threads, units, work, 1);
+        run.share(0);
+        !run.failed.load(Acquire)
+    }
+
     /// Leaves the same to other threads, and returns at once. Nothing is computed before a thread is free.
     pub fn submit(&self, units: &[usize], work: Box<Work>) -> Submitted {
         let run = Arc::new(Run::new(self.threads, units, work, 0));

@@ -138,7 +138,7 @@ impl Labels {
 
     /// These labels for a network of so many outputs, which are what `head` says. A first one more than there are classes
     /// that is called `background`, or as a column is, is left out, with a note.
-    pub(super) fn for_outputs(mut self, head: Head, outputs: usize) -> Result<Self> {
+    pub(crate) fn for_outputs(mut self, head: Head, outputs: usize) -> Result<Self> {
         let (classes, count) = (head.classes(outputs), self.len());
         let one_for_two = (outputs, classes, count) == (1, 2, 1);
         if count == classes || one_for_two {

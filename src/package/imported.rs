@@ -1,15 +1,15 @@
 //! A graph that is imported for images of one size, and again for those of another.
 
-use super::{Crop, Overrides, Preset, Size};
 use crate::checkpoint::StateDict;
 use crate::error::Result;
 use crate::graph::Shape;
 use crate::import::{self, ImportOptions};
 use crate::load::Strictness;
 use crate::model::Model;
+use crate::vision::{Crop, Overrides, Preset, Size};
 
 /// Where a model was imported from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Imported {
     state: StateDict,
     output: Option<String>,
@@ -30,13 +30,13 @@ impl Imported {
         self.import(sides)
     }
 
-    /// Lets `model`, which is of this graph, take images of `shape`.
-    pub fn fit(&self, model: &mut Model, shape: Shape) -> Result<()> {
+    /// The model for images of `shape`, where `model`, which is of this graph, does not take them.
+    pub fn fit(&self, model: &Model, shape: Shape) -> Result<Option<Model>> {
         let own = model.network().graph.only_input();
-        if own.is_some_and(|own| own != shape && own.channels == shape.channels) {
-            *model = self.import(Some([shape.height, shape.width]))?;
+        match own.is_some_and(|own| own != shape && own.channels == shape.channels) {
+            true => self.import(Some([shape.height, shape.width])).map(Some),
+            false => Ok(None),
         }
-        Ok(())
     }
 
     fn import(&self, sides: Option<[usize; 2]>) -> Result<Model> {

@@ -1,14 +1,20 @@
 //! The models that have a name: those shipped with the crate, and torchvision's.
 
+mod table;
+
+pub use table::MODELS;
+
 use crate::checkpoint::{Limits, StateDict};
 use crate::error::{Error, Result};
+use crate::vision::{Labels, Preset};
 use crate::zoo::{Network, called, detect};
 
 /// The model that is meant where none is named.
 pub const DEFAULT: &str = "cifar10_shufflenet_v2_x0_5";
 
-/// A model with a name.
+/// A model with a name: a row of [`MODELS`].
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct CatalogModel {
     /// Its name.
     pub name: &'static str,
@@ -16,45 +22,28 @@ pub struct CatalogModel {
     pub alias: Option<&'static str>,
     /// What it tells apart, in a few words.
     pub summary: &'static str,
+    /// Its network's name in [`zoo::by_name`](crate::zoo::by_name), which other weights for this model must fit; none for
+    /// a network that is told by its weights.
+    pub network: Option<&'static str>,
+    /// The file of weights that is downloaded; none for a model that is shipped.
+    pub published: Option<Published>,
+    /// How images are prepared for its own weights.
+    pub preset: Preset,
+    /// The [built-in](Labels::built_in) labels of its own weights' classes.
+    labels: &'static str,
     shipped: Option<&'static [u8]>,
 }
 
-/// Every model with a name.
-pub const MODELS: [CatalogModel; 20] = [
-    CatalogModel {
-        name: DEFAULT,
-        alias: None,
-        summary: "CIFAR-10's ten classes; shipped",
-        shipped: Some(include_bytes!("../models/cifar10_shufflenet_v2_x0_5.safetensors")),
-    },
-    CatalogModel {
-        name: "mnist_mlp",
-        alias: None,
-        summary: "handwritten digits, white on black; shipped",
-        shipped: Some(include_bytes!("../models/mnist_mlp.safetensors")),
-    },
-    torchvision("shufflenetv2_x0_5", Some("shufflenetv2_x0.5")),
-    torchvision("shufflenetv2_x1_0", Some("shufflenetv2_x1.0")),
-    torchvision("shufflenetv2_x1_5", Some("shufflenetv2_x1.5")),
-    torchvision("shufflenetv2_x2_0", Some("shufflenetv2_x2.0")),
-    torchvision("resnet18", None),
-    torchvision("resnet34", None),
-    torchvision("resnet50", None),
-    torchvision("resnet101", None),
-    torchvision("resnet152", None),
-    torchvision("resnext50_32x4d", None),
-    torchvision("resnext101_32x8d", None),
-    torchvision("wide_resnet50_2", None),
-    torchvision("wide_resnet101_2", None),
-    torchvision("mobilenet_v2", None),
-    torchvision("mobilenet_v3_small", None),
-    torchvision("mobilenet_v3_large", None),
-    torchvision("squeezenet1_0", None),
-    torchvision("squeezenet1_1", None),
-];
-
-const fn torchvision(name: &'static str, alias: Option<&'static str>) -> CatalogModel {
-    CatalogModel { name, alias, summary: "ImageNet's thousand classes; torchvision's, downloaded once", shipped: None }
+/// A file of weights that somebody publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Published {
+    /// Its name.
+    pub file: &'static str,
+    /// Where it is published.
+    pub url: &'static str,
+    /// The first digits of its SHA-256, in hexadecimal.
+    pub sha256: &'static str,
 }
 
 /// Finds a model by its name or alias.
@@ -73,11 +62,27 @@ pub fn find(name: &str) -> Result<&'static CatalogModel> {
     Err(Error::Usage(format!("no model is called {name:?}; there are {names}{hint}")))
 }
 
+/// Whether some model's published file of weights has this name.
+pub(crate) fn publishes(file: &str) -> Option<&'static CatalogModel> {
+    MODELS.iter().find(|model| model.published.is_some_and(|published| published.file == file))
+}
+
 impl CatalogModel {
-    /// The weights that are shipped with the crate; none for a model that is downloaded.
+    /// The weights that are shipped with the crate; none for a model that is downloaded, and none without the feature
+    /// `shipped`.
     pub fn shipped_weights(&self) -> Option<Result<StateDict>> {
         let file = format!("{}.safetensors", self.name);
         self.shipped.map(|bytes| StateDict::from_bytes(file, bytes, &Limits::default()))
+    }
+
+    /// The bytes of the same file.
+    pub(crate) fn shipped(&self) -> Option<&'static [u8]> {
+        self.shipped
+    }
+
+    /// The labels of the classes that its own weights tell apart.
+    pub fn labels(&self) -> Option<Labels> {
+        Labels::built_in(self.labels)
     }
 
     /// This model's network, with the last layers and the input that `state` has.
@@ -85,9 +90,9 @@ impl CatalogModel {
     /// # Errors
     /// As [`detect`], where `state` is of another network.
     pub fn network(&self, state: &StateDict) -> Result<Network> {
-        let network = called(self.name, state).unwrap_or_else(|| detect(state))?;
-        // Nothing is guessed of what was trained here.
-        let notes = if self.shipped.is_some() { Vec::new() } else { network.notes };
+        let network = self.network.and_then(|name| called(name, state)).unwrap_or_else(|| detect(state))?;
+        // The networks of the shipped models are known, and nothing is guessed of them.
+        let notes = if self.published.is_none() { Vec::new() } else { network.notes };
         Ok(Network { notes, ..network })
     }
 }

@@ -1,10 +1,11 @@
 //! What is known of a checkpoint's images, outputs and classes: what it says itself, or else what is guessed.
 
-use super::{Labels, Preprocess, Preset};
+use crate::catalog;
 use crate::checkpoint::{Format, StateDict};
 use crate::error::{Error, Result};
 use crate::graph::{Head, OutputActivation, Shape};
 use crate::printable;
+use crate::vision::{Labels, Preprocess, Preset};
 use crate::zoo::Network;
 use indexmap::IndexMap;
 
@@ -53,7 +54,7 @@ impl Said {
         let preset = metadata("preset")
             .and_then(|name| Preset::from_name(name).map_err(|error| note("`preset`", error.to_string())).ok());
         let preset = preset.or_else(|| network.preset.and_then(|name| Preset::from_name(name).ok()));
-        let preset = preset.or_else(|| is_torchvisions(state).then_some(Preset::Torchvision));
+        let preset = preset.or_else(|| published(state));
         // In a training checkpoint, the word stands for what is between layers too.
         let is_pickled = matches!(state.format(), Some(Format::TorchZip | Format::TorchLegacy | Format::TorchScript));
         let activation = metadata("activation").filter(|_| !is_pickled).and_then(|name| {
@@ -83,13 +84,10 @@ impl Said {
     }
 }
 
-/// Whether the file bears the name of one that torchvision publishes, which ends in a part of its hash.
-fn is_torchvisions(state: &StateDict) -> bool {
-    #[cfg(feature = "hub")]
-    let known = |name: &str| crate::hub::TORCHVISION.iter().any(|weights| weights.file == name);
-    #[cfg(not(feature = "hub"))]
-    let known = |_: &str| false;
-    state.path().and_then(|path| path.file_name()?.to_str()).is_some_and(known)
+/// The preprocessing of the published file whose name, which ends in a part of its hash, the checkpoint's file bears.
+fn published(state: &StateDict) -> Option<Preset> {
+    let file = state.path()?.file_name()?.to_str()?;
+    catalog::publishes(file).map(|model| model.preset)
 }
 
 /// How many numbers `network` returns for its usual input.
