@@ -10,6 +10,7 @@ import json
 import pickle
 import re
 import sys
+import tarfile
 import types
 import zipfile
 from pathlib import Path
@@ -245,7 +246,32 @@ def protobuf_seeds():
     seed("open", "model.mindir", field(1, b"1.1") + field(2, b"MindSpore") + field(7, b"".join(mindir)))
 
 
+# Archives
+
+
+def archive_seeds():
+    header = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    shard = len(header).to_bytes(8, "little") + header + b"abcd"
+    index = json.dumps({"weight_map": {"a": "1.safetensors"}}).encode()
+    files = {"model.safetensors.index.json": index, "1.safetensors": shard, "a/" + "long/" * 30 + "name": b"x"}
+    for name, method in {"stored.zip": zipfile.ZIP_STORED, "deflated.zip": zipfile.ZIP_DEFLATED}.items():
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", method) as archive:
+            for file, content in files.items():
+                archive.writestr(file, content)
+        seed("files", name, out.getvalue())
+    for name, kind in {"gnu.tar": tarfile.GNU_FORMAT, "pax.tar": tarfile.PAX_FORMAT}.items():
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=kind) as archive:
+            for file, content in files.items():
+                info = tarfile.TarInfo(file)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+        seed("files", name, out.getvalue())
+
+
 torch_seeds()
+archive_seeds()
 safetensors_seeds()
 oneflow_seeds()
 protobuf_seeds()

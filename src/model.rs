@@ -10,7 +10,7 @@ use crate::printable;
 use crate::tensor::Tensor;
 use crate::zoo::{Network, detect};
 
-/// A network and the values of its parameters, ready to be compiled for a device.
+/// A network and the values of its parameters, ready to be compiled for a device. Clones share the values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     network: Network,

@@ -152,6 +152,11 @@ impl Tensor {
 
     /// The elements as `f32`, rounded to nearest where the dtype holds more.
     pub fn to_f32_vec(&self) -> Vec<f32> {
+        self.to_f32()
+    }
+
+    /// The same in any collection, which is filled in one pass.
+    pub(crate) fn to_f32<C: FromIterator<f32>>(&self) -> C {
         let b = &self.bytes[..];
         match self.dtype {
             DType::F64 => convert(b, |x| f64::from_le_bytes(x) as f32),
@@ -176,7 +181,7 @@ impl fmt::Debug for Tensor {
     }
 }
 
-fn convert<const N: usize>(bytes: &[u8], element: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+fn convert<const N: usize, C: FromIterator<f32>>(bytes: &[u8], element: impl Fn([u8; N]) -> f32) -> C {
     bytes.as_chunks::<N>().0.iter().map(|chunk| element(*chunk)).collect()
 }
 

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 const LANES: [usize; 4] = [1, 4, 8, 16];
 
 fn plan(graph: &Graph, input: Shape, lanes: usize) -> Plan {
-    laid_out(graph, input, Layout { lanes, pooled_weights: 0 })
+    laid_out(graph, input, Layout::of_lanes(lanes))
 }
 
 fn laid_out(graph: &Graph, input: Shape, layout: Layout) -> Plan {
@@ -118,7 +118,7 @@ proptest! {
 #[test]
 fn a_pool_takes_no_step() {
     let network = ShuffleNetV2::by_name("shufflenetv2_x1_0", 1000).unwrap().network();
-    let plan = laid_out(&network.graph, network.input, Layout { lanes: 16, pooled_weights: 3 * 24 * 9 });
+    let plan = laid_out(&network.graph, network.input, Layout { pooled_weights: 3 * 24 * 9, ..Layout::of_lanes(16) });
     assert_eq!(plan.steps.len(), 58);
     let (first, others) = plan.steps.split_first().unwrap();
     assert_eq!(first.pool.map(|pool| pool.of), Some(Shape::new(24, 112, 112)));
@@ -131,7 +131,7 @@ fn a_pool_takes_no_step() {
         let x = before(&mut g, Value::INPUT);
         let x = g.max_pool2d(x, pool);
         let graph = g.finish(x);
-        laid_out(&graph, Shape::new(8, 9, 9), Layout { lanes: 4, pooled_weights }).steps
+        laid_out(&graph, Shape::new(8, 9, 9), Layout { pooled_weights, ..Layout::of_lanes(4) }).steps
     };
     let pooled = |before, pool, most| steps(before, pool, most).iter().any(|step| step.pool.is_some());
     let dense: fn(&mut Builder, Value) -> Value = |g, x| g.conv2d("dense", x, Conv2d::new(8, 8, 3));

@@ -1,7 +1,7 @@
 //! What every fuzz target does: wrap the input so that it reaches its reader, open it, and look at all that comes out.
 
 use peak_alloc::PeakAlloc;
-use pretrained::{Limits, StateDict, import, vision, zoo};
+use pretrained::{Files, Limits, StateDict, import, vision, zoo};
 use std::io::{Cursor, Write};
 use std::path::{Component, Path};
 use zip::write::SimpleFileOptions;
@@ -34,6 +34,15 @@ const BETWEEN_FILES: &[u8] = b"\xf5\xf5";
 pub fn file(file: Vec<u8>) {
     let len = file.len();
     within(len, |limits| StateDict::from_bytes("input", file, limits).ok());
+}
+
+/// Opens what lies in the zip or tar archive that `archive` is, as a folder.
+pub fn files(archive: Vec<u8>) {
+    let len = archive.len();
+    within(len, |limits| {
+        let files = Files::archive("input", archive).ok()?;
+        StateDict::from_files(&files, "", limits).ok()
+    });
 }
 
 /// Opens the folder that `input` describes, files that begin with a line that is their path, or the file `open` in it.

@@ -6,7 +6,7 @@
 
 use super::fuse::{Kind, Move, Operation};
 use super::plan::{Kernel, Pool};
-use super::{Budget, widen};
+use super::{Budget, Layout, widen};
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Shape, Value};
 
@@ -80,12 +80,12 @@ impl Placed {
 pub(super) const VIEW: usize = size_of::<Plane>();
 pub(super) const READ: usize = VIEW + 3 * size_of::<usize>();
 
-/// Follows the channels through all operations, for a device that keeps `lanes` of them side by side.
+/// Follows the channels through all operations, for a device that wants its plans in this `layout`.
 pub(super) fn place(
     operations: Vec<Operation>,
     shapes: &[Shape],
     output: Value,
-    lanes: usize,
+    layout: Layout,
     budget: &Budget,
 ) -> Result<Placed> {
     let input = shapes[0];
@@ -131,7 +131,7 @@ pub(super) fn place(
                     return Err(Error::Usage("a sum or product with a flattened image is not supported".into()));
                 }
                 let step = PlacedStep { name, kernel, activation, pool, view: view.clone(), other, shape };
-                let (step, channels) = widen::whole_groups(step, lanes);
+                let (step, channels) = widen::whole_groups(step, layout);
                 let written = whole(steps.len() + 1, step.shape);
                 steps.push(step);
                 rearranged(&written, channels.into_iter().map(|c| written.planes[c]))
@@ -140,7 +140,7 @@ pub(super) fn place(
         views[output.0] = Some(result);
     }
     let output = views[output.0].take().unwrap_or_else(|| whole(0, input));
-    settle(Placed { input, steps, storages: Vec::new() }, output, lanes, budget)
+    settle(Placed { input, steps, storages: Vec::new() }, output, layout, budget)
 }
 
 /// All planes of one producer, in order.
@@ -189,7 +189,8 @@ fn produced(kernel: &Kernel, view: &View, flattened: usize, shape: Shape) -> Res
 
 /// Decides on storages, with a copy wherever a step would otherwise read the buffer that it writes, the input's planes
 /// where it reads channels side by side, or a second operand that is not in whole groups.
-fn settle(mut placed: Placed, output: View, lanes: usize, budget: &Budget) -> Result<Placed> {
+fn settle(mut placed: Placed, output: View, layout: Layout, budget: &Budget) -> Result<Placed> {
+    let lanes = layout.lanes;
     // The output must be planes of their own, in order: what the last step writes, which no other step reads.
     let last = placed.steps.len();
     if last == 0 || output != whole(last, placed.shape(last)) {
@@ -197,7 +198,7 @@ fn settle(mut placed: Placed, output: View, lanes: usize, budget: &Budget) -> Re
         placed.steps.push(PlacedStep::copy(output));
     }
     if lanes > 1 {
-        copy_input(&mut placed, lanes);
+        copy_input(&mut placed, layout);
     }
     let apart = |step: &PlacedStep| step.other.as_ref().is_some_and(|other| !in_whole_groups(other, lanes));
     let apart = placed.steps.iter().map(|step| [false, apart(step)]).collect();
@@ -225,9 +226,9 @@ fn in_whole_groups(view: &View, lanes: usize) -> bool {
 }
 
 /// Lets steps read a copy of the input, which lies in planes, if they cannot read it as it is.
-fn copy_input(placed: &mut Placed, lanes: usize) {
+fn copy_input(placed: &mut Placed, layout: Layout) {
     let reads_input = |view: &View| view.planes.iter().any(Plane::is_input);
-    let misread = |step: &PlacedStep| misreads_planes(step, lanes) || step.other.as_ref().is_some_and(reads_input);
+    let misread = |step: &PlacedStep| misreads_planes(step, layout) || step.other.as_ref().is_some_and(reads_input);
     let misread: Vec<bool> = placed.steps.iter().map(misread).collect();
     if !misread.contains(&true) {
         return;
@@ -242,11 +243,12 @@ fn copy_input(placed: &mut Placed, lanes: usize) {
 }
 
 /// Whether a step reads the input with a kernel that reads channels side by side, or together with channels that lie so.
-fn misreads_planes(step: &PlacedStep, lanes: usize) -> bool {
+fn misreads_planes(step: &PlacedStep, layout: Layout) -> bool {
     let input = step.view.planes.iter().filter(|plane| plane.is_input()).count();
     let reads_planes = match &step.kernel {
-        // With fewer channels than lanes, going by planes costs less than a copy.
-        Kernel::Conv2d { conv, .. } => !conv.is_depthwise() && conv.groups == 1 && conv.in_channels < lanes,
+        Kernel::Conv2d { conv, .. } => {
+            !conv.is_depthwise() && conv.groups == 1 && conv.in_channels < layout.grouped_channels
+        }
         Kernel::Linear { .. } | Kernel::Copy => true,
         Kernel::MaxPool2d(_) | Kernel::AvgPool2d(_) | Kernel::Mean | Kernel::Softmax | Kernel::Add | Kernel::Mul => {
             false

@@ -6,6 +6,7 @@ use super::plan::{Kernel, Pool};
 use crate::error::Result;
 use crate::graph::{Activation, BatchNorm2d, Conv2d, Graph, Node, Op, ParameterId, Shape, Value};
 use crate::load::Weights;
+use std::sync::Arc;
 
 /// What is left of one or several operators.
 pub(super) struct Operation {
@@ -83,17 +84,18 @@ pub(super) fn fuse(
 
 /// One operator by itself.
 fn lower(value: Value, node: &Node, weights: &Weights) -> Operation {
-    let bias_or_zeros = |bias: Option<ParameterId>, n| bias.map_or_else(|| vec![0.0; n], |b| weights.get(b).to_vec());
+    let zeros = |n| std::iter::repeat_n(0.0, n).collect();
+    let bias_or_zeros = |bias: Option<ParameterId>, n| bias.map_or_else(|| zeros(n), |bias| weights.share(bias));
     let (mut activation, mut other) = (None, None);
     let kind = match &node.op {
         Op::Conv2d { conv, weight, bias } => Kind::Compute(Kernel::Conv2d {
             conv: *conv,
-            weight: weights.get(*weight).to_vec(),
+            weight: weights.share(*weight),
             bias: bias_or_zeros(*bias, conv.out_channels),
         }),
         Op::Linear { linear, weight, bias } => Kind::Compute(Kernel::Linear {
             linear: *linear,
-            weight: weights.get(*weight).to_vec(),
+            weight: weights.share(*weight),
             bias: bias_or_zeros(*bias, linear.out_features),
         }),
         // With no convolution before it, a normalisation is one itself: depthwise, of a single pixel.
@@ -101,7 +103,7 @@ fn lower(value: Value, node: &Node, weights: &Weights) -> Operation {
             let conv = Conv2d::depthwise(norm.channels, 1);
             let (mut weight, mut bias) = (vec![1.0; norm.channels], vec![0.0; norm.channels]);
             fold(&mut weight, &mut bias, &node.op, weights);
-            Kind::Compute(Kernel::Conv2d { conv, weight, bias })
+            Kind::Compute(Kernel::Conv2d { conv, weight: weight.into(), bias: bias.into() })
         }
         Op::Activation(function) => {
             activation = Some(*function);
@@ -137,7 +139,8 @@ impl Operation {
         }
         match (kernel, &next.op) {
             (Kernel::Conv2d { weight, bias, .. }, Op::BatchNorm2d { .. }) if self.other.is_none() => {
-                fold(weight, bias, &next.op, weights);
+                // The network's own stay as they are.
+                fold(Arc::make_mut(weight), Arc::make_mut(bias), &next.op, weights);
                 true
             }
             (Kernel::Conv2d { .. }, Op::Add) if self.other.is_none() => {

@@ -30,6 +30,19 @@ pub struct Layout {
     /// Weights of the largest dense convolution that takes in the max pool behind it; 0 where none does. More weights than
     /// stay in a cache are better read once than for every row of the pool.
     pub pooled_weights: usize,
+    /// Up to how many times the channels that are asked for a depthwise convolution may compute, to run over whole groups
+    /// of lanes as they lie; 0 where it always picks channels one by one.
+    pub widening: usize,
+    /// The channels of the input from which on a dense convolution reads a copy of it in groups of lanes; with fewer,
+    /// going by planes costs less than the copy.
+    pub grouped_channels: usize,
+}
+
+impl Layout {
+    /// That of a device with so many lanes that takes no pools in.
+    pub const fn of_lanes(lanes: usize) -> Self {
+        Self { lanes, pooled_weights: 0, widening: 2, grouped_channels: lanes }
+    }
 }
 
 /// Compiles `graph` for images of shape `input`, as a device wants it, within the default [`Limits`].
@@ -39,23 +52,22 @@ pub struct Layout {
 /// where the plan would take too much memory, or its runs too much work.
 pub fn compile(graph: &Graph, weights: &Weights, input: Shape, layout: Layout) -> Result<Plan> {
     let limits = Limits::default();
-    compile_within(graph, weights, input, layout, &limits, &Budget::new(&limits, weights))
+    compile_within(graph, weights, &graph.shapes(input)?, layout, &limits, &Budget::new(&limits, weights))
 }
 
-/// As [`compile`], with memory out of `budget`.
+/// As [`compile`], for the `shapes` that the graph's values have, and with memory out of `budget`.
 pub(crate) fn compile_within(
     graph: &Graph,
     weights: &Weights,
-    input: Shape,
+    shapes: &[Shape],
     layout: Layout,
     limits: &Limits,
     budget: &Budget,
 ) -> Result<Plan> {
-    let Layout { lanes, pooled_weights } = layout;
-    let shapes = graph.shapes(input)?;
-    budget::check_operations(graph, &shapes, lanes, limits)?;
-    budget::check_planes(graph, &shapes, budget)?;
-    let operations = fuse::fuse(graph, weights, &shapes, pooled_weights, budget)?;
-    let placed = channels::place(operations, &shapes, graph.output(), lanes, budget)?;
+    let lanes = layout.lanes;
+    budget::check_operations(graph, shapes, lanes, limits)?;
+    budget::check_planes(graph, shapes, budget)?;
+    let operations = fuse::fuse(graph, weights, shapes, layout.pooled_weights, budget)?;
+    let placed = channels::place(operations, shapes, graph.output(), layout, budget)?;
     Ok(memory::assign(placed, lanes))
 }

@@ -2,6 +2,7 @@
 
 use crate::graph::{Activation, AvgPool2d, Conv2d, Linear, MaxPool2d, Shape};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What a device runs, image by image: write the input, run the steps in order, read the output.
 ///
@@ -90,7 +91,8 @@ pub struct Pool {
     pub of: Shape,
 }
 
-/// What a step computes, with its weights in the framework's own order: packing is each device's affair.
+/// What a step computes, with its weights in the framework's own order: packing is each device's affair. They are the
+/// network's own, unless batch normalisation was folded into them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kernel {
     /// A convolution and its bias.
@@ -98,18 +100,18 @@ pub enum Kernel {
         /// Geometry.
         conv: Conv2d,
         /// `[out, in / groups, height, width]`.
-        weight: Vec<f32>,
+        weight: Arc<[f32]>,
         /// `[out]`; zeros where the layer has none.
-        bias: Vec<f32>,
+        bias: Arc<[f32]>,
     },
     /// A fully connected layer over all elements of the source, plane after plane.
     Linear {
         /// Geometry.
         linear: Linear,
         /// `[out, in]`.
-        weight: Vec<f32>,
+        weight: Arc<[f32]>,
         /// `[out]`; zeros where the layer has none.
-        bias: Vec<f32>,
+        bias: Arc<[f32]>,
     },
     /// A max pool.
     MaxPool2d(MaxPool2d),

@@ -4,16 +4,15 @@
 //! its channels from the middle of several groups computes all channels of those groups, in the groups' order; whoever
 //! reads the result picks from it.
 
+use super::Layout;
 use super::channels::{PlacedStep, Plane, View};
 use super::plan::Kernel;
 use crate::graph::{Conv2d, Shape};
 use std::collections::{HashMap, HashSet};
 
-/// Up to so many times the channels that are asked for may be computed.
-const MOST: usize = 2;
-
-/// The step over whole groups of `lanes` channels, and which of its channels are those that were asked for.
-pub(super) fn whole_groups(step: PlacedStep, lanes: usize) -> (PlacedStep, Vec<usize>) {
+/// The step over whole groups of lanes, as far as the device widens for that, and which of its channels are those that were asked for.
+pub(super) fn whole_groups(step: PlacedStep, layout: Layout) -> (PlacedStep, Vec<usize>) {
+    let Layout { lanes, widening, .. } = layout;
     let asked = step.view.planes.len();
     let as_it_is: Vec<usize> = (0..step.shape.channels).collect();
     let Kernel::Conv2d { conv, weight, bias } = &step.kernel else { return (step, as_it_is) };
@@ -33,7 +32,7 @@ pub(super) fn whole_groups(step: PlacedStep, lanes: usize) -> (PlacedStep, Vec<u
         .iter()
         .flat_map(|first| (0..lanes).map(|lane| Plane { channel: first.channel + lane, ..*first }))
         .collect();
-    if planes.starts_with(&step.view.planes) || groups.len() > MOST * asked.div_ceil(lanes) {
+    if planes.starts_with(&step.view.planes) || groups.len() > widening * asked.div_ceil(lanes) {
         return (step, as_it_is);
     }
     let area = conv.window.taps();
@@ -53,7 +52,7 @@ pub(super) fn whole_groups(step: PlacedStep, lanes: usize) -> (PlacedStep, Vec<u
     }
     let shape = Shape { channels: planes.len(), ..step.shape };
     let conv = Conv2d { in_channels: planes.len(), out_channels: planes.len(), groups: planes.len(), ..*conv };
-    let kernel = Kernel::Conv2d { conv, weight: wide_weight, bias: wide_bias };
+    let kernel = Kernel::Conv2d { conv, weight: wide_weight.into(), bias: wide_bias.into() };
     let view = View { planes, ..step.view };
     (PlacedStep { kernel, view, shape, ..step }, channels)
 }

@@ -26,11 +26,11 @@ pub(crate) trait Engine: Debug + Send + Sync {
     /// [`Error::Device`](crate::Error::Device).
     fn stores(&self, precision: Precision) -> Result<()>;
 
-    /// Packs the weights of `plan`, and makes all else that runs share.
+    /// Packs the weights of `plan`, of which each goes when it is packed, and makes all else that runs share.
     ///
     /// # Errors
     /// As [`Session::new`](crate::Session::new).
-    fn program(self: Arc<Self>, plan: &Plan, terms: &Terms) -> Result<Arc<dyn Program>>;
+    fn program(self: Arc<Self>, plan: Plan, terms: &Terms) -> Result<Arc<dyn Program>>;
 
     /// The threads that share a run, on the `cpu` device.
     fn threads(&self) -> Option<usize> {

@@ -116,9 +116,8 @@ impl Session {
         let engine = device.engine();
         engine.stores(precision)?;
         let budget = Budget::new(limits, model.weights());
-        let plan = compile_within(graph, model.weights(), input, engine.layout(), limits, &budget)?;
-        let program = engine.clone().program(&plan, &Terms { max_batch, precision, limits, budget: &budget })?;
-        drop(plan);
+        let plan = compile_within(graph, model.weights(), &shapes, engine.layout(), limits, &budget)?;
+        let program = engine.clone().program(plan, &Terms { max_batch, precision, limits, budget: &budget })?;
         let mut slot = program.clone().slot()?;
         let idle = IdleSlots::default();
         let first = if program.warms_up() {

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::tensor::{DType, Tensor};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Parameters that training keeps beside the weights and that no inference reads.
 const IGNORED_SUFFIXES: [&str; 1] = [".num_batches_tracked"];
@@ -54,13 +55,13 @@ pub fn bind(graph: &Graph, state: &StateDict, strictness: Strictness) -> Result<
         renamed.push(format!("`{prefix}` comes off"));
     }
     let mut report = LoadReport { renamed, ..Default::default() };
-    let mut values = Vec::with_capacity(graph.parameters().len());
+    let mut values: Vec<Arc<[f32]>> = Vec::with_capacity(graph.parameters().len());
     let (mut not_finite, mut absent) = (Vec::new(), Vec::new());
     for (i, parameter) in graph.parameters().iter().enumerate() {
         let name = &parameter.name;
         match named.state.get(name) {
             Some(tensor) if fits(tensor, &parameter.shape, state.shapes_known()) => {
-                let tensor = tensor.to_f32_vec();
+                let tensor: Arc<[f32]> = tensor.to_f32();
                 let bad = tensor.iter().filter(|v| !v.is_finite()).count();
                 if bad > 0 {
                     not_finite.push(format!("{} ({bad} of {})", named.original(name), tensor.len()));
@@ -83,7 +84,7 @@ pub fn bind(graph: &Graph, state: &StateDict, strictness: Strictness) -> Result<
                 });
                 // To be put here if it may be missing.
                 absent.push(i);
-                values.push(Vec::new());
+                values.push(Arc::default());
             }
         }
     }
@@ -96,7 +97,7 @@ pub fn bind(graph: &Graph, state: &StateDict, strictness: Strictness) -> Result<
         within_memory(state, &report.missing)?;
         for (i, missing) in absent.into_iter().zip(std::mem::take(&mut report.missing)) {
             let (name, shape, initialiser) = (missing.name, missing.shape, initialisers[i]);
-            values[i] = initialiser.values(&name, &shape, seed)?;
+            values[i] = initialiser.values(&name, &shape, seed)?.into();
             report.initialised.push(Initialised { name, shape, initialiser });
         }
     }

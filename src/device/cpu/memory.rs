@@ -12,6 +12,10 @@ use std::sync::Arc;
 #[cfg(target_os = "linux")]
 const LARGE: usize = 2 << 20;
 
+/// Bytes from which numbers have pages of their own until they are gathered, which the system has back at once then; an
+/// allocator may keep what it is given back, and there would be two of all for a while.
+const PAGES: usize = 64 << 10;
+
 /// A cache line.
 #[derive(Debug, Clone, Copy, Zeroable, Pod)]
 #[repr(C, align(64))]
@@ -37,6 +41,7 @@ pub(super) struct Numbers {
 #[derive(Debug)]
 enum Owner {
     One(Vec<Line>),
+    Pages(MmapMut),
     Many(#[allow(dead_code, reason = "keeps what `first` points to")] Arc<MmapMut>),
 }
 
@@ -51,6 +56,12 @@ impl Numbers {
     /// # Errors
     /// As [`lines`].
     pub fn new(values: &[f32]) -> Result<Self> {
+        if size_of_val(values) >= PAGES
+            && let Ok(mut pages) = MmapMut::map_anon(values.len().div_ceil(16) * size_of::<Line>())
+        {
+            bytemuck::cast_slice_mut(&mut pages)[..values.len()].copy_from_slice(values);
+            return Ok(Self { first: pages.as_ptr().cast(), count: values.len(), owner: Owner::Pages(pages) });
+        }
         let mut lines = lines(values.len())?;
         bytemuck::cast_slice_mut(&mut lines)[..values.len()].copy_from_slice(values);
         Ok(Self { first: lines.as_ptr().cast(), count: values.len(), owner: Owner::One(lines) })
@@ -72,11 +83,14 @@ impl Numbers {
         let place: &mut [Line] = bytemuck::cast_slice_mut(&mut memory);
         let mut end = 0;
         for numbers in &mut all {
-            if let Owner::One(own) = &mut numbers.owner {
-                place[end..end + own.len()].copy_from_slice(own);
-                // One after the other, so that there are never two of all.
-                *own = Vec::new();
-            }
+            let own: &[Line] = match &numbers.owner {
+                Owner::One(own) => own,
+                Owner::Pages(own) => bytemuck::cast_slice(own),
+                Owner::Many(_) => &[],
+            };
+            place[end..end + own.len()].copy_from_slice(own);
+            // One after the other, so that there are never two of all.
+            numbers.owner = Owner::One(Vec::new());
             end += lines(numbers);
         }
         let memory = Arc::new(memory);

@@ -74,7 +74,7 @@ impl Engine for Cpu {
     }
 
     fn layout(&self) -> Layout {
-        Layout { lanes: self.set.lanes(), pooled_weights: pack::LARGE_MATRIX / size_of::<f32>() }
+        Layout { pooled_weights: pack::LARGE_MATRIX / size_of::<f32>(), ..Layout::of_lanes(self.set.lanes()) }
     }
 
     fn stores(&self, precision: Precision) -> Result<()> {
@@ -84,7 +84,7 @@ impl Engine for Cpu {
         }
     }
 
-    fn program(self: Arc<Self>, plan: &Plan, terms: &Terms) -> Result<Arc<dyn Program>> {
+    fn program(self: Arc<Self>, plan: Plan, terms: &Terms) -> Result<Arc<dyn Program>> {
         Ok(Arc::new(program::CpuProgram::new(self, plan, terms)?))
     }
 

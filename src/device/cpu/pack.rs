@@ -6,7 +6,8 @@ use super::memory::Numbers;
 use super::step::{
     Channels, Convolution, Elementwise, ElementwiseOp, Kernel, Matmul, Other, Pool, Step, Window, WindowOp,
 };
-use crate::compile::{self, Budget, Plan};
+use crate::compile::{self, Budget, Plan, Target};
+use crate::device::{Precision, StepTime};
 use crate::error::{Error, Result};
 use crate::graph::{self, Conv2d, MaxPool2d, Shape};
 use std::ops::Range;
@@ -36,26 +37,34 @@ pub(super) struct Room<'b> {
 }
 
 /// Packs every step of a plan that was compiled for the lanes of `set`, and makes sure that each stays within the memory
-/// that it is going to have: this is what the kernels rely on.
+/// that it is going to have: this is what the kernels rely on. The plan's weights go one by one as they are packed. Returns
+/// with the steps what each does.
 ///
 /// # Errors
 /// [`Error::Limit`] where tables or padded weights are over the budget; [`Error::Device`] where a step would take more of a
 /// thread's own memory than there is room for, or where the system has no memory.
-pub(super) fn pack(plan: &Plan, set: InstructionSet, threads: usize, room: Room) -> Result<Vec<Step>> {
-    let packer = Packer { plan, set, lanes: set.lanes(), units: threads * UNITS_PER_THREAD, room };
-    let mut steps: Vec<Step> = plan.steps.iter().map(|step| packer.step(step)).collect::<Result<_>>()?;
+pub(super) fn pack(plan: Plan, set: InstructionSet, threads: usize, room: Room) -> Result<(Vec<Step>, Vec<StepTime>)> {
+    let packer = Packer { input: &plan.input, set, lanes: set.lanes(), units: threads * UNITS_PER_THREAD, room };
+    let pack = |step: compile::Step| {
+        let packed = packer.step(&step)?;
+        let profile = StepTime::of(&step, packed.kernel.name(), Precision::F32);
+        Ok((packed, profile))
+    };
+    let (mut steps, profile): (Vec<Step>, Vec<StepTime>) =
+        plan.steps.into_iter().map(pack).collect::<Result<Vec<_>>>()?.into_iter().unzip();
     Numbers::gather(steps.iter_mut().flat_map(Step::numbers).collect());
-    if let Some((packed, step)) = steps.iter().zip(&plan.steps).find(|(packed, _)| !packed.stays_within(set)) {
+    if let Some((packed, step)) = steps.iter().zip(&profile).find(|(packed, _)| !packed.stays_within(set)) {
         let (kernel, name) = (packed.kernel.name(), &step.name);
         return Err(Error::device(format!(
             "cpu: a {kernel} step ({name}) would leave its memory; this is a bug in pretrained"
         )));
     }
-    Ok(steps)
+    Ok((steps, profile))
 }
 
 struct Packer<'p> {
-    plan: &'p Plan,
+    /// Where the plan's input lies.
+    input: &'p Target,
     set: InstructionSet,
     lanes: usize,
     units: usize,
@@ -69,7 +78,7 @@ impl Packer<'_> {
         let input = source.lanes == 1;
         let pixels = source.height * source.width;
         let planes: Vec<usize> = match input {
-            true => source.planes.iter().map(|plane| plane / self.plan.input.group_stride() * pixels).collect(),
+            true => source.planes.iter().map(|plane| plane / self.input.group_stride() * pixels).collect(),
             false => source.planes.clone(),
         };
         let (kernel, scratch) = self.kernel(step, &planes)?;
@@ -85,7 +94,7 @@ impl Packer<'_> {
             kernel,
             source: (!input).then_some(source.buffer),
             target: target.buffer,
-            x_image: if input { self.plan.input.shape.elements() } else { source.image_stride },
+            x_image: if input { self.input.shape.elements() } else { source.image_stride },
             x_pixel: source.lanes,
             y_image: target.image_stride,
             y_offset: target.offset,

@@ -5,8 +5,8 @@ use super::pack::{Room, pack};
 use super::slot::CpuSlot;
 use super::step::Step;
 use crate::compile::{Plan, Target};
+use crate::device::StepTime;
 use crate::device::program::{Program, Slot, Terms};
-use crate::device::{Precision, StepTime};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(super) struct CpuProgram {
 
 impl CpuProgram {
     /// Packs the weights of `plan`, for batches of up to `max_batch`.
-    pub fn new(cpu: Arc<Cpu>, plan: &Plan, terms: &Terms) -> Result<Self> {
+    pub fn new(cpu: Arc<Cpu>, plan: Plan, terms: &Terms) -> Result<Self> {
         let &Terms { max_batch, limits, budget, .. } = terms;
         let most = usize::try_from(limits.activation_bytes).unwrap_or(usize::MAX) / size_of::<f32>();
         let mut buffers = vec![0; plan.buffers.len()];
@@ -49,14 +49,12 @@ impl CpuProgram {
         }
         let threads = cpu.workers.threads();
         let room = Room { budget, scratch: (most - image) / threads };
-        let steps = pack(plan, cpu.set, threads, room)?;
+        let (input, output) = (plan.input.shape.elements(), plan.output.clone());
+        let (steps, profile) = pack(plan, cpu.set, threads, room)?;
         let scratch = steps.iter().map(|step| step.scratch).max().unwrap_or(0);
         // Where so many images do not fit, fewer go together.
         let fit = (most - scratch * threads) / image.max(1);
         let together = max_batch.min(TOGETHER).min(fit).max(1);
-        let (input, output) = (plan.input.shape.elements(), plan.output.clone());
-        let profile = plan.steps.iter().zip(&steps);
-        let profile = profile.map(|(step, packed)| StepTime::of(step, packed.kernel.name(), Precision::F32)).collect();
         Ok(Self { cpu, steps, buffers, scratch, together, input, output, profile })
     }
 }

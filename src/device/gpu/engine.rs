@@ -123,7 +123,7 @@ impl Engine for Gpu {
         Ok(())
     }
 
-    fn program(self: Arc<Self>, plan: &Plan, terms: &Terms) -> Result<Arc<dyn Program>> {
+    fn program(self: Arc<Self>, plan: Plan, terms: &Terms) -> Result<Arc<dyn Program>> {
         program::program(&self.context, &*self.backend, self.family, plan, terms)
     }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 pub(super) const LANES: usize = 4;
 
 /// How plans are laid out.
-pub(super) const LAYOUT: Layout = Layout { lanes: LANES, pooled_weights: 0 };
+pub(super) const LAYOUT: Layout = Layout::of_lanes(LANES);
 
 /// The groups that a dense convolution reads, and which of its inputs are which of their channels.
 pub(super) struct Groups {

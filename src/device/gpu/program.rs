@@ -6,7 +6,7 @@ use super::context::Context;
 use super::dispatch::Dispatch;
 use super::family::Family;
 use super::ports::Port;
-use crate::compile::{Plan, Target};
+use crate::compile::{Plan, Step, Target};
 use crate::device::program::{Program, Terms};
 use crate::device::{Precision, StepTime};
 use crate::error::Result;
@@ -17,7 +17,7 @@ pub(super) fn program(
     context: &Arc<Context>,
     backend: &dyn Backend,
     family: Family,
-    plan: &Plan,
+    plan: Plan,
     terms: &Terms,
 ) -> Result<Arc<dyn Program>> {
     let &Terms { max_batch, precision, limits: most, budget } = terms;
@@ -43,30 +43,52 @@ pub(super) fn program(
         return Err(context.too_large(reason));
     }
     let last = plan.steps.len().saturating_sub(1);
-    let dispatch = |(i, step)| {
-        let dispatch = Dispatch::of(step, family, precision, i == last, budget)?;
-        dispatch.ok_or_else(|| context.unsupported("a step counts to more than 32 bits, which is the shaders' limit"))
+    let waits = plan.waits();
+    let pack = |(i, step): (usize, Step)| {
+        let dispatch = Dispatch::of(&step, family, precision, i == last, budget)?;
+        let dispatch =
+            dispatch.ok_or_else(|| context.unsupported("a step counts to more than 32 bits, which is the shaders' limit"))?;
+        let profile = StepTime::of(&step, dispatch.pipeline.shader.name(), precision);
+        let (source, target) = (step.source.buffer, step.target.buffer);
+        Ok(Packed { dispatch, profile, source, target, other: step.other.map(|other| other.buffer), waits: waits[i] })
     };
-    let dispatches: Vec<Dispatch> = plan.steps.iter().enumerate().map(dispatch).collect::<Result<_>>()?;
+    let Plan { input, steps, output, buffers } = plan;
+    let steps: Vec<Packed> = steps.into_iter().enumerate().map(pack).collect::<Result<_>>()?;
     let most = limits.max_compute_workgroups_per_dimension as usize;
-    if let Some(workgroups) = dispatches.iter().flat_map(|d| d.workgroups).chain([max_batch]).find(|n| *n > most) {
+    if let Some(workgroups) =
+        steps.iter().flat_map(|step| step.dispatch.workgroups).chain([max_batch]).find(|n| *n > most)
+    {
         return Err(context.unsupported(format!("a step takes {workgroups} workgroups, and {most} is its limit")));
     }
-    for (step, dispatch) in plan.steps.iter().zip(&dispatches) {
-        let bytes = dispatch.weight_bytes();
+    for step in &steps {
+        let bytes = step.dispatch.weight_bytes();
         if bytes > binding {
-            let reason = format!("the weights of {} take {bytes} bytes, and {binding} is its limit", step.name);
+            let name = &step.profile.name;
+            let reason = format!("the weights of {name} take {bytes} bytes, and {binding} is its limit");
             return Err(context.too_large(reason));
         }
     }
     let _open = context.hold()?;
-    context.guarded(|| backend.program(context, work(context, plan, dispatches, max_batch, precision)?))
+    context
+        .guarded(|| backend.program(context, work(context, [&input, &output], &buffers, steps, max_batch, precision)?))
+}
+
+/// A step whose weights are packed; the plan's are gone.
+struct Packed {
+    dispatch: Dispatch,
+    profile: StepTime,
+    /// The buffers that it reads and writes.
+    source: usize,
+    target: usize,
+    other: Option<usize>,
+    waits: bool,
 }
 
 fn work(
     context: &Arc<Context>,
-    plan: &Plan,
-    dispatches: Vec<Dispatch>,
+    ends: [&Target; 2],
+    buffers: &[usize],
+    mut steps: Vec<Packed>,
     max_batch: usize,
     precision: Precision,
 ) -> Result<Work> {
@@ -74,17 +96,23 @@ fn work(
     let activations = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
     let buffer = |(index, elements): (usize, &usize)| {
         // What comes and goes is f32, whatever else lies there at other times.
-        let outer = [plan.input.buffer, plan.output.buffer].contains(&index);
+        let outer = ends.iter().any(|end| end.buffer == index);
         let bytes = if outer { Precision::F32.bytes() } else { precision.bytes() };
         // A binding may not end within two vectors that one load brings.
         let size = (elements * max_batch * bytes).next_multiple_of(32) as u64;
         let label = Some("activations");
         device.create_buffer(&wgpu::BufferDescriptor { label, size, usage: activations, mapped_at_creation: false })
     };
-    let buffers: Vec<wgpu::Buffer> = plan.buffers.iter().enumerate().map(buffer).collect();
+    let buffers: Vec<wgpu::Buffer> = buffers.iter().enumerate().map(buffer).collect();
     let activation_bytes = buffers.iter().map(wgpu::Buffer::size).sum();
     let mut constants = Constants::new(&device.limits());
-    let ranges: Vec<Vec<Range>> = dispatches.iter().map(|dispatch| constants.add(dispatch)).collect();
+    let add = |step: &mut Packed| {
+        let ranges = constants.add(&step.dispatch);
+        // One by one, so that there are never two of all.
+        step.dispatch.weights = None;
+        ranges
+    };
+    let ranges: Vec<Vec<Range>> = steps.iter_mut().map(add).collect();
     let constants = constants.upload(context)?;
     // wgpu clears what was never written, and asks at every dispatch of what was bound before.
     let mut encoder = device.create_command_encoder(&Default::default());
@@ -92,11 +120,9 @@ fn work(
     context.submit(encoder.finish());
     context.wait()?;
 
-    let profile = plan.steps.iter().zip(&dispatches);
-    let profile = profile.map(|(step, dispatch)| StepTime::of(step, dispatch.pipeline.shader.name(), precision));
-    let profile = profile.collect();
-    let dispatches = plan.steps.iter().zip(dispatches).zip(ranges).zip(plan.waits());
-    let dispatches = dispatches.map(|(((step, dispatch), ranges), waits)| {
+    let profile = steps.iter().map(|step| step.profile.clone()).collect();
+    let dispatches = steps.into_iter().zip(ranges).map(|(step, ranges)| {
+        let Packed { dispatch, profile, source, target, other, waits } = step;
         let part = |binding, range: &Range| Binding {
             binding,
             buffer: constants.clone(),
@@ -107,18 +133,17 @@ fn work(
             let buffer = buffers[index].clone();
             Binding { binding, offset: 0, size: buffer.size(), buffer }
         };
-        let mut bindings =
-            vec![part(0, &ranges[0]), whole(1, step.source.buffer), part(2, &ranges[1]), whole(3, step.target.buffer)];
+        let mut bindings = vec![part(0, &ranges[0]), whole(1, source), part(2, &ranges[1]), whole(3, target)];
         bindings.extend((4..).zip(&ranges[2..]).map(|(binding, range)| part(binding, range)));
         if dispatch.pipeline.shader.signature().paired() {
             // Where the step has no other, anything may stand there, and is not read.
-            bindings.push(step.other.as_ref().map_or(part(6, &ranges[1]), |other| whole(6, other.buffer)));
+            bindings.push(other.map_or_else(|| part(6, &ranges[1]), |other| whole(6, other)));
         }
         let workgroups = dispatch.workgroups.map(|n| n as u32);
-        BoundDispatch { name: step.name.clone(), pipeline: dispatch.pipeline, bindings, workgroups, waits }
+        BoundDispatch { name: profile.name, pipeline: dispatch.pipeline, bindings, workgroups, waits }
     });
     let dispatches = dispatches.collect();
     let port = |at: &Target| Port { buffer: buffers[at.buffer].clone(), at: at.clone() };
-    let (input, output) = (port(&plan.input), port(&plan.output));
+    let [input, output] = ends.map(port);
     Ok(Work { dispatches, input, output, max_batch, profile, activation_bytes })
 }
