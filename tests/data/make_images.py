@@ -1,4 +1,4 @@
-"""Draws the small images of tests/vision.rs and writes what Pillow and numpy make of them, as goldens.
+"""Draws the small images of tests/vision/preparation.rs and writes what Pillow and numpy make of them, as goldens.
 
 Run with Pillow 12.2 or later (QOI came with it), numpy, and the programs cjpeg (libjpeg-turbo-progs) and tiffcp
 (libtiff-tools): python tests/data/make_images.py

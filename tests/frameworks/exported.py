@@ -1,6 +1,6 @@
 """What the checks of exported models share: which models, their inputs, and the outputs that are expected of them.
 
-EXPORTS is a folder that `PRETRAINED_EXPORTS=EXPORTS cargo test --test export` filled: of each generated network NAME.onnx,
+EXPORTS is a folder that `PRETRAINED_EXPORTS=EXPORTS cargo test --test graphs export::` filled: of each generated network NAME.onnx,
 NAME-folded.onnx and the same as .mindir, and in NAME.safetensors an input and the output of the reference loops.
 FIXTURES is a folder of checkpoints, of which those of NETWORKS are exported here; PyTorch computed what is expected.
 """

@@ -1,5 +1,5 @@
 """Prints the logits of a small ShuffleNetV2 as its authors define it: the goldens of `megvii_shufflenet_v2` in
-`tests/goldens.rs`.
+`tests/networks/goldens.rs`.
 
     python tests/frameworks/megvii_shufflenet_v2.py
 

@@ -1,5 +1,5 @@
 """Writes the logits that MindSpore itself computes for its model zoo's ResNet-50, for the weights and images of `zoo.py`:
-a golden of `networks_of_the_zoo` in `tests/goldens.rs`.
+a golden of `networks_of_the_zoo` in `tests/networks/goldens.rs`.
 
     python tests/frameworks/mindspore_resnet.py > tests/data/mindspore_resnet_golden.json
 

@@ -13,7 +13,7 @@ import numpy
 DTYPES = {"F64": "f8", "F32": "f4", "F16": "f2", "BF16": "u2", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1"}
 DTYPES |= {"U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1", "BOOL": "?"}
 
-# Refused by `pretrained`, for a reason that tests/checkpoint.rs knows.
+# Refused by `pretrained`, for a reason that tests/checkpoint/formats.rs knows.
 REFUSED = ("mlp_encrypted.ckpt",)
 
 

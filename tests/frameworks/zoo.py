@@ -1,5 +1,5 @@
 """Writes the logits of torchvision's networks, and of LeNet-5, for weights and images that follow from a formula: the
-goldens of `networks_of_the_zoo` in `tests/goldens.rs`.
+goldens of `networks_of_the_zoo` in `tests/networks/goldens.rs`.
 
     python tests/frameworks/zoo.py > tests/data/zoo_goldens.json
 

@@ -2,6 +2,7 @@
 //! how it differs from another, writing it in other formats, how fast a model runs.
 
 mod bench;
+mod completions;
 #[allow(dead_code)] // `predict` uses the rest.
 #[path = "../common/console.rs"]
 mod console;
@@ -13,9 +14,11 @@ mod export;
 mod inspect;
 #[path = "../common/json.rs"]
 mod json;
+mod manual;
 mod numbers;
 #[path = "../common/parts.rs"]
 mod parts;
+mod programs;
 mod rename;
 mod verify;
 #[path = "../common/weights.rs"]
@@ -96,6 +99,20 @@ Examples:
 
 Exit codes: 0 measured; 2 an error.";
 
+const COMPLETIONS: &str = "\
+Examples:
+  source <(pretrained completions bash)
+  pretrained completions fish > ~/.config/fish/conf.d/pretrained.fish
+
+Exit codes: 0 printed; 2 an error.";
+
+const MAN: &str = "\
+Examples:
+  pretrained man ~/.local/share/man/man1
+  pretrained man | man -l -
+
+Exit codes: 0 printed or written; 2 an error.";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List the devices
@@ -127,6 +144,12 @@ enum Command {
     /// Time a model from input on the host to logits on the host
     #[command(after_help = BENCH)]
     Bench(bench::Bench),
+    /// Print what a shell completes the command lines of both programs by
+    #[command(after_help = COMPLETIONS)]
+    Completions(completions::Completions),
+    /// Print or write the manual pages of both programs
+    #[command(after_help = MAN)]
+    Man(manual::Manual),
     /// Not here: the program `predict` classifies pictures
     #[command(hide = true, disable_help_flag = true)]
     Predict {
@@ -167,6 +190,8 @@ fn run(command: &Command, found: &mut bool) -> Result<()> {
     let outcome = match command {
         Command::Inspect(inspect) => return inspect.run(&mut out),
         Command::Bench(bench) => return bench.run(&mut out),
+        Command::Completions(completions) => return completions.run(&mut out),
+        Command::Man(manual) => return manual.run(&mut out),
         Command::Predict { arguments } => return Err(not_here(arguments).into()),
         Command::Devices => Outcome::good(devices()),
         Command::Convert(convert) => convert.run()?,

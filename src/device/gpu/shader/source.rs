@@ -1,7 +1,7 @@
 //! The text of every shader: the file of its kernel, joined with the files of shaders/common and shaders/storage that the
 //! kernel uses.
 //!
-//! Nothing here needs wgpu, so that tests/shaders.rs can take this file in and check every text without a GPU.
+//! Nothing here needs wgpu, so that tests/devices/shaders.rs can take this file in and check every text without a GPU.
 
 /// A file of shaders/.
 macro_rules! file {
@@ -13,7 +13,7 @@ macro_rules! file {
 /// How an array is declared, loaded and stored, by the name of two files of shaders/storage.
 #[derive(Debug, Clone, Copy)]
 pub struct Form {
-    #[allow(dead_code, reason = "tests/shaders.rs compares it with the kernel's first lines")]
+    #[allow(dead_code, reason = "tests/devices/shaders.rs compares it with the kernel's first lines")]
     pub name: &'static str,
     f32: &'static str,
     f16: &'static str,
@@ -68,7 +68,7 @@ macro_rules! shaders {
         }
 
         impl Shader {
-            #[allow(dead_code, reason = "tests/shaders.rs checks all of them")]
+            #[allow(dead_code, reason = "tests/devices/shaders.rs checks all of them")]
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// The name of its file.

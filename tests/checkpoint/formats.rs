@@ -1,7 +1,6 @@
 //! Opens the checkpoints that the real frameworks wrote and compares every value.
 
-mod common;
-
+use crate::common;
 use half::{bf16, f16};
 use pretrained::graph::Shape;
 use pretrained::{
@@ -172,7 +171,7 @@ fn onnx_gives_its_initializers_and_says_that_the_exporter_folded_them() {
         assert!((found - expected).abs() < 1e-5, "{at}: {found} {expected}");
     }
     assert!(found.notes()[0].contains("the exporter renamed 112 of 114 tensors (`onnx::Conv_1315`)"));
-    // Its graph is the truth: tests/goldens.rs runs it. Renaming its tensors leaves it as it was.
+    // Its graph is the truth: tests/networks/goldens.rs runs it. Renaming its tensors leaves it as it was.
     let renamed = found.rename(&["^onnx::=folded.".parse().unwrap()]).unwrap().state;
     let [model, other] = [&found, &renamed].map(|state| Model::from_state_dict(state, Strictness::Strict).unwrap());
     assert_eq!(model.network().name, "shufflenetv2_x0_5");

@@ -1,7 +1,6 @@
 //! Every operator, on every device, against the reference loops, over generated shapes.
 
-mod common;
-
+use crate::common;
 use common::{cpus, devices};
 use pretrained::graph::{
     Activation, AvgPool2d, BatchNorm2d, Builder, Conv2d, Graph, Linear, MaxPool2d, Padding, Shape, Value, Window,

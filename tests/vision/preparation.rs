@@ -1,7 +1,5 @@
 //! Holds decoding, preprocessing, labels and ranking to Pillow's and torchvision's results, and to hostile files.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

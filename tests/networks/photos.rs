@@ -1,7 +1,6 @@
 //! Real weights on real photos, against what Pillow with PyTorch, and OneFlow itself, answered.
 
-mod common;
-
+use crate::common;
 use common::{devices, gpus, shared};
 use pretrained::{Classifier, Device, Precision, Preset};
 use std::collections::BTreeMap;

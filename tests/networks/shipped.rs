@@ -1,11 +1,11 @@
 //! The shipped models: what they score on the public test sets, and PyTorch's logits for the example images.
 #![cfg(feature = "shipped")]
 
-mod common;
 #[allow(dead_code)]
-#[path = "../examples/define_your_own.rs"]
+#[path = "../../examples/define_your_own.rs"]
 mod define_your_own;
 
+use crate::common;
 use common::{devices, gpus, relative_error, shared};
 use pretrained::vision::{Limits, decode, decode_file, top_k};
 use pretrained::{Classifier, Device, catalog};

@@ -1,8 +1,6 @@
 //! Standard output and standard error that are closed, full, a terminal, or left by their reader.
 
-#[path = "common/program.rs"]
-mod program;
-
+use crate::program;
 use program::{CIFAR, DIGITS, MNIST, PREDICT, PRETRAINED, digit, digits_command, left, records, run};
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,6 @@
 //! Writes checkpoints and holds them to what the readers read back and what the real frameworks wrote.
 
-mod common;
-
+use crate::common;
 use half::{bf16, f16};
 use pretrained::{DType, Error, Format, Limits, SaveFormat, SaveOptions, StateDict, Tensor, printable};
 use proptest::prelude::*;

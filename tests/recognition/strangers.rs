@@ -3,8 +3,7 @@
 //! `../shared/cases/checkpoints/make.sh FOLDER` writes them; `PRETRAINED_CASES` names that folder. Without it the test
 //! fails where PRETRAINED_REQUIRE contains `cases`, and otherwise skips with a visible line.
 
-mod common;
-
+use crate::common;
 use pretrained::vision::Overrides;
 use pretrained::{Classifier, DeviceChoice, Result};
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 //! needed.
 
 #[allow(dead_code, reason = "the library uses the rest")]
-#[path = "../src/device/gpu/shader/source.rs"]
+#[path = "../../src/device/gpu/shader/source.rs"]
 mod source;
 
 use naga::back::{hlsl, msl, pipeline_constants::process_overrides, spv};

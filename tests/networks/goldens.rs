@@ -1,7 +1,6 @@
 //! Whole networks against the logits that PyTorch computed, on every device.
 
-mod common;
-
+use crate::common;
 use common::{cpus, devices, gpus, relative_error, shared, values};
 use pretrained::graph::{Parameter, Shape};
 use pretrained::vision::{Planes, softmax};

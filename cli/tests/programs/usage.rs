@@ -1,8 +1,6 @@
 //! `predict` and `pretrained` as a user meets them: formats, exit codes, flags, and what bad input gets.
 
-#[path = "../../tests/common/mod.rs"]
-mod common;
-
+use crate::common;
 use pretrained::{SaveFormat, SaveOptions, StateDict};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;

@@ -1,13 +1,12 @@
 //! Checkpoints of several files, opened from a folder, from memory, from zip and from tar archives: all give the same.
 
+use crate::common;
 use pretrained::{Error, Files, Limits, SaveFormat, SaveOptions, StateDict, Tensor};
 use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
-
-mod common;
 
 /// A file's name and content.
 type Named = (String, Vec<u8>);

@@ -1,7 +1,6 @@
 //! How images are prepared where nothing says it: a guess that suits the kind of network, and that is told.
 
-mod common;
-
+use crate::common;
 use pretrained::graph::{Builder, Linear, Shape, Value};
 use pretrained::vision::{Overrides, Preset};
 use pretrained::zoo::{LeNet5, Network};

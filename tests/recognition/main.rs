@@ -1,11 +1,15 @@
 //! What other people's checkpoints hold beside a network, before its names or in the place of its last layers: each is
 //! taken for what it is, or refused by name; never for something else without a word.
 
-#[path = "build/mod.rs"]
+mod binding;
+#[path = "../build/mod.rs"]
 mod build;
-#[path = "recognition/leftovers.rs"]
+#[path = "../common/mod.rs"]
+mod common;
+mod guesses;
+mod heads;
 mod leftovers;
-#[path = "recognition/whole.rs"]
+mod strangers;
 mod whole;
 
 use pretrained::graph::{Activation, Linear, Op, Shape};

@@ -1,7 +1,6 @@
 //! OneFlow's and MindSpore's checkpoints: those that the frameworks wrote, against the same values from safetensors.
 
-mod common;
-
+use crate::common;
 use pretrained::graph::Shape;
 use pretrained::{
     Classifier, Device, Format, Initialiser, Model, Session, SessionOptions, StateDict, Strictness, Tensor, zoo,

@@ -3,8 +3,7 @@
 //! With `PRETRAINED_EXPORTS=FOLDER` the models stay in that folder, each beside an input and the output that the
 //! reference loops give for it, for the frameworks to compare: tests/frameworks/run does that.
 
-mod common;
-
+use crate::common;
 use common::relative_error;
 use indexmap::IndexMap;
 use pretrained::graph::{

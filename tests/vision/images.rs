@@ -1,7 +1,6 @@
 //! Holds decoding to other people's pictures: Pillow's pixels, or words that are true.
 
-mod common;
-
+use crate::common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,6 @@
 //! Which pictures `predict` finds in folders, and what it says of all else.
 
-#[path = "common/program.rs"]
-mod program;
-
+use crate::program;
 use program::{digit, digits, records};
 use std::fs;
 use std::path::Path;

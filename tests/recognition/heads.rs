@@ -1,7 +1,6 @@
 //! What the outputs of a network are: probabilities are made of them once, as its file or its caller says.
 
-mod common;
-
+use crate::common;
 use pretrained::graph::{Activation, BatchNorm2d, Builder, Graph, Head, Linear, OutputActivation, Shape, Value};
 use pretrained::vision::{Labels, Planes, Preset, probabilities, top_k_by};
 use pretrained::zoo::{Network, detect};

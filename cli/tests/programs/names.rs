@@ -1,8 +1,6 @@
 //! Names and other text of files: such as would steer a terminal, are endless, or are no Unicode.
 
-#[path = "common/program.rs"]
-mod program;
-
+use crate::program;
 use pretrained::printable::is_hidden;
 use program::{MNIST, PREDICT, PRETRAINED, digit, digits, left, records, run, write_safetensors};
 use serde_json::json;

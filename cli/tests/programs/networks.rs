@@ -1,8 +1,6 @@
 //! What the programs say of the networks in files: how their outputs end, which output is meant, and what harms.
 
-#[path = "../../tests/common/mod.rs"]
-mod common;
-
+use crate::common;
 use pretrained::{SaveOptions, StateDict, Tensor};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

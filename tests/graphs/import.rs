@@ -1,7 +1,6 @@
 //! Other people's ONNX graphs against what ONNX Runtime computes of them: each is equal, or refused by node and reason.
 
-mod common;
-
+use crate::common;
 use common::relative_error;
 use pretrained::graph::Shape;
 use pretrained::import::{ImportOptions, network_with, outputs};

@@ -1,10 +1,8 @@
 //! Files by torch.save that hold more than tensors, or tensors of rare kinds: read, or left out by name and reason.
 //! tests/frameworks/torch_files.py writes them.
 
-#[path = "build/mod.rs"]
-mod build;
-mod common;
-
+use crate::build;
+use crate::common;
 use common::values;
 use pretrained::graph::{Builder, Linear, Shape, Value};
 use pretrained::zoo::Network;
