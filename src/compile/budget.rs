@@ -1,6 +1,6 @@
 //! What a plan may take of work and of memory, counted before it is spent.
 
-use super::channels::{READ, VIEW};
+use super::placed::{READ, VIEW};
 use crate::checkpoint::Limits;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Op, Shape};

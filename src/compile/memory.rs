@@ -4,7 +4,7 @@
 //! than being ranges of one, because wgpu orders dispatches by whole buffer. None is free that the step before still uses,
 //! where two steps could run side by side.
 
-use super::channels::{Placed, PlacedStep, Plane, View};
+use super::placed::{Placed, PlacedStep, Plane, View};
 use super::plan::{Plan, Source, Step, Target, group_stride, plane};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};

@@ -2,7 +2,7 @@
 //!
 //! The stages, in order: `fuse` folds batch normalisation into convolutions, and additions, activations and, for a
 //! device that asks for it, max pools into what comes before them; `channels` replaces chunk, concat and shuffle by
-//! tables that say where each channel lies, so that nothing is copied, and `widen` spares depthwise convolutions from
+//! tables that say where each channel lies, so that nothing is copied, and `whole_groups` spares depthwise convolutions from
 //! picking channels one by one; `memory` lets values whose lives do not overlap share a buffer. None of them knows a
 //! device.
 
@@ -10,8 +10,9 @@ mod budget;
 mod channels;
 mod fuse;
 mod memory;
+mod placed;
 mod plan;
-mod widen;
+mod whole_groups;
 
 pub(crate) use budget::Budget;
 pub(crate) use fuse::fold;

@@ -1,10 +1,10 @@
 //! Which device is meant: `auto`, `fastest`, `cpu`, `gpu`, an index, or part of a name.
 
 use super::gpu::{Adapter, adapters, possible};
+use super::info::{DeviceInfo, DeviceKind};
 use super::{CpuOptions, Device};
 use crate::error::{Error, Result};
 use std::convert::Infallible;
-use std::fmt;
 use std::str::FromStr;
 
 /// The name of the device that needs no driver.
@@ -39,51 +39,6 @@ impl FromStr for DeviceChoice {
             "gpu" => Self::Gpu,
             other => other.parse().map_or_else(|_| Self::Named(text.to_owned()), Self::Index),
         })
-    }
-}
-
-/// What sort of device it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DeviceKind {
-    /// A GPU with its own memory.
-    Discrete,
-    /// A GPU that shares the CPU's memory.
-    Integrated,
-    /// A GPU lent by a hypervisor, or one that does not say what it is.
-    Other,
-    /// A graphics driver that runs on the CPU, such as lavapipe, WARP or SwiftShader.
-    Software,
-    /// The `cpu` device.
-    Cpu,
-}
-
-impl fmt::Display for DeviceKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Discrete => "discrete GPU",
-            Self::Integrated => "integrated GPU",
-            Self::Other => "GPU",
-            Self::Software => "software GPU",
-            Self::Cpu => "CPU",
-        })
-    }
-}
-
-/// One device of this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeviceInfo {
-    /// What it calls itself, and its backend in parentheses.
-    pub name: String,
-    /// What sort of device it is.
-    pub kind: DeviceKind,
-    /// Driver and version; empty where unknown.
-    pub driver: String,
-}
-
-impl fmt::Display for DeviceInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} [{}]", self.name, self.kind)?;
-        if self.driver.is_empty() { Ok(()) } else { write!(f, " {}", self.driver) }
     }
 }
 

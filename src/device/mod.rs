@@ -7,13 +7,15 @@ mod fastest;
 #[cfg_attr(not(feature = "gpu"), path = "no_gpu.rs")]
 mod gpu;
 
+mod info;
 mod precision;
 mod profile;
 mod program;
 mod session;
 mod ticket;
 
-pub use choice::{DeviceChoice, DeviceInfo, DeviceKind};
+pub use choice::DeviceChoice;
+pub use info::{DeviceInfo, DeviceKind};
 pub use precision::Precision;
 pub use profile::StepTime;
 pub use session::{Session, SessionOptions};

@@ -1,7 +1,7 @@
 //! A node with what it reads: typed access to its attributes and to inputs that must be known beforehand.
 
 use super::constant::{Constant, Name};
-use super::trace::{Traced, View};
+use super::traced::{Traced, View};
 use crate::checkpoint::{OnnxAttribute, OnnxNode};
 
 /// One node to be traced.

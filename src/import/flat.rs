@@ -2,7 +2,7 @@
 //! fully connected layer reads in that order, and most other layers cannot.
 
 use super::steps::{Kind, Source, Steps};
-use super::trace::short;
+use super::text::short;
 use crate::graph::Op;
 
 /// The planes that a value is made of.

@@ -1,7 +1,7 @@
 //! What a graph takes: which axis of its input holds what, how large the image is, and in which numbers.
 
-use super::ImportOptions;
-use super::trace::short;
+use super::options::ImportOptions;
+use super::text::short;
 use crate::checkpoint::{OnnxAttribute, OnnxGraph, OnnxInput, OnnxNode, StateDict, ValueId};
 use crate::graph::Shape;
 use crate::import::layout::Side;

@@ -2,7 +2,7 @@
 
 use super::constant::{Constant, Memory};
 use super::steps::{Kind, PerChannel, Source, Step, Steps, padded};
-use super::trace::short;
+use super::text::short;
 use crate::checkpoint::StateDict;
 use crate::graph::{BatchNorm2d, Builder, Graph, Op, ParameterId, Value};
 use indexmap::IndexMap;

@@ -12,11 +12,16 @@ mod image;
 mod layout;
 mod lower;
 mod operators;
+mod options;
 mod order;
 mod patterns;
 mod prepared;
 mod steps;
+mod text;
 mod trace;
+mod traced;
+
+pub use options::ImportOptions;
 
 use crate::checkpoint::{OnnxGraph, OnnxInput, StateDict, ValueId};
 use crate::error::{Error, Result};
@@ -27,19 +32,11 @@ use order::Order;
 use prepared::Range;
 use std::path::Path;
 use steps::Steps;
-use trace::{Trace, View, short};
+use text::short;
+use traced::{Trace, View};
 
 /// The oldest operators that are read; before, shapes were told otherwise.
 const OLDEST_OPSET: u64 = 7;
-
-/// How a graph is imported, where its file leaves that open.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ImportOptions {
-    /// Height and width of the image. By default those in the file, and 224 pixels each where it leaves them free.
-    pub sides: Option<[usize; 2]>,
-    /// The output that gives the classes, by its name in the file; see [`outputs`]. By default the only one.
-    pub output: Option<String>,
-}
 
 /// Whether `state` comes with a graph of its own, which [`network`] makes a network of.
 pub fn has_graph(state: &StateDict) -> bool {

@@ -1,6 +1,6 @@
 //! Which nodes an output depends on, and in which order they run.
 
-use super::trace::short;
+use super::text::short;
 use crate::checkpoint::{OnnxGraph, OnnxNode, ValueId};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -2,88 +2,12 @@
 //! becomes a layout, and what computes on images becomes a step.
 
 use super::call::Call;
-use super::constant::{Constant, Memory, Name};
-use super::layout::{Layout, Side, Way};
+use super::constant::Constant;
 use super::operators;
 use super::order::Order;
-use super::steps::{Kind, Source, Steps};
+use super::text::short;
+use super::traced::{Trace, Traced, View};
 use crate::checkpoint::{OnnxGraph, OnnxNode, StateDict, ValueId};
-use crate::graph::{Op, Shape};
-use crate::printable;
-
-/// What stands behind a value of the file.
-#[derive(Debug, Clone)]
-pub enum Traced {
-    /// Numbers that are known beforehand.
-    Constant(Constant),
-    /// What is computed from the image.
-    View(View),
-    /// Nobody knows, since a node before it was refused.
-    Unknown,
-}
-
-/// A step's output as an ONNX tensor.
-#[derive(Debug, Clone, PartialEq)]
-pub struct View {
-    pub source: Source,
-    pub layout: Layout,
-}
-
-/// What the nodes are traced with.
-pub struct Trace {
-    pub steps: Steps,
-    /// Images in the file's batch; 1 where it is free, since every image is computed by itself.
-    pub batch: usize,
-    pub memory: Memory,
-}
-
-impl Trace {
-    /// The shape of what a view looks at.
-    pub fn shape(&self, view: &View) -> Shape {
-        self.steps.shapes[view.source]
-    }
-
-    /// A step whose output is an image with channels first.
-    pub fn image(&mut self, kind: Kind, input: Source, name: &Name) -> Result<Traced, String> {
-        let source = self.steps.push(kind, &[input], name)?;
-        Ok(Traced::View(View { source, layout: Layout::image(self.batch, self.steps.shapes[source]) }))
-    }
-
-    /// A step whose output has the layout of its first input.
-    pub fn alike(&mut self, kind: Kind, inputs: &[Source], layout: &Layout, name: &Name) -> Result<View, String> {
-        Ok(View { source: self.steps.push(kind, inputs, name)?, layout: layout.clone() })
-    }
-
-    /// The same tensor with a whole side on every axis.
-    pub fn straight(&mut self, view: &View, name: &Name) -> Result<View, String> {
-        match view.layout.way(self.shape(view)) {
-            Some(Way::Straight) => Ok(view.clone()),
-            Some(Way::Shuffle(groups, layout)) => {
-                let shuffled = self.alike(Kind::Plain(Op::ChannelShuffle { groups }), &[view.source], &layout, name)?;
-                self.straight(&shuffled, name)
-            }
-            Some(Way::Flatten(layout)) => self.alike(Kind::Plain(Op::Flatten), &[view.source], &layout, name),
-            None => Err(format!(
-                "it reads a tensor of shape {:?}, in which the channels and pixels of an image are mixed",
-                view.layout.dimensions()
-            )),
-        }
-    }
-
-    /// The same tensor as an image with channels first.
-    pub fn channels_first(&mut self, view: &View, name: &Name) -> Result<View, String> {
-        let view = self.straight(view, name)?;
-        let sides = [Side::Batch, Side::Channels, Side::Rows, Side::Columns];
-        let holds = |(axis, side): (&[_], Side)| axis.iter().all(|part: &super::layout::Part| part.side == side);
-        if view.layout.rank() != 4 || !view.layout.axes().zip(sides).all(holds) {
-            return Err(format!(
-                "it should read images with channels first, and reads a tensor of shape {:?}, whose axes are others",
-                view.layout.dimensions()
-            ));
-        }
-        Ok(view)
-    }
-}
 
 /// Nodes that cannot be imported; as many as a reader reads are kept.
 #[derive(Debug, Default)]
@@ -115,11 +39,6 @@ impl Refusals {
             format!("{nodes} of its graph cannot be imported:{}{more}", self.lines.concat())
         })
     }
-}
-
-/// Text of the file as a message may quote it.
-pub fn short(text: &str) -> String {
-    printable::cut(text, 120).into_owned()
 }
 
 /// The input of the graph.

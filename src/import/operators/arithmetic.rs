@@ -1,12 +1,11 @@
 //! Functions of each number: sums, products and activations.
 
-use super::{Made, one};
 use crate::graph::{Activation, Op};
 use crate::import::call::Call;
 use crate::import::constant::{Constant, OnInts};
 use crate::import::layout::{Layout, Side, size};
 use crate::import::steps::{Kind, PerChannel};
-use crate::import::trace::{Trace, Traced, View};
+use crate::import::traced::{Made, Trace, Traced, View, one};
 
 type OnFloats = fn(f64, f64) -> f64;
 

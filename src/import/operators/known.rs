@@ -1,10 +1,9 @@
 //! What is known before any image is: constants, shapes, and the arithmetic that exporters do with them.
 
-use super::{Made, one};
 use crate::checkpoint::OnnxAttribute;
 use crate::import::call::Call;
 use crate::import::constant::{Constant, broadcast};
-use crate::import::trace::{Trace, Traced};
+use crate::import::traced::{Made, Trace, Traced, one};
 use crate::tensor::{DType, Tensor};
 
 /// Numbers that the node holds itself.

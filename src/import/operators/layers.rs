@@ -1,12 +1,11 @@
 //! Layers over channels: fully connected ones, batch normalisation, softmax.
 
-use super::{Made, one};
 use crate::graph::{BatchNorm2d, Conv2d, Linear, Op};
 use crate::import::call::{Call, axis};
 use crate::import::constant::Constant;
 use crate::import::layout::{Part, Side, size, whole};
 use crate::import::steps::{Kind, Step};
-use crate::import::trace::{Trace, Traced, View};
+use crate::import::traced::{Made, Trace, Traced, View, one};
 
 pub fn batch_normalization(trace: &mut Trace, call: &Call) -> Made {
     if call.int("training_mode", 0)? != 0 {

@@ -9,11 +9,8 @@ mod windows;
 use super::call::Call;
 pub use arithmetic::within;
 
-use super::trace::{Trace, Traced};
+use super::traced::{Made, Trace};
 use crate::checkpoint::{OnnxAttribute, OnnxNode};
-
-/// What a node makes, or why it cannot be imported.
-type Made = Result<Vec<Traced>, String>;
 
 type Operator = fn(&mut Trace, &Call) -> Made;
 
@@ -111,9 +108,4 @@ pub fn apply(trace: &mut Trace, call: &Call) -> Made {
         Some(operator) => operator(trace, call),
         None => Err("this operator is not supported".into()),
     }
-}
-
-/// A node's only output.
-fn one(traced: Traced) -> Made {
-    Ok(vec![traced])
 }

@@ -1,12 +1,11 @@
 //! What moves numbers about: of constants at once, of images as another layout wherever that will do.
 
-use super::{Made, one};
 use crate::graph::Op;
 use crate::import::call::{Call, axes, axis};
 use crate::import::constant::Constant;
 use crate::import::layout::{MAX_RANK, Part, Side, size, whole};
 use crate::import::steps::Kind;
-use crate::import::trace::{Trace, Traced, View};
+use crate::import::traced::{Made, Trace, Traced, View, one};
 
 pub fn identity(_: &mut Trace, call: &Call) -> Made {
     one(call.input(0).ok_or("it reads nothing")?.clone())

@@ -1,12 +1,11 @@
 //! What looks at neighbouring pixels: convolutions, pools, means over the image, padding.
 
-use super::{Made, one};
 use crate::graph::{AvgPool2d, Conv2d, MaxPool2d, Op, Padding, Shape, Window};
 use crate::import::call::{Call, axes};
 use crate::import::layout::{Side, whole};
 use crate::import::patterns::sees_pixels;
 use crate::import::steps::Kind;
-use crate::import::trace::{Trace, Traced, View};
+use crate::import::traced::{Made, Trace, Traced, View, one};
 
 /// More pixels than any window or padding has.
 const MOST: i64 = 1 << 20;

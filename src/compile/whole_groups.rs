@@ -5,13 +5,13 @@
 //! reads the result picks from it.
 
 use super::Layout;
-use super::channels::{PlacedStep, Plane, View};
+use super::placed::{PlacedStep, Plane, View};
 use super::plan::Kernel;
 use crate::graph::{Conv2d, Shape};
 use std::collections::{HashMap, HashSet};
 
 /// The step over whole groups of lanes, as far as the device widens for that, and which of its channels are those that were asked for.
-pub(super) fn whole_groups(step: PlacedStep, layout: Layout) -> (PlacedStep, Vec<usize>) {
+pub(super) fn widen(step: PlacedStep, layout: Layout) -> (PlacedStep, Vec<usize>) {
     let Layout { lanes, widening, .. } = layout;
     let asked = step.view.planes.len();
     let as_it_is: Vec<usize> = (0..step.shape.channels).collect();
