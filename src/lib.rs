@@ -17,12 +17,18 @@
 //! matches the names and reports on each ([`Strictness::InitMissing`] makes up what is missing), [`Session::new`]
 //! compiles the network for a [`Device`], and [`Session::run`] turns batches of images into logits.
 //!
-//! Features, all on by default: `gpu` (wgpu; without it the `cpu` device is the only one), `hub` (weights by name,
-//! downloaded), `shipped` (the weights of two small models, within the library).
+//! Versions: enums and structs that ordinary work adds to are `#[non_exhaustive]`. Options, such as [`Limits`], [`SaveOptions`]
+//! and [`CpuOptions`], are not: write `Limits { file_bytes: 1 << 30, ..Limits::default() }`, and a field that comes later has
+//! its default. What the documentation does not show is no promise.
+//!
+//! Features, on by default: `gpu` (wgpu; without it the `cpu` device is the only one), `hub` (weights by name,
+//! downloaded), `shipped` (the weights of two small models, within the library). `serde`, off by default, lets
+//! [`Prediction`], [`Preprocess`], [`vision::Labels`] and [`LoadReport`] be written and read.
 
 pub mod catalog;
 pub mod checkpoint;
 mod classifier;
+#[doc(hidden)]
 pub mod compile;
 mod device;
 mod error;
@@ -36,6 +42,7 @@ mod load;
 mod model;
 mod package;
 pub mod pipeline;
+#[doc(hidden)]
 pub mod reference;
 mod tensor;
 pub mod vision;
@@ -62,3 +69,6 @@ pub use tensor::{DType, Tensor, TensorError};
 pub use wgpu;
 
 pub use vision::{Prediction, Preprocess, Preset};
+
+#[cfg(test)]
+mod public;

@@ -7,6 +7,7 @@ use std::fmt;
 
 /// The type of a tensor's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum DType {
     /// 64-bit float.
     F64,
@@ -70,6 +71,7 @@ impl fmt::Display for DType {
 
 /// Why a shape and some bytes do not make a tensor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TensorError {
     /// The shape's byte count does not fit this machine's `usize`.
     #[error("the shape {shape:?} overflows")]

@@ -32,6 +32,7 @@ pub struct Module {
 
 /// What an attribute is set to.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Attribute {
     /// `None`.
     None,

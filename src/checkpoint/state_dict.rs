@@ -299,6 +299,16 @@ impl StateDict {
     }
 }
 
+/// Names and tensors, in the file's order.
+impl IntoIterator for StateDict {
+    type Item = (String, Tensor);
+    type IntoIter = indexmap::map::IntoIter<String, Tensor>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.tensors.into_iter()
+    }
+}
+
 impl<N: Into<String>> FromIterator<(N, Tensor)> for StateDict {
     fn from_iter<I: IntoIterator<Item = (N, Tensor)>>(tensors: I) -> Self {
         let tensors = tensors.into_iter().map(|(name, tensor)| (name.into(), tensor)).collect();

@@ -94,6 +94,7 @@ pub struct Pool {
 /// What a step computes, with its weights in the framework's own order: packing is each device's affair. They are the
 /// network's own, unless batch normalisation was folded into them.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Kernel {
     /// A convolution and its bias.
     Conv2d {

@@ -12,6 +12,7 @@ pub(super) const CPU: &str = "cpu";
 
 /// Which device to open.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum DeviceChoice {
     /// A discrete GPU, else an integrated one, else the CPU. Software adapters are passed over.
     #[default]

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// What sort of device it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum DeviceKind {
     /// A GPU with its own memory.
     Discrete,
@@ -31,6 +32,7 @@ impl fmt::Display for DeviceKind {
 
 /// One device of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DeviceInfo {
     /// What it calls itself, and its backend in parentheses.
     pub name: String,

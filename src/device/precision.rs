@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 /// How weights, and values between steps, are stored. Sums are always made in `f32`, and so are inputs and outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Precision {
     /// 32 bits.
     #[default]

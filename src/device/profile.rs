@@ -7,6 +7,7 @@ use std::time::Duration;
 
 /// One step of a session, for a batch that ran.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct StepTime {
     /// The layer that it comes from, such as `stage2.0.branch1.0`; empty for layers without parameters.
     pub name: String,

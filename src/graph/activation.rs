@@ -2,6 +2,7 @@
 
 /// A function of each number by itself, under PyTorch's name.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Activation {
     /// `max(x, 0)`.
     Relu,

@@ -29,6 +29,7 @@ pub struct ParameterId(pub(crate) usize);
 
 /// A parameter that a checkpoint must supply.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Parameter {
     /// The name that its framework gives it, such as `stage2.0.branch1.0.weight`.
     pub name: String,
@@ -38,6 +39,7 @@ pub struct Parameter {
 
 /// One operator applied to values.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Node {
     /// The operator.
     pub op: Op,

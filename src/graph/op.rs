@@ -5,6 +5,7 @@ use super::{Activation, Padding, ParameterId, Window};
 
 /// An operator. Values are images of shape `[channels, height, width]`; the batch is implied.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Op {
     /// `nn.Conv2d`, with its weight `[out, in / groups, height, width]` and, if it has one, its bias `[out]`.
     Conv2d {

@@ -16,6 +16,7 @@ const IGNORED_SUFFIXES: [&str; 1] = [".num_batches_tracked"];
 
 /// What is an error, where the checkpoint's parameters are not the network's. Another shape always is.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
 pub enum Strictness {
     /// Missing parameters are an error; those that the network has no use for are reported.
     #[default]

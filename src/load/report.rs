@@ -9,6 +9,8 @@ use std::fmt;
 
 /// A parameter that the network needs and the checkpoint lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Missing {
     /// Its name.
     pub name: String,
@@ -22,6 +24,8 @@ pub struct Missing {
 
 /// A parameter that the checkpoint lacks and that was made up for it.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Initialised {
     /// Its name.
     pub name: String,
@@ -40,6 +44,8 @@ impl fmt::Display for Initialised {
 
 /// A parameter with another shape than the network's.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Mismatched {
     /// Its name.
     pub name: String,
@@ -53,6 +59,8 @@ pub struct Mismatched {
 
 /// What became of every parameter, on either side.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct LoadReport {
     /// Found by name and shape.
     pub loaded: Vec<String>,

@@ -6,6 +6,8 @@ use crate::{Error, Result};
 
 /// A class that the network sees in an image.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Prediction {
     /// The class's number: the index of its output, or of two classes that share one output, 1 for the one whose
     /// probability it is.

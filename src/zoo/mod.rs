@@ -39,6 +39,7 @@ use crate::tensor::Tensor;
 
 /// A network: its graph, what to call it, and the input that it was designed for.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Network {
     /// Such as `shufflenetv2_x1_0`.
     pub name: String,

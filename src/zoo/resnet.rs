@@ -7,6 +7,7 @@ use crate::graph::{BatchNorm2d, Builder, Conv2d, Graph, Linear, MaxPool2d, Shape
 
 /// What a ResNet is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Block {
     /// Two 3x3 convolutions: ResNet-18 and 34.
     Basic,

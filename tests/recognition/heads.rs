@@ -298,7 +298,8 @@ fn the_end_of_a_graph_survives_import_and_export() {
     let (first, again) = (folder.path().join("first.onnx"), folder.path().join("again.onnx"));
     let weights = vec![vec![0.5; 12]];
     for head in [Head::Logits, Head::Softmax, Head::LogSoftmax] {
-        let network = Network { head, ..Network::new("own", graph(3, |_, x| x), Shape::new(1, 2, 2)) };
+        let mut network = Network::new("own", graph(3, |_, x| x), Shape::new(1, 2, 2));
+        network.head = head;
         let model = Model::from_weights(network.clone(), weights.clone()).unwrap();
         let options = ExportOptions { overwrite: true, ..ExportOptions::default() };
         model.export(&first, &options).unwrap();

@@ -87,7 +87,8 @@ fn what_no_device_can_hold_is_refused_before_memory_is_taken() {
     let x = g.linear("head", x, Linear::new(34_000, 1000));
     let graph = g.finish(x);
     let values = graph.parameters().iter().map(|p| vec![1e-4; p.shape.iter().product()]).collect();
-    let network = Network { graph, ..model.network().clone() };
+    let mut network = model.network().clone();
+    network.graph = graph;
     let (model, shape) = (Model::from_weights(network, values).unwrap(), Shape::new(34_000, 1, 1));
     for device in gpus() {
         match Session::new(&device, &model, shape, &SessionOptions::default()) {
@@ -294,7 +295,8 @@ fn the_peak_of_memory_is_told() {
     let x = g.mean(x);
     let graph = g.finish(x);
     let values = graph.parameters().iter().map(|p| vec![0.1; p.shape.iter().product()]).collect();
-    let network = Network { graph, ..model().network().clone() };
+    let mut network = model().network().clone();
+    network.graph = graph;
     let (model, shape) = (Model::from_weights(network, values).unwrap(), Shape::new(8, 6, 6));
     let value = 4 * shape.elements() as u64;
     for device in devices() {

@@ -56,7 +56,7 @@ struct Class<'a> {
 
 impl<'a> From<&'a Prediction> for Class<'a> {
     fn from(prediction: &'a Prediction) -> Self {
-        let Prediction { class, label, probability } = prediction;
+        let Prediction { class, label, probability, .. } = prediction;
         Self { class: *class, label: label.as_deref(), probability: *probability }
     }
 }
@@ -167,7 +167,7 @@ impl Output {
                 if self.page {
                     text += &format!("infer time : {:.6}\n", outcome.infer.as_secs_f64());
                 }
-                for Prediction { class, label, probability } in predictions {
+                for Prediction { class, label, probability, .. } in predictions {
                     let name = label.clone().unwrap_or_else(|| format!("class {class}"));
                     text += &format!("predict prob: {probability:.6}, class name: {}\n", printable::line(&name));
                 }

@@ -31,6 +31,7 @@ use distribution::{Distribution, Generator};
 /// # Ok::<(), pretrained::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Initialiser {
     /// What PyTorch gives a new layer: for convolutions and fully connected layers Kaiming uniform with a = sqrt 5 and
@@ -98,6 +99,8 @@ pub enum Initialiser {
 
 /// How many numbers meet in one: what a variance is divided by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Fan {
     /// As many as one output is summed from: `fan_in`.
     #[default]
@@ -110,6 +113,8 @@ pub enum Fan {
 
 /// A distribution of mean 0, by the name that TensorFlow has for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Draw {
     /// Normal within two deviations of what would be cut off, and widened so that the variance is met after the cut:
     /// `truncated_normal`.

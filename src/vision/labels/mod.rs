@@ -25,6 +25,11 @@ const HEADERS: [&str; 10] =
 
 /// The names of a model's classes, in the order of its outputs.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(from = "Vec<String>", into = "Vec<String>")
+)]
 pub struct Labels {
     names: Vec<String>,
     file: Option<PathBuf>,
@@ -41,6 +46,37 @@ impl PartialEq for Labels {
 }
 
 impl Eq for Labels {}
+
+/// The names of the classes, in order.
+impl From<Vec<String>> for Labels {
+    fn from(names: Vec<String>) -> Self {
+        Self { names, ..Self::default() }
+    }
+}
+
+impl From<Labels> for Vec<String> {
+    fn from(labels: Labels) -> Self {
+        labels.names
+    }
+}
+
+impl IntoIterator for Labels {
+    type Item = String;
+    type IntoIter = std::vec::IntoIter<String>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.names.into_iter()
+    }
+}
+
+impl<'l> IntoIterator for &'l Labels {
+    type Item = &'l String;
+    type IntoIter = std::slice::Iter<'l, String>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.names.iter()
+    }
+}
 
 /// What a file holds.
 struct Parsed {

@@ -1,0 +1,91 @@
+//! A network's input: the levels of a resized image, normalised channel by channel.
+
+use super::resize::resample;
+use super::{LEVEL, Preprocess};
+use crate::{Error, Result};
+use fast_image_resize::PixelType;
+use image::RgbImage;
+
+/// A network's input for one image: `values[(channel * height + y) * width + x]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planes {
+    /// 3 (red, green, blue, unless [`Preprocess::bgr`] turns them round), or 1 (grey).
+    pub channels: usize,
+    /// Rows of each channel.
+    pub height: usize,
+    /// Columns of each channel.
+    pub width: usize,
+    /// The normalised values, `channels * height * width` of them.
+    pub values: Vec<f32>,
+}
+
+impl Preprocess {
+    /// Makes the network's input of `image`.
+    ///
+    /// # Errors
+    /// As [`output_size`](Self::output_size).
+    pub fn apply(&self, image: &RgbImage) -> Result<Planes> {
+        let (width, height) = self.output_size(image.width(), image.height())?;
+        let (channels, height, width) = (self.channels(), height as usize, width as usize);
+        let mut values = vec![0.0; channels * height * width];
+        self.apply_into(image, &mut values)?;
+        Ok(Planes { channels, height, width, values })
+    }
+
+    /// As [`apply`](Self::apply), into a buffer of the caller's: a place in a batch.
+    ///
+    /// # Errors
+    /// As [`output_size`](Self::output_size), and [`Error::Usage`] if `out` is not of exactly
+    /// `channels * height * width` values.
+    pub fn apply_into(&self, image: &RgbImage, out: &mut [f32]) -> Result<()> {
+        let (across, down) = self.plan(image.width(), image.height())?;
+        let (width, height) = (across.output as usize, down.output as usize);
+        let channels = self.channels();
+        if out.len() != channels * height * width {
+            return Err(Error::Usage(format!(
+                "an input of {channels} x {height} x {width} needs {} values, and the buffer has {}",
+                channels * height * width,
+                out.len()
+            )));
+        }
+        let levels = if self.grayscale {
+            resample(&to_grey(image), PixelType::U8, self.filter, across, down)?
+        } else {
+            resample(image.as_raw(), PixelType::U8x3, self.filter, across, down)?
+        };
+
+        let (left, top, row) = (across.pad as usize, down.pad as usize, across.take as usize);
+        for (channel, plane) in out.chunks_exact_mut(height * width).enumerate() {
+            let (mean, std) = (self.mean[channel], self.std[channel]);
+            let normalise = |level: u8| match std == LEVEL {
+                // Levels stay whole numbers.
+                true => f32::from(level) - 255.0 * mean,
+                false => (f32::from(level) / 255.0 - mean) / std,
+            };
+            let table: [f32; 256] = std::array::from_fn(|level| {
+                let level = level as u8;
+                normalise(if self.invert { 255 - level } else { level })
+            });
+            if (across.take, down.take) != (across.output, down.output) {
+                plane.fill(normalise(0));
+            }
+            let source = if self.bgr { channels - 1 - channel } else { channel };
+            let rows = plane.chunks_exact_mut(width).skip(top);
+            for (out_row, level_row) in rows.zip(levels.chunks_exact(row * channels)) {
+                for (value, pixel) in out_row[left..].iter_mut().zip(level_row.chunks_exact(channels)) {
+                    *value = table[usize::from(pixel[source])];
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Luma by ITU-R BT.601 in 16-bit fixed point, the formula of Pillow's `convert("L")`.
+fn to_grey(image: &RgbImage) -> Vec<u8> {
+    let luma = |pixel: &[u8]| {
+        let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
+        ((red * 19_595 + green * 38_470 + blue * 7_471 + 0x8000) >> 16) as u8
+    };
+    image.as_raw().chunks_exact(3).map(luma).collect()
+}
