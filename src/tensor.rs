@@ -5,9 +5,8 @@ use bytes::Bytes;
 use half::{bf16, f16};
 use std::fmt;
 
-/// The type of a tensor's elements.
+/// The type of a tensor's elements. It is exhaustive: a new type is news to whoever computes with elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum DType {
     /// 64-bit float.
     F64,
