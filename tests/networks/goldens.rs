@@ -148,7 +148,7 @@ fn megvii_shufflenet_v2() {
         MegviiShuffleNetV2 { stages_repeats: [2, 3, 2], stages_out_channels: [8, 20, 44, 88, 32], num_classes: 5 };
     let mut parameters = definition.network().graph.parameters().to_vec();
     parameters.sort_by(|a, b| a.name.cmp(&b.name));
-    let tensors = parameters.into_iter().enumerate().map(|(phase, Parameter { name, shape })| {
+    let tensors = parameters.into_iter().enumerate().map(|(phase, Parameter { name, shape, .. })| {
         let (middle, swing) = match (&shape[..], name.rsplit('.').next()) {
             (&[_], Some("weight")) => (1.0, 0.3),
             (&[_], Some("bias")) => (0.0, 0.2),
@@ -212,7 +212,7 @@ fn noise(stream: u32, index: usize) -> f64 {
 
 /// A parameter's values. In a kernel every other channel of the input has the weights of the one before it, negated, so
 /// that what all images have in common does not drown what they differ in.
-fn noisy(Parameter { name, shape }: &Parameter, gain: f64) -> Tensor {
+fn noisy(Parameter { name, shape, .. }: &Parameter, gain: f64) -> Tensor {
     let stream = crc32fast::hash(name.as_bytes());
     let count: usize = shape.iter().product();
     let values: Vec<f32> = match shape[..] {
