@@ -46,8 +46,8 @@ pub(super) fn program(
     let waits = plan.waits();
     let pack = |(i, step): (usize, Step)| {
         let dispatch = Dispatch::of(&step, family, precision, i == last, budget)?;
-        let dispatch =
-            dispatch.ok_or_else(|| context.unsupported("a step counts to more than 32 bits, which is the shaders' limit"))?;
+        let dispatch = dispatch
+            .ok_or_else(|| context.unsupported("a step counts to more than 32 bits, which is the shaders' limit"))?;
         let profile = StepTime::of(&step, dispatch.pipeline.shader.name(), precision);
         let (source, target) = (step.source.buffer, step.target.buffer);
         Ok(Packed { dispatch, profile, source, target, other: step.other.map(|other| other.buffer), waits: waits[i] })
