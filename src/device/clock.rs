@@ -1,9 +1,9 @@
 //! How long something takes, where there is a clock: `wasm32-unknown-unknown` has none, and std's panics there.
 
-pub(crate) use clock::Stopwatch;
+pub(crate) use system::Stopwatch;
 
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
-mod clock {
+mod system {
     use std::time::{Duration, Instant};
 
     /// Runs from its start.
@@ -23,7 +23,7 @@ mod clock {
 }
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-mod clock {
+mod system {
     use std::time::Duration;
 
     /// Stands still.

@@ -18,7 +18,7 @@ pub struct Missing {
     pub shape: Vec<usize>,
     /// The most similar names among those that the network has no use for.
     pub nearest: Vec<String>,
-    /// Why it was left out, where the file has something of its name ([`StateDict::left_out`]): a clause about "it".
+    /// Why it was left out, where the file has something of its name ([`StateDict::left_out`](crate::StateDict::left_out)): a clause about "it".
     pub left_out: Option<String>,
 }
 
@@ -66,7 +66,7 @@ pub struct LoadReport {
     pub loaded: Vec<String>,
     /// Needed and absent.
     pub missing: Vec<Missing>,
-    /// Needed, absent and initialised, under [`Strictness::InitMissing`]: worth a warning each.
+    /// Needed, absent and initialised, under [`Strictness::InitMissing`](crate::Strictness::InitMissing): worth a warning each.
     pub initialised: Vec<Initialised>,
     /// Present and of no use; the checkpoint's names.
     pub unexpected: Vec<String>,

@@ -48,8 +48,11 @@ pub struct Pipeline {
     threads: usize,
     limits: Limits,
     profile: bool,
-    events: Option<Arc<dyn Fn(Event) + Send + Sync>>,
+    events: Option<Arc<Listener>>,
 }
+
+/// Who is told of events.
+type Listener = dyn Fn(Event) + Send + Sync;
 
 /// What happens on the way, for progress bars and statistics. Threads of the pipeline tell it.
 #[derive(Debug)]

@@ -187,16 +187,16 @@ fn assert_classes(classifier: &Classifier, expected: &[(usize, f32)]) {
 #[test]
 fn a_state_dict_is_softmaxed_unless_an_activation_is_set() {
     let outputs = [2.0, -1.0, 3.0];
-    let mut plain = cpu().state_dict(state(&outputs)).build().unwrap();
+    let plain = cpu().state_dict(state(&outputs)).build().unwrap();
     assert_eq!((plain.head(), plain.activation()), (Head::Logits, OutputActivation::Softmax));
-    assert_classes(&mut plain, &[(2, 0.721_399_2), (0, 0.265_387_93), (1, 0.013_212_887)]);
+    assert_classes(&plain, &[(2, 0.721_399_2), (0, 0.265_387_93), (1, 0.013_212_887)]);
 
     let set = |activation| cpu().state_dict(state(&outputs)).activation(activation).build().unwrap();
-    let mut sigmoid = set(OutputActivation::Sigmoid);
+    let sigmoid = set(OutputActivation::Sigmoid);
     assert_eq!((sigmoid.head(), sigmoid.activation()), (Head::IndependentLogits, OutputActivation::Sigmoid));
-    assert_classes(&mut sigmoid, &[(2, 0.952_574_1), (0, 0.880_797_1), (1, 0.268_941_43)]);
-    assert_classes(&mut set(OutputActivation::None), &[(2, 3.0), (0, 2.0), (1, -1.0)]);
-    assert_classes(&mut set(OutputActivation::Softmax), &[(2, 0.721_399_2), (0, 0.265_387_93), (1, 0.013_212_887)]);
+    assert_classes(&sigmoid, &[(2, 0.952_574_1), (0, 0.880_797_1), (1, 0.268_941_43)]);
+    assert_classes(&set(OutputActivation::None), &[(2, 3.0), (0, 2.0), (1, -1.0)]);
+    assert_classes(&set(OutputActivation::Softmax), &[(2, 0.721_399_2), (0, 0.265_387_93), (1, 0.013_212_887)]);
     assert_eq!("SIGMOID".parse::<OutputActivation>().unwrap(), OutputActivation::Sigmoid);
     let error = "relu".parse::<OutputActivation>().unwrap_err().to_string();
     assert!(error.contains("softmax, sigmoid, none"), "{error}");
@@ -205,23 +205,22 @@ fn a_state_dict_is_softmaxed_unless_an_activation_is_set() {
 #[test]
 fn one_logit_tells_two_classes_apart() {
     let of = |logit: f32| cpu().state_dict(state(&[logit]));
-    let mut one = of(1.5).build().unwrap();
+    let one = of(1.5).build().unwrap();
     assert_eq!((one.outputs(), one.classes(), one.activation()), (1, 2, OutputActivation::Sigmoid));
-    assert_classes(&mut one, &[(1, 0.817_574_5), (0, 0.182_425_5)]);
-    assert_classes(&mut of(-1.5).build().unwrap(), &[(0, 0.817_574_5), (1, 0.182_425_5)]);
+    assert_classes(&one, &[(1, 0.817_574_5), (0, 0.182_425_5)]);
+    assert_classes(&of(-1.5).build().unwrap(), &[(0, 0.817_574_5), (1, 0.182_425_5)]);
     assert!(one.notes().iter().any(|note| note.contains("one output")), "{:?}", one.notes());
     let said = of(1.5).activation(OutputActivation::Sigmoid).build().unwrap();
     assert!(said.classes() == 2 && said.notes().is_empty(), "{:?}", said.notes());
     // A number that is no probability, as of an age.
-    let mut value = of(41.5).activation(OutputActivation::None).build().unwrap();
+    let value = of(41.5).activation(OutputActivation::None).build().unwrap();
     assert_eq!(value.classes(), 1);
-    assert_classes(&mut value, &[(0, 41.5)]);
+    assert_classes(&value, &[(0, 41.5)]);
     let error = of(1.5).activation(OutputActivation::Softmax).build().unwrap_err().to_string();
     assert!(error.contains("always 1"), "{error}");
 
     let labels = |text: &str| Labels::parse("animals.txt", text.as_bytes()).unwrap();
-    let named =
-        |text: &str| of(1.5).labels(labels(text)).build().map(|mut one| classes(&mut one)[0].1.clone().unwrap());
+    let named = |text: &str| of(1.5).labels(labels(text)).build().map(|one| classes(&one)[0].1.clone().unwrap());
     assert_eq!(named("cat\ndog").unwrap(), "dog");
     assert_eq!(named("dog").unwrap(), "dog");
     let not = top_k_by(Head::IndependentProbabilities, &[0.1], 1, Some(&labels("dog"))).unwrap();
