@@ -353,3 +353,17 @@ fn damaged_archives_are_errors() {
     let files = Files::archive("sum.zip", zip).unwrap();
     assert!(files.read("b", 9999).unwrap_err().to_string().contains("checksum"));
 }
+
+/// Written by Python's tarfile and zipfile, with the owner that they have by default; zeros at the ends are left out.
+#[test]
+fn archives_of_other_programs_open() {
+    let long = format!("a/{}name", "long/".repeat(30));
+    for name in ["gnu.tar", "pax.tar", "ustar.tar", "python.zip"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/archives").join(name);
+        let files = Files::open(path).unwrap();
+        assert_eq!(files.names().unwrap(), ["1.safetensors", &long, "model.safetensors.index.json"], "{name}");
+        assert_eq!(files.read(&long, 1).unwrap(), "x", "{name}");
+        let state = StateDict::from_files(&files, "", &Limits::default()).unwrap();
+        assert_eq!(state.get("a").unwrap().to_f32_vec(), [1.0], "{name}");
+    }
+}
