@@ -1,6 +1,6 @@
 //! What a step of a session does and how long it takes.
 
-use super::Precision;
+use super::precision::Precision;
 use crate::compile::{Kernel, Step};
 use crate::graph::Shape;
 use std::time::Duration;

@@ -2,7 +2,8 @@
 //!
 //! The CPU, commands that Vulkan recorded and commands that wgpu encodes fill it. All else in `device/` goes through it.
 
-use super::{Precision, StepTime};
+use super::precision::Precision;
+use super::profile::StepTime;
 use crate::checkpoint::Limits;
 use crate::compile::{Budget, Layout, Plan};
 use crate::error::Result;

@@ -1,7 +1,7 @@
 //! Numbers in memory, so that no vector of them straddles two cache lines; and all that a network does not change in one
 //! place, step after step, in huge pages if the system has them: a core knows the places of only so many pages at once,
 //! and does not fetch ahead from one that it does not know.
-#![allow(unsafe_code)] // Pointers to it are kept beside it: the kernels go by pointers.
+#![allow(unsafe_code)] // Keeps pointers to what it owns, for kernels go by pointers; cites `places.rs`.
 
 use crate::error::{Error, Result};
 use bytemuck::{Pod, Zeroable};
@@ -45,9 +45,9 @@ enum Owner {
     Many(#[allow(dead_code, reason = "keeps what `first` points to")] Arc<MmapMut>),
 }
 
-// SAFETY: it owns what it points to, alone or with others, and nobody writes there.
+// SAFETY: 5 of `places.rs`, for it owns what it points to, alone or with others; nobody writes there.
 unsafe impl Send for Numbers {}
-// SAFETY: as above.
+// SAFETY: 5, and nobody writes there.
 unsafe impl Sync for Numbers {}
 
 impl Numbers {

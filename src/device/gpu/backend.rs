@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::ports::{Port, Ports};
 use super::shader::Pipeline;
-use crate::device::StepTime;
+use crate::device::profile::StepTime;
 use crate::device::program::Program;
 use crate::error::Result;
 use std::fmt::Debug;

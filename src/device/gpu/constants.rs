@@ -5,7 +5,7 @@ use super::dispatch::Dispatch;
 use crate::error::Result;
 
 /// Bytes of a range of the constants' buffer.
-pub(super) struct Range {
+pub(super) struct ConstantRange {
     pub offset: u64,
     pub size: u64,
 }
@@ -23,7 +23,7 @@ impl Constants {
     }
 
     /// The ranges of parameters, table and, where there are any, weight and bias.
-    pub fn add(&mut self, dispatch: &Dispatch) -> Vec<Range> {
+    pub fn add(&mut self, dispatch: &Dispatch) -> Vec<ConstantRange> {
         let mut ranges = vec![self.push(bytemuck::bytes_of(&dispatch.params))];
         ranges.push(self.push(bytemuck::cast_slice(&dispatch.table)));
         if let Some([weight, bias]) = &dispatch.weights {
@@ -38,14 +38,14 @@ impl Constants {
         ranges
     }
 
-    fn push(&mut self, bytes: &[u8]) -> Range {
+    fn push(&mut self, bytes: &[u8]) -> ConstantRange {
         let offset = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         // A binding may not be empty, nor end within a matrix.
         self.bytes.resize(self.bytes.len().next_multiple_of(64), 0);
         let size = self.bytes.len() - offset;
         self.bytes.resize(self.bytes.len().next_multiple_of(self.alignment), 0);
-        Range { offset: offset as u64, size: size as u64 }
+        ConstantRange { offset: offset as u64, size: size as u64 }
     }
 
     pub fn upload(self, context: &Context) -> Result<wgpu::Buffer> {

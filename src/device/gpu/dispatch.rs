@@ -6,7 +6,7 @@ use super::kernels::{self, Kernel};
 use super::shader::{Halves, Params, Pipeline};
 use super::workgroups::Workgroups;
 use crate::compile::{Budget, Step};
-use crate::device::Precision;
+use crate::device::precision::Precision;
 use crate::error::Result;
 use crate::graph::{Activation, Padding, Window};
 use std::cell::Cell;
@@ -35,20 +35,20 @@ impl Dispatch {
         let kernel = kernels::of(step, family, halves.y, budget)?;
         let (activation, a, b) = activation(step.activation);
         let activated = kernel.shader.parts().activation.then_some(("ACTIVATION", activation));
-        let numbers = Numbers { fit: Cell::new(true) };
+        let counts = Counts { fit: Cell::new(true) };
         let constants = kernel.constants.iter().copied().chain(activated);
         let dispatch = Self {
             pipeline: Pipeline {
                 shader: kernel.shader,
                 halves,
-                constants: constants.map(|(name, value)| (name, numbers.narrow(value))).collect(),
+                constants: constants.map(|(name, value)| (name, counts.narrow(value))).collect(),
             },
-            params: numbers.params(step, &kernel, [a, b]),
-            table: kernel.table.into_iter().map(|value| numbers.narrow(value)).collect(),
+            params: counts.params(step, &kernel, [a, b]),
+            table: kernel.table.into_iter().map(|value| counts.narrow(value)).collect(),
             weights: kernel.weights,
             workgroups: kernel.workgroups,
         };
-        Ok(numbers.fit.get().then_some(dispatch))
+        Ok(counts.fit.get().then_some(dispatch))
     }
 
     /// Bytes of the packed weight.
@@ -58,12 +58,12 @@ impl Dispatch {
     }
 }
 
-/// Numbers of 32 bits, and whether all that were asked for fit.
-struct Numbers {
+/// Counts of 32 bits, and whether all that were asked for fit.
+struct Counts {
     fit: Cell<bool>,
 }
 
-impl Numbers {
+impl Counts {
     fn narrow(&self, value: usize) -> u32 {
         u32::try_from(value).unwrap_or_else(|_| {
             self.fit.set(false);

@@ -4,7 +4,7 @@ use super::context::Context;
 use crate::compile::Target;
 use crate::error::Result;
 
-/// A buffer in which images lie one behind the other.
+/// A buffer in which images lie one after the other.
 #[derive(Debug)]
 pub(super) struct Port {
     pub buffer: wgpu::Buffer,

@@ -1,14 +1,15 @@
 //! A plan on the GPU: buffers, and steps bound to them, made once; then a copy in, one submit and one wait a run.
 
 use super::backend::{Backend, Binding, BoundDispatch, Work};
-use super::constants::{Constants, Range};
+use super::constants::{ConstantRange, Constants};
 use super::context::Context;
 use super::dispatch::Dispatch;
 use super::family::Family;
 use super::ports::Port;
 use crate::compile::{Plan, Step, Target};
+use crate::device::precision::Precision;
+use crate::device::profile::StepTime;
 use crate::device::program::{Program, Terms};
-use crate::device::{Precision, StepTime};
 use crate::error::Result;
 use std::sync::Arc;
 
@@ -112,7 +113,7 @@ fn work(
         step.dispatch.weights = None;
         ranges
     };
-    let ranges: Vec<Vec<Range>> = steps.iter_mut().map(add).collect();
+    let ranges: Vec<Vec<ConstantRange>> = steps.iter_mut().map(add).collect();
     let constants = constants.upload(context)?;
     // wgpu clears what was never written, and asks at every dispatch of what was bound before.
     let mut encoder = device.create_command_encoder(&Default::default());
@@ -123,7 +124,7 @@ fn work(
     let profile = steps.iter().map(|step| step.profile.clone()).collect();
     let dispatches = steps.into_iter().zip(ranges).map(|(step, ranges)| {
         let Packed { dispatch, profile, source, target, other, waits } = step;
-        let part = |binding, range: &Range| Binding {
+        let part = |binding, range: &ConstantRange| Binding {
             binding,
             buffer: constants.clone(),
             offset: range.offset,

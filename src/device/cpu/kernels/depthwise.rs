@@ -1,29 +1,62 @@
 //! Depthwise 3x3 convolutions, the windows that networks have most of.
 
-use super::Places;
-use super::window::{Band, Image, within};
+use super::kernel::{Kernel, compiled};
+use super::window::{Band, Image, Window, WindowOp, within};
+use crate::device::cpu::isa::InstructionSet;
+use crate::device::cpu::memory::Numbers;
+use crate::device::cpu::operands::Operands;
+use crate::device::cpu::places::Places;
+use crate::device::cpu::reach::Reach;
 use crate::device::cpu::simd::Vector;
-use crate::device::cpu::step::{Step, Window, WindowOp};
 use std::ops::Range;
+
+/// A depthwise convolution of 3x3 taps side by side, at every pixel of a row or every other.
+#[derive(Debug)]
+struct Depthwise(Window);
+
+/// The kernel of a depthwise convolution.
+pub(in crate::device::cpu) fn depthwise(window: Window) -> Box<dyn Kernel> {
+    if window.is_plain() { Box::new(Depthwise(window)) } else { Box::new(window) }
+}
+
+impl Kernel for Depthwise {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn units(&self, operands: &Operands, count: usize) -> usize {
+        self.0.units(operands, count)
+    }
+
+    fn numbers(&mut self) -> Vec<&mut Numbers> {
+        self.0.numbers()
+    }
+
+    fn reach(&self, operands: &Operands, lanes: usize) -> Option<Reach> {
+        self.0.reach(operands, lanes)
+    }
+
+    compiled!(Depthwise);
+}
 
 /// A unit is a [`Band`].
 ///
 /// # Safety
-/// As [`Places`] has it; and the machine has the instruction set of `V`.
+/// As [`Kernel::compute`].
 #[inline(always)]
-pub unsafe fn compute<V: Vector>(window: &Window, step: &Step, unit: usize, places: Places) {
+unsafe fn compute<V: Vector>(Depthwise(window): &Depthwise, operands: &Operands, unit: usize, places: Places) {
     let WindowOp::Sum { weights, bias } = &window.op else { return };
     let [down, across] = window.window.stride;
-    // SAFETY: handed on; weights and bias are packed for every vector of channels, and the output has all the band's rows.
+    // SAFETY: 1 to 4; weights and bias are packed for every vector of channels, and the output has all the band's rows.
     unsafe {
-        let Band { group, image, rows, y } = Band::new::<V>(window, step, unit, places);
+        let Band { group, image, rows, y } = Band::new::<V>(window, operands, unit, places);
         let weights = weights.as_ptr().add(group * 9 * V::LANES);
         let kernel = Kernel3x3 { weights, bias: bias.as_ptr().add(group * V::LANES), image };
         for row in rows {
             let y = y.add(row * window.width * V::LANES);
             match across {
-                1 => kernel.line::<V, 1>(step, row, down, y, window.width),
-                _ => kernel.line::<V, 2>(step, row, down, y, window.width),
+                1 => kernel.line::<V, 1>(operands, row, down, y, window.width),
+                _ => kernel.line::<V, 2>(operands, row, down, y, window.width),
             }
         }
     }
@@ -42,7 +75,7 @@ impl Kernel3x3 {
     #[inline(always)]
     unsafe fn line<V: Vector, const ACROSS: usize>(
         self,
-        step: &Step,
+        operands: &Operands,
         row: usize,
         down: usize,
         y: *mut f32,
@@ -52,7 +85,7 @@ impl Kernel3x3 {
         let rows = within((row - first) * down, 3, 1, top, height);
         let most = V::TILE.0;
         let mut output = 0;
-        // SAFETY: `y` holds every output.
+        // SAFETY: 1 and 4; `y` holds every output.
         unsafe {
             while output < outputs {
                 let y = y.add(output * V::LANES);
@@ -61,7 +94,7 @@ impl Kernel3x3 {
                     ($($n:literal),*) => {
                         match n {
                             $($n.. if $n <= most => {
-                                self.outputs::<V, ACROSS, $n>(step, (row - first) * down, &rows, output, y);
+                                self.outputs::<V, ACROSS, $n>(operands, (row - first) * down, &rows, output, y);
                                 output += $n;
                             })*
                             _ => return,
@@ -77,14 +110,14 @@ impl Kernel3x3 {
     #[inline(always)]
     unsafe fn outputs<V: Vector, const ACROSS: usize, const N: usize>(
         self,
-        step: &Step,
+        operands: &Operands,
         start: usize,
         rows: &Range<usize>,
         output: usize,
         y: *mut f32,
     ) {
         let Self { weights, bias, image: Image { x, width, top, left, .. } } = self;
-        // SAFETY: rows and columns that lie in the padding are not loaded; `y` holds every output.
+        // SAFETY: 1 and 4; rows and columns that lie in the padding are not loaded; `y` holds every output.
         unsafe {
             let mut sums = [V::load(bias); N];
             let begin = output * ACROSS;
@@ -116,9 +149,9 @@ impl Kernel3x3 {
                 }
             }
             for (i, sum) in sums.iter().enumerate() {
-                step.finish.between(*sum).store(y.add(i * V::LANES));
+                operands.finish.between(*sum).store(y.add(i * V::LANES));
             }
-            step.finish.bend::<V>(y, (N, V::LANES), (1, 0));
+            operands.finish.bend::<V>(y, (N, V::LANES), (1, 0));
         }
     }
 }

@@ -1,232 +1,135 @@
-//! Matrix products: 1x1 convolutions and fully connected layers, and the tiles of sums that other convolutions use too.
+//! Matrix products: 1x1 convolutions and fully connected layers.
 
-use super::Places;
-use super::finish::{Bounds, Finish};
+use super::kernel::{Kernel, compiled};
+use super::matrix::{LARGE_MATRIX, Matrix};
+use super::sums::{Pixels, sums};
+use crate::compile::Step;
+use crate::device::cpu::isa::InstructionSet;
 use crate::device::cpu::memory::Numbers;
+use crate::device::cpu::operands::Operands;
+use crate::device::cpu::packer::{INPUT, Packer};
+use crate::device::cpu::places::Places;
+use crate::device::cpu::reach::{Reach, end};
 use crate::device::cpu::simd::Vector;
-use crate::device::cpu::step::{Matmul, Step};
+use crate::error::Result;
+use crate::graph::{Conv2d, Linear};
 
-/// A matrix packed for tiles of sums: for each tile of output vectors, `[input][vectors of the tile][lanes]`, where the
-/// very last vector may have half the lanes.
+/// Bytes of pixels that a block may have, to stay in the innermost cache.
+const BLOCK_BYTES: usize = 16 << 10;
+
+/// A 1x1 convolution, or a fully connected layer of images that are one pixel.
 #[derive(Debug)]
-pub(in crate::device::cpu) struct Matrix {
-    pub tiles: Vec<Tile>,
-    /// What tiles read, as offsets from a pixel's first number.
-    pub inputs: Vec<u32>,
-    pub weights: Numbers,
-    /// Whole vectors, filled up by zeros.
-    pub bias: Numbers,
-    /// What is applied to sums.
-    pub finish: Finish,
-    /// Where something is added to sums, numbers from one vector of it to the next.
-    pub other_group: Option<usize>,
+pub(in crate::device::cpu) struct Matmul {
+    matrix: Matrix,
+    /// Pixels of an image.
+    pixels: usize,
+    /// Pixels of a block.
+    block: usize,
+    /// Whether all pixels meet one tile before the next.
+    tile_by_tile: bool,
+    /// Units into which it is divided, at most.
+    units: usize,
 }
 
-/// Output vectors that are summed together.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::device::cpu) struct Tile {
-    /// The first output vector, and how many there are.
-    pub first: usize,
-    pub vectors: usize,
-    /// Whether half a vector follows them.
-    pub half: bool,
-    /// The first of [`Matrix::inputs`], and how many there are.
-    pub inputs: usize,
-    pub depth: usize,
-    /// The first of [`Matrix::weights`].
-    pub weights: usize,
-}
+impl Matmul {
+    /// A fully connected layer.
+    pub fn linear(
+        packer: &Packer,
+        step: &Step,
+        planes: &[usize],
+        linear: &Linear,
+        [weight, bias]: [&[f32]; 2],
+    ) -> Result<Self> {
+        let source = &step.source;
+        let pixels = source.height * source.width;
+        packer.room.budget.take(planes.len().saturating_mul(pixels), INPUT)?;
+        let places = planes.iter().flat_map(|plane| (0..pixels).map(move |p| plane + p * source.lanes));
+        let inputs: Vec<usize> = places.collect();
+        let row = linear.in_features;
+        let value = |o: usize, k: usize| weight[o * row + k];
+        let matrix = Matrix::pack(packer, step, linear.out_features, bias, |_| 0..row, &inputs, value)?;
+        Ok(Self::new(packer, matrix, 1))
+    }
 
-/// Pixels in a row, and where their sums go.
-#[derive(Clone, Copy)]
-pub(super) struct Pixels {
-    pub x: *const f32,
-    /// Numbers from one pixel to the next.
-    pub x_stride: usize,
-    pub y: *mut f32,
-    pub y_stride: usize,
-    /// Numbers from one output vector to the next.
-    pub y_group: usize,
-    /// What is added to sums, where the matrix has such a thing.
-    pub other: *const f32,
-    pub other_stride: usize,
-    pub count: usize,
-}
+    /// A 1x1 convolution.
+    pub fn pointwise(
+        packer: &Packer,
+        step: &Step,
+        planes: &[usize],
+        conv: &Conv2d,
+        [weight, bias]: [&[f32]; 2],
+    ) -> Result<Self> {
+        let row = conv.in_channels;
+        let value = |o: usize, k: usize| weight[o * row + k];
+        let matrix = Matrix::pack(packer, step, conv.out_channels, bias, |_| 0..row, planes, value)?;
+        Ok(Self::new(packer, matrix, step.target.shape.pixels()))
+    }
 
-/// Sums of one tile for pixels in a row, and the matrix's finish of them.
-///
-/// # Safety
-/// `x` plus any of the tile's inputs, and `y`, and `other` if the matrix adds one, plus any of its vectors, point to that
-/// number of every pixel.
-#[inline(always)]
-pub(super) unsafe fn sums<V: Vector>(matrix: &Matrix, tile: Tile, mut pixels: Pixels) {
-    let (rows, columns) = V::TILE;
-    let Pixels { y, y_stride, y_group, count, .. } = pixels;
-    // SAFETY: handed on; `chunk` advances by the pixels that it computes and never past `count`.
-    unsafe {
-        while pixels.count > 0 {
-            let n = pixels.count.min(rows);
-            macro_rules! arms {
-                ($(($r:literal, $c:literal, $half:literal)),* $(,)?) => {
-                    match (n, tile.vectors, tile.half) {
-                        $(($r.., $c, $half) if $r <= rows && $c <= columns && (V::HALVES || !$half) => {
-                            chunk::<V, $r, $c, $half>(matrix, tile, &mut pixels)
-                        })*
-                        _ => return,
-                    }
-                };
-            }
-            arms!(
-                (7, 3, false),
-                (7, 2, false),
-                (7, 1, false),
-                (7, 2, true),
-                (7, 1, true),
-                (4, 3, false),
-                (4, 2, false),
-                (4, 1, false),
-                (4, 2, true),
-                (4, 1, true),
-                (2, 3, false),
-                (2, 2, false),
-                (2, 1, false),
-                (2, 2, true),
-                (2, 1, true),
-                (1, 3, false),
-                (1, 2, false),
-                (1, 1, false),
-                (1, 2, true),
-                (1, 1, true),
-            );
-        }
-        let y = y.add(tile.first * y_group);
-        matrix.finish.bend::<V>(y, (count, y_stride), (tile.vectors, y_group));
-        if tile.half {
-            matrix.finish.bend::<V::Half>(y.add(tile.vectors * y_group), (count, y_stride), (1, 0));
-        }
+    fn new(packer: &Packer, matrix: Matrix, pixels: usize) -> Self {
+        let (rows, _) = packer.set.tile();
+        let depth = matrix.inputs.len().max(1);
+        let block = rows * (BLOCK_BYTES / (size_of::<f32>() * depth * rows)).clamp(1, 8);
+        let tile_by_tile = matrix.weights.len() * size_of::<f32>() > LARGE_MATRIX;
+        Self { matrix, pixels, block, tile_by_tile, units: packer.units }
     }
 }
 
-/// Sums of `R` pixels by `C` output vectors, and half a vector more under `HALF`, all in registers.
-#[inline(always)]
-unsafe fn chunk<V: Vector, const R: usize, const C: usize, const HALF: bool>(
-    matrix: &Matrix,
-    tile: Tile,
-    pixels: &mut Pixels,
-) {
-    let Pixels { x, x_stride, y, y_stride, y_group, other, other_stride, .. } = *pixels;
-    // SAFETY: the tile's ranges lie within the matrix, by the way it is packed; pixels are the caller's promise.
-    unsafe {
-        let bias = matrix.bias.as_ptr().add(tile.first * V::LANES);
-        let mut sums = [[V::splat(0.0); C]; R];
-        let mut halves = [V::Half::splat(0.0); R];
-        for (sums, half) in sums.iter_mut().zip(&mut halves) {
-            for (c, sum) in sums.iter_mut().enumerate() {
-                *sum = V::load(bias.add(c * V::LANES));
-            }
-            if HALF {
-                *half = V::Half::load(bias.add(C * V::LANES));
-            }
-        }
-        if let Some(group) = matrix.other_group {
-            let other = other.add(tile.first * group);
-            for (r, (sums, half)) in sums.iter_mut().zip(&mut halves).enumerate() {
-                let other = other.add(r * other_stride);
-                for (c, sum) in sums.iter_mut().enumerate() {
-                    *sum = sum.add(V::load(other.add(c * group)));
-                }
-                if HALF {
-                    *half = half.add(V::Half::load(other.add(C * group)));
-                }
-            }
-        }
-        let inputs = matrix.inputs.as_ptr().add(tile.inputs);
-        let mut weights = matrix.weights.as_ptr().add(tile.weights);
-        // The next tile's weights follow; behind the last tile's are those of the next step.
-        let ahead = tile.depth * (C * V::LANES + if HALF { V::Half::LANES } else { 0 });
-        for k in 0..tile.depth {
-            let x = x.add(*inputs.add(k) as usize);
-            if R > 1 && C > 1 {
-                for c in 0..C {
-                    V::fetch(weights.wrapping_add(ahead + c * V::LANES));
-                }
-            }
-            let mut w = [V::splat(0.0); C];
-            for (c, w) in w.iter_mut().enumerate() {
-                *w = V::load(weights.add(c * V::LANES));
-            }
-            weights = weights.add(C * V::LANES);
-            let mut half = V::Half::splat(0.0);
-            if HALF {
-                half = V::Half::load(weights);
-                weights = weights.add(V::Half::LANES);
-            }
-            for (r, (sums, sum_of_half)) in sums.iter_mut().zip(&mut halves).enumerate() {
-                let value = *x.add(r * x_stride);
-                let x = V::splat(value);
-                for (sum, w) in sums.iter_mut().zip(w) {
-                    *sum = x.mul_add(w, *sum);
-                }
-                if HALF {
-                    *sum_of_half = V::Half::splat(value).mul_add(half, *sum_of_half);
-                }
-            }
-        }
-        let y = y.add(tile.first * y_group);
-        // Bounds that are none cost nothing.
-        macro_rules! store {
-            ($bound:ident) => {
-                for (r, (sums, half)) in sums.iter().zip(halves).enumerate() {
-                    let y = y.add(r * y_stride);
-                    for (c, sum) in sums.iter().enumerate() {
-                        matrix.finish.$bound(*sum).store(y.add(c * y_group));
-                    }
-                    if HALF {
-                        matrix.finish.$bound(half).store(y.add(C * y_group));
-                    }
-                }
-            };
-        }
-        match matrix.finish.bounds() {
-            Bounds::None => store!(unbound),
-            Bounds::Low => store!(at_least),
-            Bounds::Both => store!(between),
-        }
-        pixels.x = x.add(R * x_stride);
-        pixels.y = pixels.y.add(R * y_stride);
-        pixels.other = pixels.other.wrapping_add(R * other_stride);
-        pixels.count -= R;
+impl Kernel for Matmul {
+    fn name(&self) -> &'static str {
+        "matmul"
     }
+
+    fn keeps_channels_apart(&self) -> bool {
+        false
+    }
+
+    fn units(&self, _: &Operands, count: usize) -> usize {
+        let (images, pixels) = if self.pixels == 1 { (1, count) } else { (count, self.pixels) };
+        (images * pixels.div_ceil(self.block) * self.matrix.tiles.len()).min(self.units)
+    }
+
+    fn numbers(&mut self) -> Vec<&mut Numbers> {
+        vec![&mut self.matrix.weights, &mut self.matrix.bias]
+    }
+
+    fn reach(&self, operands: &Operands, lanes: usize) -> Option<Reach> {
+        let Self { matrix, pixels, .. } = self;
+        let x = end(matrix.furthest()?, &[(*pixels, operands.x_pixel)], 1)?;
+        let y = matrix.results_reach(operands.y_offset, operands.y_group, *pixels, lanes)?;
+        Some(Reach { x, y, other: matrix.other_reach(operands, *pixels, lanes)?, scratch: 0 })
+    }
+
+    compiled!(Matmul);
 }
 
 /// A unit is a range of blocks, each some pixels by one tile; the order of blocks keeps in the cache what is larger, a
 /// block's pixels or a tile's weights. Where images have one pixel each, a block's pixels are those of several images.
 ///
 /// # Safety
-/// As [`Places`] has it; and the machine has the instruction set of `V`.
+/// As [`Kernel::compute`].
 #[inline(always)]
-pub unsafe fn compute<V: Vector>(matmul: &Matmul, step: &Step, unit: usize, places: Places) {
-    let other_image = step.other.map_or(0, |other| other.image);
+unsafe fn compute<V: Vector>(matmul: &Matmul, operands: &Operands, unit: usize, places: Places) {
+    let other_image = operands.other.map_or(0, |other| other.image);
     let (images, count, x_stride, y_stride, other_stride) = match matmul.pixels {
-        1 => (1, places.count, step.x_image, step.y_image, other_image),
-        pixels => (places.count, pixels, step.x_pixel, V::LANES, V::LANES),
+        1 => (1, places.count, operands.x_image, operands.y_image, other_image),
+        pixels => (places.count, pixels, operands.x_pixel, V::LANES, V::LANES),
     };
     let per_image = count.div_ceil(matmul.block);
     let (rows, tiles) = (images * per_image, matmul.matrix.tiles.len());
-    let (blocks, units) = (rows * tiles, step.units(places.count));
+    let (blocks, units) = (rows * tiles, matmul.units(operands, places.count));
     for block in blocks * unit / units..blocks * (unit + 1) / units {
         let (row, tile) =
             if matmul.tile_by_tile { (block % rows, block / rows) } else { (block / tiles, block % tiles) };
         let (image, first) = (row / per_image, row % per_image * matmul.block);
-        // SAFETY: the block's pixels lie within the image, and the image within the batch.
+        // SAFETY: 1 and 3, for the block's pixels lie within the image, and the image within the batch; 4.
         unsafe {
             let pixels = Pixels {
-                x: places.x.add(image * step.x_image + first * x_stride),
+                x: places.x.add(image * operands.x_image + first * x_stride),
                 x_stride,
-                y: places.y.add(image * step.y_image + step.y_offset + first * y_stride),
+                y: places.y.add(image * operands.y_image + operands.y_offset + first * y_stride),
                 y_stride,
-                y_group: step.y_group,
-                other: step.other_at(places.other, image).wrapping_add(first * other_stride),
+                y_group: operands.y_group,
+                other: operands.other_at(places.other, image).wrapping_add(first * other_stride),
                 other_stride,
                 count: matmul.block.min(count - first),
             };

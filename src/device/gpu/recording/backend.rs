@@ -1,7 +1,7 @@
 //! The backend that records: pipelines and their layouts, as Vulkan has them.
 
 use super::cache::Cache;
-use super::layouts::{Layout, Layouts};
+use super::layouts::{BindingLayout, Layouts};
 use super::objects::Owned;
 use super::program::RecordedProgram;
 use super::spirv::Modules;
@@ -31,7 +31,7 @@ impl Recording {
     /// None where the device is not Vulkan's, or is too old.
     pub fn new(device: &wgpu::Device, queue: &wgpu::Queue) -> Option<Self> {
         let vulkan = Arc::new(Vulkan::of(device, queue)?);
-        let layouts = BySignature::new(|signature| Layout::new(&vulkan, signature).ok()).all()?;
+        let layouts = BySignature::new(|signature| BindingLayout::new(&vulkan, signature).ok()).all()?;
         let modules = Modules::new(vulkan.robust);
         let (pipelines, cache) = Default::default();
         Some(Self { vulkan, layouts: Arc::new(layouts), modules, pipelines, cache })

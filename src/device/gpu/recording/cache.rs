@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 /// A larger file is not one that was written here.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// Bytes of the header in which Vulkan has drivers say which driver and device the data behind it is for. No pipeline is
+/// Bytes of the header in which Vulkan has drivers say which driver and device the data after it is for. No pipeline is
 /// as short.
 const HEADER: usize = 32;
 
@@ -34,7 +34,7 @@ impl Cache {
         let empty = Owned::pipeline_cache(vulkan, &[]).ok()?;
         let header = empty.data().ok()?;
         let header = header.get(..HEADER)?;
-        // Drivers look at the header too; not all of them bear what comes behind that of another version.
+        // Drivers look at the header too; not all of them bear what follows the header of another version.
         let kept = memo::read(&file, MOST_BYTES).and_then(unsealed).filter(|data| data.starts_with(header));
         let pipelines = kept.as_ref().and_then(|data| Owned::pipeline_cache(vulkan, data).ok());
         let bytes = kept.filter(|_| pipelines.is_some()).map(|data| data.len());

@@ -8,16 +8,16 @@ use ash::vk;
 use std::sync::Arc;
 
 /// Those that shaders share.
-pub(super) type Layouts = BySignature<Layout>;
+pub(super) type Layouts = BySignature<BindingLayout>;
 
 /// A set of bindings, and the same as pipelines take it.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(super) struct BindingLayout {
     pub set: Owned<vk::DescriptorSetLayout>,
     pub pipeline: Owned<vk::PipelineLayout>,
 }
 
-impl Layout {
+impl BindingLayout {
     pub fn new(vulkan: &Arc<Vulkan>, signature: Signature) -> VkResult<Self> {
         let binding = |Declaration { binding, kind, .. }| {
             vk::DescriptorSetLayoutBinding::default()

@@ -3,7 +3,7 @@
 use super::cache::Cache;
 use super::slot::RecordedSlot;
 use super::work::RecordedWork;
-use crate::device::StepTime;
+use crate::device::profile::StepTime;
 use crate::device::program::{Program, Slot};
 use crate::error::Result;
 use std::sync::{Arc, OnceLock};

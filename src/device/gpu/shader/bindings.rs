@@ -1,6 +1,7 @@
 //! The buffers that a shader binds, and the few layouts of them that shaders share.
 
-use super::{Params, Shader};
+use super::params::Params;
+use super::source::Shader;
 use std::ops::Index;
 
 /// What a shader binds besides its parameters, its input, its table and its output. Shaders that bind the same share a

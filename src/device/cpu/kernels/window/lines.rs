@@ -1,101 +1,24 @@
-//! Pools, and depthwise convolutions of any kernel.
+//! Rows of outputs: the loops over windows.
 
-use super::{Places, Region};
+use super::geometry::{Window, WindowOp};
+use super::image::{Image, within};
+use crate::device::cpu::kernels::region::Region;
+use crate::device::cpu::operands::Operands;
 use crate::device::cpu::simd::Vector;
-use crate::device::cpu::step::{Channels, Step, Window, WindowOp};
-use crate::graph::{self, Padding};
+use crate::graph;
 use std::ops::Range;
 
 /// Pixels that are computed at once.
 const PIXELS: usize = 4;
 
-/// An image of one vector a pixel, as windows see it.
-#[derive(Clone, Copy)]
-pub(super) struct Image {
-    pub x: *const f32,
-    pub height: usize,
-    pub width: usize,
-    /// Rows above it and columns to its left, which are not in memory.
-    pub top: usize,
-    pub left: usize,
-    /// The row of outputs that its first row belongs to.
-    pub first: usize,
-}
-
-/// Some rows of one vector of channels of one image.
-pub(super) struct Band {
-    pub group: usize,
-    pub image: Image,
-    /// Rows of the output, and where its very first is.
-    pub rows: Range<usize>,
-    pub y: *mut f32,
-}
-
-impl Band {
-    /// That of a unit.
-    ///
-    /// # Safety
-    /// As [`Places`] has it; and the machine has the instruction set of `V`.
-    #[inline(always)]
-    pub unsafe fn new<V: Vector>(window: &Window, step: &Step, unit: usize, places: Places) -> Self {
-        let (groups, bands) = (step.channels.len(), window.height.div_ceil(window.rows));
-        let (number, group, band) = (unit / (groups * bands), unit / bands % groups, unit % bands);
-        let first = band * window.rows;
-        let region = &window.region;
-        // SAFETY: the band fits the scratch memory; the rows of the unit lie within the image, and the image in the batch.
-        unsafe {
-            let x = places.x.add(number * step.x_image);
-            let image = match &step.channels[group] {
-                Channels::Together(at) => {
-                    let Region { height, width, top, left, .. } = *region;
-                    Image { x: x.add(*at), height, width, top, left, first: 0 }
-                }
-                Channels::Apart(lanes) => {
-                    let outside = match window.op {
-                        WindowOp::Max => f32::NEG_INFINITY,
-                        WindowOp::Sum { .. } | WindowOp::Average { .. } => 0.0,
-                    };
-                    for (lane, at) in lanes.iter().enumerate() {
-                        region.copy_lane(
-                            x.add(*at),
-                            places.scratch.add(lane),
-                            first * window.window.stride[0],
-                            outside,
-                        );
-                    }
-                    let (height, width) = (region.rows, region.columns);
-                    Image { x: places.scratch, height, width, top: 0, left: 0, first }
-                }
-            };
-            let y = places.y.add(number * step.y_image + step.y_offset + group * step.y_group);
-            Self { group, image, rows: first..window.height.min(first + window.rows), y }
-        }
-    }
-}
-
-/// A unit is a [`Band`].
-///
-/// # Safety
-/// As [`Places`] has it; and the machine has the instruction set of `V`.
-#[inline(always)]
-pub unsafe fn compute<V: Vector>(window: &Window, step: &Step, unit: usize, places: Places) {
-    // SAFETY: handed on; the output has all the band's rows.
-    unsafe {
-        let Band { group, image, rows, y } = Band::new::<V>(window, step, unit, places);
-        for row in rows {
-            any_line::<V>(step, window, group, image, row, y.add(row * window.width * V::LANES));
-        }
-    }
-}
-
 /// Row `row` of a max pool over rows `rows` of one vector of channels, which `x` points to.
 ///
 /// # Safety
-/// The outputs' windows lie within those rows and the padding; `y` holds every output.
+/// 4 of [`places`](crate::device::cpu::places), and the outputs' windows lie within those rows and the padding; `y` holds every output.
 #[inline(always)]
-pub(super) unsafe fn max_line<V: Vector>(
+pub(in crate::device::cpu::kernels) unsafe fn max_line<V: Vector>(
     window: &Window,
-    step: &Step,
+    operands: &Operands,
     x: *const f32,
     rows: Range<usize>,
     row: usize,
@@ -103,33 +26,43 @@ pub(super) unsafe fn max_line<V: Vector>(
 ) {
     let Region { width, top, left, .. } = window.region;
     let image = Image { x, height: rows.len(), width, top: top + rows.start, left, first: 0 };
-    // SAFETY: the caller's promise.
-    unsafe { any_line::<V>(step, window, 0, image, row, y) };
+    // SAFETY: 1 and 4, and the caller's promise.
+    unsafe { any_line::<V>(operands, window, 0, image, row, y) };
 }
 
 /// Row `row` of the outputs.
+///
+/// # Safety
+/// As [`max_line`].
 #[inline(always)]
-unsafe fn any_line<V: Vector>(step: &Step, window: &Window, group: usize, image: Image, row: usize, y: *mut f32) {
+pub(super) unsafe fn any_line<V: Vector>(
+    operands: &Operands,
+    window: &Window,
+    group: usize,
+    image: Image,
+    row: usize,
+    y: *mut f32,
+) {
     // Sizes that are known in advance, so that loops over them unroll.
     macro_rules! arms {
         ($(($kernel:literal, $stride:literal)),*) => {
             match (window.window.kernel, window.window.stride, window.window.dilation) {
                 $(([$kernel, $kernel], [$stride, $stride], [1, 1]) => {
                     let geometry = graph::Window { stride: [$stride; 2], ..graph::Window::square($kernel) };
-                    line::<V>(step, window, group, geometry, image, row, y);
+                    line::<V>(operands, window, group, geometry, image, row, y);
                 })*
-                _ => line::<V>(step, window, group, window.window, image, row, y),
+                _ => line::<V>(operands, window, group, window.window, image, row, y),
             }
         };
     }
-    // SAFETY: handed on.
+    // SAFETY: 1 and 4, and the caller's promise.
     unsafe { arms!((3, 2), (5, 1), (5, 2)) };
 }
 
 /// Row `row` of the outputs. `geometry` is the window's, but for its padding.
 #[inline(always)]
 unsafe fn line<V: Vector>(
-    step: &Step,
+    operands: &Operands,
     window: &Window,
     group: usize,
     geometry: graph::Window,
@@ -156,7 +89,7 @@ unsafe fn line<V: Vector>(
     let tap_row = width * V::LANES;
     let part = |rows, columns, taps| Part { group, geometry, tap_row, rows, columns, taps };
     let mut output = 0;
-    // SAFETY: `rows` and `columns` leave out of each window what lies in the padding, and `y` holds every output.
+    // SAFETY: 1 and 4, for `rows` and `columns` leave out of each window what lies in the padding, and `y` holds every output.
     unsafe {
         while output < window.width {
             let y = y.add(output * V::LANES);
@@ -167,41 +100,18 @@ unsafe fn line<V: Vector>(
                     false => windows(&window.op, part(rows.clone(), 0..kernel_width, taps), x),
                 };
                 for (i, sum) in sums.iter().enumerate() {
-                    step.finish.between(*sum).store(y.add(i * V::LANES));
+                    operands.finish.between(*sum).store(y.add(i * V::LANES));
                 }
                 output += PIXELS;
             } else {
                 let columns = within(output * across, kernel_width, geometry.dilation[1], left, width);
                 let part = part(rows.clone(), columns, window.taps(row, output));
                 let [sum]: [V; 1] = windows(&window.op, part, corner(output));
-                step.finish.between(sum).store(y);
+                operands.finish.between(sum).store(y);
                 output += 1;
             }
         }
-        step.finish.bend::<V>(y, (window.width, V::LANES), (1, 0));
-    }
-}
-
-/// The taps, of `kernel` from `start` on, that fall on a side of `side` pixels behind `before` of padding.
-#[inline(always)]
-pub(super) fn within(start: usize, kernel: usize, dilation: usize, before: usize, side: usize) -> Range<usize> {
-    let first = before.saturating_sub(start).div_ceil(dilation);
-    first..kernel.min((side + before).saturating_sub(start).div_ceil(dilation)).max(first)
-}
-
-impl Window {
-    /// What an average is divided by at an output; nothing that counts for others.
-    #[inline(always)]
-    fn taps(&self, row: usize, output: usize) -> usize {
-        let WindowOp::Average { count_include_pad } = self.op else { return 1 };
-        let graph::Window { kernel, stride, padding, dilation } = self.window;
-        let Padding { top, left, bottom, right } = padding;
-        let Region { height, width, .. } = self.region;
-        let count = |start: usize, axis: usize, before: usize, side: usize, after: usize| {
-            let (before, side) = if count_include_pad { (0, before + side + after) } else { (before, side) };
-            within(start, kernel[axis], dilation[axis], before, side).len()
-        };
-        count(row * stride[0], 0, top, height, bottom) * count(output * stride[1], 1, left, width, right)
+        operands.finish.bend::<V>(y, (window.width, V::LANES), (1, 0));
     }
 }
 
@@ -223,7 +133,7 @@ struct Part {
 unsafe fn windows<V: Vector, const N: usize>(op: &WindowOp, part: Part, x: *const f32) -> [V; N] {
     let Part { group, geometry, tap_row, rows, columns, taps } = part;
     let ([kernel_height, kernel_width], [dy, dx]) = (geometry.kernel, geometry.dilation);
-    // SAFETY: as in `line`; weights and bias are packed for every vector of channels.
+    // SAFETY: 1 and 4, as in `line`; weights and bias are packed for every vector of channels.
     unsafe {
         let pixel = |ky: usize, kx: usize, i: usize| {
             V::load(x.wrapping_add(ky * dy * tap_row + (i * geometry.stride[1] + kx * dx) * V::LANES))

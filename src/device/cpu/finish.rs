@@ -1,6 +1,7 @@
-//! What is done to a result before it is stored: another value added, and a function applied.
+//! What is applied to a result before it is stored.
+#![allow(unsafe_code)] // Goes by vectors, as kernels do; each block cites what `places.rs` numbers.
 
-use crate::device::cpu::simd::Vector;
+use super::simd::Vector;
 use crate::graph::Activation;
 
 /// Which bounds there are.
@@ -13,7 +14,7 @@ pub(super) enum Bounds {
 
 /// An activation as kernels take it: bounds, which cost next to nothing, and what is not made of bounds.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::device::cpu) struct Finish {
+pub(super) struct Finish {
     low: f32,
     high: f32,
     curve: Option<Activation>,
@@ -46,7 +47,7 @@ impl Finish {
     /// `x`, under [`Bounds::None`].
     ///
     /// # Safety
-    /// The machine has the instruction set of `V`.
+    /// 4 of [`places`](super::places), for `V`.
     #[inline(always)]
     pub(super) unsafe fn unbound<V: Vector>(self, x: V) -> V {
         x
@@ -58,7 +59,7 @@ impl Finish {
     /// As [`Finish::unbound`].
     #[inline(always)]
     pub(super) unsafe fn at_least<V: Vector>(self, x: V) -> V {
-        // SAFETY: the caller's promise.
+        // SAFETY: 4.
         unsafe { x.max(V::splat(self.low)) }
     }
 
@@ -68,7 +69,7 @@ impl Finish {
     /// As [`Finish::unbound`].
     #[inline(always)]
     pub(super) unsafe fn between<V: Vector>(self, x: V) -> V {
-        // SAFETY: the caller's promise.
+        // SAFETY: 4.
         unsafe { self.at_least(x).min(V::splat(self.high)) }
     }
 
@@ -82,7 +83,7 @@ impl Finish {
         if let Some(curve) = self.curve {
             for row in 0..rows.0 {
                 for column in 0..columns.0 {
-                    // SAFETY: the caller's promise.
+                    // SAFETY: 4, and the caller's promise of where rows and columns lie.
                     unsafe {
                         let y = y.add(row * rows.1 + column * columns.1);
                         along::<V>(curve, V::load(y)).store(y);
@@ -97,7 +98,7 @@ impl Finish {
 /// As [`Finish::unbound`].
 #[inline(always)]
 unsafe fn along<V: Vector>(curve: Activation, x: V) -> V {
-    // SAFETY: the caller's promise; a cache line holds any vector.
+    // SAFETY: 4; 16 numbers hold any vector.
     unsafe {
         let ramp =
             |alpha: f32, beta: f32| x.mul_add(V::splat(alpha), V::splat(beta)).max(V::splat(0.0)).min(V::splat(1.0));

@@ -5,7 +5,7 @@ use crate::graph::Window;
 
 /// The size of an image, and of the band of rows that is laid out at once.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::device::cpu) struct Region {
+pub(super) struct Region {
     pub height: usize,
     pub width: usize,
     /// Rows of padding above the image, and columns to its left.
@@ -51,7 +51,7 @@ impl Region {
         let inner = self.width.min(self.columns - before);
         let (edge, inner) = (before * self.lanes, inner * self.lanes);
         for row in 0..self.rows {
-            // SAFETY: rows and their edges lie within the band, and `source` tells rows within the image.
+            // SAFETY: 1 and 4; rows and their edges lie within the band, and `source` tells rows within the image.
             unsafe {
                 let to = to.add(row * self.row());
                 match self.source(first + row) {
@@ -73,7 +73,7 @@ impl Region {
     #[inline(always)]
     pub(super) unsafe fn copy_lane(&self, x: *const f32, to: *mut f32, first: usize, outside: f32) {
         for row in 0..self.rows {
-            // SAFETY: as in `copy`; pixels are taken from within the row.
+            // SAFETY: 1, as in `copy`; pixels are taken from within the row.
             unsafe {
                 let to = to.add(row * self.row());
                 let source = self.source(first + row);
@@ -101,7 +101,7 @@ impl Region {
 #[inline(always)]
 unsafe fn fill(to: *mut f32, n: usize, value: f32) {
     for i in 0..n {
-        // SAFETY: the caller's promise.
+        // SAFETY: 1, by the caller's promise.
         unsafe { *to.add(i) = value };
     }
 }
@@ -113,7 +113,7 @@ unsafe fn fill(to: *mut f32, n: usize, value: f32) {
 #[inline(always)]
 unsafe fn copy<V: Vector>(x: *const f32, to: *mut f32, n: usize) {
     let whole = n - n % V::LANES;
-    // SAFETY: the caller's promise.
+    // SAFETY: 1, by the caller's promise; 4.
     unsafe {
         for i in (0..whole).step_by(V::LANES) {
             V::load(x.add(i)).store(to.add(i));

@@ -1,0 +1,103 @@
+//! The backend that encodes: wgpu's own pipelines and their layouts.
+
+use super::program::EncodedProgram;
+use super::work::{EncodedDispatch, EncodedWork};
+use crate::device::gpu::backend::{Backend, Binding, BoundDispatch, Work};
+use crate::device::gpu::context::Context;
+use crate::device::gpu::lock::lock;
+use crate::device::gpu::pipelines::Pipelines;
+use crate::device::gpu::shader::{BySignature, Declaration, Halves, Pipeline, Shader, Signature};
+use crate::device::program::Program;
+use crate::error::Result;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+/// wgpu's own pipelines.
+#[derive(Debug)]
+pub(in crate::device::gpu) struct Encoding {
+    device: wgpu::Device,
+    layouts: BySignature<wgpu::BindGroupLayout>,
+    /// The same, as pipelines take them.
+    pipeline_layouts: BySignature<wgpu::PipelineLayout>,
+    modules: Mutex<HashMap<(Shader, Halves), wgpu::ShaderModule>>,
+    pipelines: Pipelines<wgpu::ComputePipeline>,
+}
+
+impl Encoding {
+    pub fn new(device: &wgpu::Device) -> Self {
+        let layouts = BySignature::new(|signature| bind_group_layout(device, signature));
+        let pipeline_layouts = BySignature::new(|signature| {
+            device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: None,
+                bind_group_layouts: &[Some(&layouts[signature])],
+                ..Default::default()
+            })
+        });
+        let (modules, pipelines) = Default::default();
+        Self { device: device.clone(), layouts, pipeline_layouts, modules, pipelines }
+    }
+
+    fn pipeline(&self, key: &Pipeline) -> wgpu::ComputePipeline {
+        let module = lock(&self.modules)
+            .entry((key.shader, key.halves))
+            .or_insert_with(|| {
+                let source = wgpu::ShaderSource::Wgsl(key.shader.source(key.halves).into());
+                let label = Some(key.shader.name());
+                self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label, source })
+            })
+            .clone();
+        let constants: Vec<(&str, f64)> =
+            key.constants.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
+        self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(key.shader.name()),
+            layout: Some(&self.pipeline_layouts[key.shader.signature()]),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        })
+    }
+
+    fn bind_group(&self, dispatch: &BoundDispatch) -> wgpu::BindGroup {
+        let entries = dispatch.bindings.iter().map(|&Binding { binding, ref buffer, offset, size }| {
+            let size = wgpu::BufferSize::new(size);
+            let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size });
+            wgpu::BindGroupEntry { binding, resource }
+        });
+        let entries: Vec<wgpu::BindGroupEntry> = entries.collect();
+        let layout = &self.layouts[dispatch.pipeline.shader.signature()];
+        let label = Some(&*dispatch.name);
+        self.device.create_bind_group(&wgpu::BindGroupDescriptor { label, layout, entries: &entries })
+    }
+}
+
+fn bind_group_layout(device: &wgpu::Device, signature: Signature) -> wgpu::BindGroupLayout {
+    let entry = |Declaration { binding, kind: ty, least }| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        // Without a least size wgpu compares sizes at every dispatch.
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: wgpu::BufferSize::new(least) },
+        count: None,
+    };
+    let entries: Vec<wgpu::BindGroupLayoutEntry> = signature.bindings().map(entry).collect();
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
+}
+
+impl Backend for Encoding {
+    fn program(&self, context: &Arc<Context>, work: Work) -> Result<Arc<dyn Program>> {
+        let keys = work.dispatches.iter().map(|dispatch| &dispatch.pipeline);
+        let pipelines = self.pipelines.get(keys, |key| Ok(self.pipeline(key)))?;
+        // No scope sees what goes wrong on another thread.
+        context.check()?;
+        let dispatches = work.dispatches.iter().zip(pipelines).map(|(dispatch, pipeline)| EncodedDispatch {
+            pipeline,
+            bindings: self.bind_group(dispatch),
+            workgroups: dispatch.workgroups,
+        });
+        let dispatches = dispatches.collect();
+        Ok(Arc::new(EncodedProgram(Arc::new(EncodedWork { context: context.clone(), dispatches, work }))))
+    }
+}

@@ -1,0 +1,34 @@
+//! What never changes from run to run: each dispatch with its pipeline and its bind group, and the session's buffers.
+
+use crate::device::gpu::backend::Work;
+use crate::device::gpu::context::Context;
+use std::sync::Arc;
+
+/// [`Work`] as wgpu takes it.
+#[derive(Debug)]
+pub(super) struct EncodedWork {
+    pub context: Arc<Context>,
+    pub dispatches: Vec<EncodedDispatch>,
+    pub work: Work,
+}
+
+/// A dispatch as wgpu takes it.
+#[derive(Debug)]
+pub(super) struct EncodedDispatch {
+    pub pipeline: wgpu::ComputePipeline,
+    pub bindings: wgpu::BindGroup,
+    pub workgroups: [u32; 2],
+}
+
+impl EncodedDispatch {
+    pub fn encode(&self, pass: &mut wgpu::ComputePass, count: usize) {
+        pass.set_pipeline(&self.pipeline);
+        self.dispatch(pass, count);
+    }
+
+    /// For a pass that has the pipeline.
+    pub fn dispatch(&self, pass: &mut wgpu::ComputePass, count: usize) {
+        pass.set_bind_group(0, &self.bindings, &[]);
+        pass.dispatch_workgroups(self.workgroups[0], self.workgroups[1], count as u32);
+    }
+}
