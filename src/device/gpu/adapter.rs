@@ -1,6 +1,6 @@
 //! The adapters that wgpu finds.
 
-use crate::device::{DeviceInfo, DeviceKind};
+use crate::device::info::{DeviceInfo, DeviceKind};
 
 /// An adapter that could be opened.
 pub(in crate::device) struct Adapter {
