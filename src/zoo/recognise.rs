@@ -39,8 +39,10 @@ pub fn detect(state: &StateDict) -> Result<Network> {
         Fault::Unknown(error) | Fault::Certain(error) => error,
     });
     recognised.map(|mut network| {
-        // Where there are modules, they were held against it; some families say more of what they assume.
-        if state.modules().is_none() && !network.notes.iter().any(|note| note.starts_with("assumed ")) {
+        // Where there are modules, they were held against it; some families say more of what they assume; and a single
+        // layer leaves nothing to assume.
+        let is_told = state.modules().is_some() || network.notes.iter().any(|note| note.starts_with("assumed "));
+        if !is_told && network.graph.nodes().iter().any(|node| !matches!(node.op, Op::Linear { .. } | Op::Flatten)) {
             let name = &network.name;
             let note = format!("assumed {name}: names and shapes fit, and do not tell strides, pools and activations");
             network.notes.push(note);

@@ -1,5 +1,6 @@
 //! Recognising a network and matching its parameters by name: what loads, and what is reported.
 
+use crate::recognised;
 use pretrained::checkpoint::remap;
 use pretrained::graph::{Builder, Linear, Shape, Value};
 use pretrained::zoo::{
@@ -45,7 +46,7 @@ fn layers(names: &[&str], widths: &[usize]) -> StateDict {
 
 #[test]
 fn a_shufflenet_is_told_from_names_and_shapes() {
-    let network = detect(&checkpoint()).unwrap();
+    let network = recognised(&checkpoint());
     assert_eq!(network, shufflenet().network());
     assert_eq!(network.name, "shufflenetv2_4-6-8-10-12");
     let x1_0 = ShuffleNetV2::by_name("shufflenetv2_x1_0", 17).unwrap();
@@ -102,7 +103,7 @@ fn megviis_shufflenet_is_told_from_torchvisions() {
     let network = definition.network();
     let parameters = network.graph.parameters().iter();
     let mut state: StateDict = parameters.map(|p| (p.name.clone(), filled(&p.shape, 0.5))).collect();
-    assert_eq!(detect(&state).unwrap(), network);
+    assert_eq!(recognised(&state), network);
     assert_eq!((network.name.as_str(), network.preset), ("megvii_shufflenetv2_4-12-24-48-8", Some("megvii")));
     Model::from_state_dict(&state, Strictness::Strict).unwrap();
     // A stage more.
@@ -169,7 +170,7 @@ fn every_network_is_told_under_every_frameworks_names_and_every_class_count() {
         let mindspore = named(remap::to_mindspore(state.names()));
         let oneflow = named(state.names().map(remap::to_oneflow_legacy).collect());
         for state in [&state, &mindspore, &oneflow] {
-            assert_eq!(detect(state).unwrap(), network, "{}", network.name);
+            assert_eq!(recognised(state), network, "{}", network.name);
             Model::from_state_dict(state, Strictness::Strict).unwrap();
         }
     }
@@ -194,8 +195,9 @@ fn networks_come_back_from_every_container() {
         for format in [SaveFormat::Safetensors, SaveFormat::Torch, SaveFormat::OneFlow, SaveFormat::MindSpore] {
             let path = folder.path().join(format!("{name}_{format:?}"));
             model.state_dict().save(&path, &SaveOptions { format, ..SaveOptions::default() }).unwrap();
-            let found = Model::from_state_dict(&StateDict::open(&path).unwrap(), Strictness::Strict).unwrap();
-            assert_eq!((found.network(), found.weights()), (model.network(), model.weights()), "{name} {format:?}");
+            let state = StateDict::open(&path).unwrap();
+            let found = Model::from_state_dict(&state, Strictness::Strict).unwrap();
+            assert_eq!((&recognised(&state), found.weights()), (model.network(), model.weights()), "{name} {format:?}");
         }
     }
 }
