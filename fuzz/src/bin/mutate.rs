@@ -105,7 +105,7 @@ fn both(device: &Device, input: &[u8], reached: &mut Reached) {
     let Ok(model) = Model::from_state_dict(&state, Strictness::AllowUnexpected) else { return };
     reached.recognised += 1;
     let input = model.network().input;
-    if let Ok(mut session) = Session::new(device, &model, input, &SessionOptions::default()) {
+    if let Ok(session) = Session::new(device, &model, input, &SessionOptions::default()) {
         let batch: Vec<f32> = (0..input.elements()).map(|i| (i % 7) as f32 - 3.0).collect();
         reached.ran += u64::from(session.run(&batch).is_ok());
     }
