@@ -263,7 +263,10 @@ fn networks_of_the_zoo() {
         let parameters = network.graph.parameters().iter();
         let state: StateDict = parameters.map(|p| (p.name.clone(), noisy(p, golden.gain))).collect();
         let model = Model::from_state_dict(&state, Strictness::Strict).unwrap();
-        assert_eq!(model.network(), &network);
+        let mut recognised = model.network().clone();
+        // That names and shapes do not tell all of it.
+        recognised.notes.clear();
+        assert_eq!(recognised, network);
         drop(state);
         let images = [0, 1].map(|number| image(number, golden.size)).concat();
         let [channels, height, width] = golden.size;
