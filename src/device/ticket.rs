@@ -22,18 +22,25 @@ impl IdleSlots {
 
     /// An idle slot, or else a new one of `program`.
     pub fn take(&self, program: &Arc<dyn Program>) -> Result<Lease> {
-        let idle = {
-            let mut slots = self.lock();
-            slots.iter_mut().position(|slot| slot.poll(None)).map(|index| slots.swap_remove(index))
+        // Wakers may run while a slot is asked, so the lock is not held meanwhile.
+        let mut busy = Vec::new();
+        let idle = loop {
+            let Some(mut slot) = self.lock().pop() else { break None };
+            if slot.poll(None) {
+                break Some(slot);
+            }
+            busy.push(slot);
         };
+        self.lock().extend(busy);
         let slot = idle.map_or_else(|| program.clone().slot(), Ok)?;
         Ok(Lease { slot: Some(slot), idle: self.clone() })
     }
 
     pub fn give(&self, mut slot: Box<dyn Slot>) {
+        let is_idle = slot.poll(None);
         let mut slots = self.lock();
         // To drop a slot that runs may take as long as its run.
-        if slots.len() < MOST_IDLE || !slot.poll(None) {
+        if slots.len() < MOST_IDLE || !is_idle {
             slots.push(slot);
         }
     }
