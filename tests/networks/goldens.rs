@@ -265,7 +265,7 @@ fn networks_of_the_zoo() {
         let model = Model::from_state_dict(&state, Strictness::Strict).unwrap();
         let mut recognised = model.network().clone();
         // That names and shapes do not tell all of it.
-        recognised.notes.clear();
+        recognised.notes.retain(|note| !note.starts_with(&format!("assumed {}: ", network.name)));
         assert_eq!(recognised, network);
         drop(state);
         let images = [0, 1].map(|number| image(number, golden.size)).concat();
