@@ -13,6 +13,7 @@ mod profile;
 mod program;
 mod session;
 mod ticket;
+mod wake;
 
 pub use choice::DeviceChoice;
 pub use info::{DeviceInfo, DeviceKind};
