@@ -3,8 +3,11 @@
 use crate::common::devices;
 use crate::{SHAPE, images, model};
 use pretrained::{CpuOptions, Device, Session, SessionOptions};
+use std::future::Future;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 /// Threads of this process, where the system tells.
@@ -43,82 +46,85 @@ fn eight_threads_share_one_session() {
     }
 }
 
+/// A thousand batches that tasks await between them.
+struct Awaited {
+    session: Session,
+    batches: Vec<(Vec<f32>, Vec<f32>)>,
+    next: AtomicUsize,
+    most_threads: AtomicUsize,
+}
+
+const AWAITED: usize = 1000;
+
+async fn await_many(all: Arc<Awaited>) {
+    while let i @ 0..AWAITED = all.next.fetch_add(1, SeqCst) {
+        let (images, expected) = &all.batches[i % all.batches.len()];
+        assert_eq!(&all.session.submit(images).unwrap().await.unwrap(), expected);
+        all.most_threads.fetch_max(threads().unwrap_or(0), SeqCst);
+    }
+}
+
 #[test]
 fn a_thousand_batches_are_awaited_by_one_thread_while_a_timer_ticks() {
-    const AWAITED: usize = 1000;
     const AT_ONCE: usize = 16;
     let model = model();
     for device in devices() {
         let session = Session::new(&device, &model, SHAPE, &SessionOptions::default().max_batch(3)).unwrap();
         let batches = batches(&session);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        // The timer has its turn after each task's.
+        let runtime = tokio::runtime::Builder::new_current_thread().event_interval(1).enable_time().build().unwrap();
         // Whatever starts with the first awaited batch is there from here on.
         let warm = session.submit(&batches[0].0).unwrap();
         runtime.block_on(warm).unwrap();
         let before = threads();
-        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let most_threads = AtomicUsize::new(0);
-        runtime.block_on(async {
-            let awaits = async || {
-                while let i @ 0..AWAITED = next.fetch_add(1, SeqCst) {
-                    let (images, expected) = &batches[i % batches.len()];
-                    let found = session.submit(images).unwrap().await.unwrap();
-                    assert_eq!(&found, expected, "{}", device.name());
-                    done.fetch_add(1, SeqCst);
-                    most_threads.fetch_max(threads().unwrap_or(0), SeqCst);
-                }
-            };
-            let ticks = async {
-                let (mut latest, mut ticks) = (Duration::ZERO, 0);
-                while done.load(SeqCst) < AWAITED {
-                    let began = Instant::now();
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                    latest = latest.max(began.elapsed());
-                    ticks += 1;
-                }
-                (latest, ticks)
-            };
-            let all = futures_of((0..AT_ONCE).map(|_| awaits()));
-            let (latest, ticks) = both(ticks, all).await;
-            // A batch takes a few milliseconds at least on a software GPU, and an executor that waits for one does not tick.
-            assert!(ticks > 0 && latest < Duration::from_secs(1), "{}: {ticks} ticks, {latest:?} late", device.name());
+        let all = Arc::new(Awaited { session, batches, next: AtomicUsize::new(0), most_threads: AtomicUsize::new(0) });
+        let tasks: Vec<_> = (0..AT_ONCE).map(|_| runtime.spawn(await_many(all.clone()))).collect();
+        let (latest, ticks) = runtime.block_on(async {
+            let (mut latest, mut ticks) = (Duration::ZERO, 0);
+            while !tasks.iter().all(|task| task.is_finished()) {
+                let began = Instant::now();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                latest = latest.max(began.elapsed());
+                ticks += 1;
+            }
+            (latest, ticks)
         });
-        assert_eq!(done.load(SeqCst), AWAITED);
+        tasks.into_iter().for_each(|task| runtime.block_on(task).unwrap());
+        // A batch takes a few milliseconds at least on a software GPU, and an executor that waits for one does not tick.
+        assert!(ticks > 0 && latest < Duration::from_secs(1), "{}: {ticks} ticks, {latest:?} late", device.name());
         // Other tests of this process have threads too, so that this is a bound: a thread a batch would be a thousand.
         if let Some(before) = before {
-            let more = most_threads.load(SeqCst).saturating_sub(before);
+            let more = all.most_threads.load(SeqCst).saturating_sub(before);
             assert!(more < 200, "{}: {more} threads were started", device.name());
         }
     }
 }
 
-/// Awaits all of some futures.
-async fn futures_of(futures: impl Iterator<Item = impl Future<Output = ()>>) {
-    let mut waiting: Vec<_> = futures.map(Box::pin).collect();
-    std::future::poll_fn(|cx| {
-        waiting.retain_mut(|future| future.as_mut().poll(cx).is_pending());
-        if waiting.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker that is meant to panic");
+    }
 }
 
-/// Awaits two futures, and returns what the first gives.
-async fn both<T>(first: impl Future<Output = T>, second: impl Future<Output = ()>) -> T {
-    let (mut first, mut second) = (Box::pin(first), Box::pin(second));
-    let (mut found, mut over) = (None, false);
-    std::future::poll_fn(|cx| {
-        if found.is_none()
-            && let std::task::Poll::Ready(value) = first.as_mut().poll(cx)
-        {
-            found = Some(value);
+#[test]
+fn a_waker_that_panics_keeps_nobody_else_waiting() {
+    let model = model();
+    for device in devices() {
+        let session = Session::new(&device, &model, SHAPE, &SessionOptions::default()).unwrap();
+        let image = images(SHAPE, 1);
+        let expected = session.run(&image).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        for _ in 0..4 {
+            let mut ticket = Box::pin(session.submit(&image).unwrap());
+            let waker = Waker::from(Arc::new(Panics));
+            let _ = ticket.as_mut().poll(&mut Context::from_waker(&waker));
+            let next = async { tokio::time::timeout(Duration::from_secs(60), session.submit(&image).unwrap()).await };
+            let found = runtime.block_on(next).unwrap_or_else(|_| panic!("{} wakes nobody", device.name()));
+            assert_eq!(found.unwrap(), expected, "{}", device.name());
         }
-        over = over || second.as_mut().poll(cx).is_ready();
-        match (&found, over) {
-            (Some(_), true) => std::task::Poll::Ready(found.take().unwrap()),
-            _ => std::task::Poll::Pending,
-        }
-    })
-    .await
+    }
 }
 
 #[test]

@@ -9,7 +9,8 @@ use std::time::Duration;
 /// How long it waits for one run before it looks whether an earlier one is awaited by now.
 const PATIENCE: Duration = Duration::from_millis(2);
 
-/// Waits for a run for so long at most, and wakes whoever awaits it if it is over. Returns whether it is.
+/// Waits for a run, or for an earlier one, for so long if it can, and wakes whoever awaits it if it is over. Returns
+/// whether it is.
 type Watch = Box<dyn FnMut(Duration) -> bool + Send>;
 
 /// Runs that are awaited, by the order in which they were submitted, which is the order in which they end.

@@ -1,5 +1,6 @@
 //! The backend that encodes: wgpu's own pipelines and their layouts.
 
+use super::in_flight::InFlight;
 use super::program::EncodedProgram;
 use super::work::{EncodedDispatch, EncodedWork};
 use crate::device::gpu::backend::{Backend, Binding, BoundDispatch, Work};
@@ -21,6 +22,7 @@ pub(in crate::device::gpu) struct Encoding {
     pipeline_layouts: BySignature<wgpu::PipelineLayout>,
     modules: Mutex<HashMap<(Shader, Halves), wgpu::ShaderModule>>,
     pipelines: Pipelines<wgpu::ComputePipeline>,
+    in_flight: Arc<InFlight>,
 }
 
 impl Encoding {
@@ -33,8 +35,8 @@ impl Encoding {
                 ..Default::default()
             })
         });
-        let (modules, pipelines) = Default::default();
-        Self { device: device.clone(), layouts, pipeline_layouts, modules, pipelines }
+        let (modules, pipelines, in_flight) = Default::default();
+        Self { device: device.clone(), layouts, pipeline_layouts, modules, pipelines, in_flight }
     }
 
     fn pipeline(&self, key: &Pipeline) -> wgpu::ComputePipeline {
@@ -98,6 +100,7 @@ impl Backend for Encoding {
             workgroups: dispatch.workgroups,
         });
         let dispatches = dispatches.collect();
-        Ok(Arc::new(EncodedProgram(Arc::new(EncodedWork { context: context.clone(), dispatches, work }))))
+        let (context, in_flight) = (context.clone(), self.in_flight.clone());
+        Ok(Arc::new(EncodedProgram(Arc::new(EncodedWork { context, in_flight, dispatches, work }))))
     }
 }

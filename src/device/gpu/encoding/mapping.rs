@@ -1,6 +1,7 @@
 //! Whether the buffers of a slot are mapped yet.
 
 use crate::device::gpu::lock::lock;
+use crate::device::wake::wake;
 use std::sync::{Condvar, Mutex};
 use std::task::Waker;
 
@@ -25,6 +26,11 @@ impl Mapping {
         Self { state: Mutex::new(State { pending: 2, failed: false, waker: None }), told: Condvar::new() }
     }
 
+    /// Whether the driver has said of both.
+    pub fn is_told(&self) -> bool {
+        lock(&self.state).pending == 0
+    }
+
     /// Called by wgpu when a buffer is mapped, or cannot be.
     pub fn tell(&self, result: Result<(), wgpu::BufferAsyncError>) {
         let mut state = lock(&self.state);
@@ -34,7 +40,7 @@ impl Mapping {
             let waker = state.waker.take();
             drop(state);
             self.told.notify_all();
-            waker.into_iter().for_each(Waker::wake);
+            wake(waker);
         }
     }
 }

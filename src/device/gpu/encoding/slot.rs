@@ -55,7 +55,7 @@ impl EncodedSlot {
 
     /// All that the device does for a batch of `count` images.
     fn encode(&self, count: usize) -> Commands {
-        let EncodedWork { context, dispatches, work } = &*self.work;
+        let EncodedWork { context, dispatches, work, .. } = &*self.work;
         let mut encoder = context.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&self.ports.upload, 0, &work.input.buffer, 0, work.input.bytes(count));
         let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -146,6 +146,7 @@ impl Slot for EncodedSlot {
         let ahead = self.next.take().filter(|commands| commands.count == count);
         let Commands { commands, mapping, .. } = ahead.unwrap_or_else(|| self.encode(count));
         let (submission, order) = self.work.context.submit(commands);
+        self.work.in_flight.add(submission.clone(), mapping.clone());
         self.run = Some(Run { submission, mapping, watched: false, order });
         // The device is busy now. The next batch is mostly as large as this one.
         self.next = Some(self.encode(count));
@@ -176,8 +177,8 @@ impl Slot for EncodedSlot {
     }
 
     fn poll(&mut self, waker: Option<&Waker>) -> bool {
-        let Some(Run { submission, mapping, watched, order }) = &mut self.run else { return true };
-        if lock(&mapping.state).pending > 0 && waker.is_none() {
+        let Some(Run { mapping, watched, order, .. }) = &mut self.run else { return true };
+        if !mapping.is_told() && waker.is_none() {
             // wgpu calls back only while somebody polls. What it says of the device, waiting says too.
             let _ = self.work.context.device.poll(wgpu::PollType::Poll);
         }
@@ -190,15 +191,13 @@ impl Slot for EncodedSlot {
         drop(state);
         if !std::mem::replace(watched, true) {
             let context = &self.work.context;
-            let (device, mapping, submission) = (context.device.clone(), mapping.clone(), submission.clone());
-            let watch = move |patience| {
-                let wait = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(patience) };
-                match device.poll(wait) {
-                    Err(wgpu::PollError::Timeout) => return false,
-                    Err(_) => (0..2).for_each(|_| mapping.tell(Err(wgpu::BufferAsyncError))),
-                    Ok(_) => {}
+            let (device, mapping, in_flight) = (context.device.clone(), mapping.clone(), self.work.in_flight.clone());
+            let watch = move |_| {
+                // Whoever is woken finds out what went wrong.
+                if !mapping.is_told() && in_flight.wait_for_oldest(&device).is_err() {
+                    (0..2).for_each(|_| mapping.tell(Err(wgpu::BufferAsyncError)));
                 }
-                true
+                mapping.is_told()
             };
             context.watcher.watch(*order, Box::new(watch));
         }

@@ -1,5 +1,6 @@
 //! What never changes from run to run: each dispatch with its pipeline and its bind group, and the session's buffers.
 
+use super::in_flight::InFlight;
 use crate::device::gpu::backend::Work;
 use crate::device::gpu::context::Context;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct EncodedWork {
     pub context: Arc<Context>,
+    pub in_flight: Arc<InFlight>,
     pub dispatches: Vec<EncodedDispatch>,
     pub work: Work,
 }

@@ -7,6 +7,7 @@ use super::work::RecordedWork;
 use crate::device::gpu::lock::lock;
 use crate::device::gpu::ports::Ports;
 use crate::device::program::Slot;
+use crate::device::wake::wake;
 use crate::error::Result;
 use ash::prelude::VkResult;
 use ash::vk;
@@ -166,7 +167,7 @@ impl Slot for RecordedSlot {
                 }
                 fence = None;
                 let waker = lock(&watch).take();
-                waker.into_iter().for_each(Waker::wake);
+                wake(waker);
                 true
             };
             self.work.context.watcher.watch(self.order, Box::new(watch));
