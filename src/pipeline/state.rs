@@ -213,16 +213,16 @@ impl<S> State<S> {
         Front::Done(outcomes.collect())
     }
 
-    /// The oldest batch, if it was submitted, for the thread that waits for it; and its number.
+    /// The oldest batch that was submitted, for the thread that waits for it; and its number. It need not be the oldest of
+    /// all: that may still gather, and cannot run while the device is full of later ones.
     pub fn take_submitted(&mut self) -> Option<(usize, Submitted)> {
-        let front = self.batches.front_mut()?;
-        match std::mem::replace(&mut front.progress, Progress::Running) {
-            Progress::Submitted(submitted) => Some((self.gone, submitted)),
-            other => {
-                front.progress = other;
-                None
+        for (batch, number) in self.batches.iter_mut().zip(self.gone..) {
+            match std::mem::replace(&mut batch.progress, Progress::Running) {
+                Progress::Submitted(submitted) => return Some((number, submitted)),
+                other => batch.progress = other,
             }
         }
+        None
     }
 
     /// Whether the device has a batch to go on with while the oldest is waited for, or needs none.

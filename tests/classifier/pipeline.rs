@@ -8,7 +8,7 @@ use pretrained::{Classifier, Device, Error, Pipeline, Result};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An image of a test: what its name says.
 #[derive(Debug, Clone)]
@@ -144,6 +144,48 @@ fn threads_do_not_run_far_ahead_and_stop_when_nobody_waits() {
         let at_end = taken.load(SeqCst);
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(taken.load(SeqCst), at_end, "threads went on");
+    }
+}
+
+/// An image that is there when the others, which are later, have long been.
+#[derive(Debug, Clone)]
+struct Slow {
+    name: PathBuf,
+    is_first: bool,
+    later: Arc<AtomicUsize>,
+}
+
+impl Source for Slow {
+    fn name(&self) -> &Path {
+        &self.name
+    }
+
+    fn prepare(&self, limits: &Limits, preprocess: &Preprocess) -> Result<Planes> {
+        if self.is_first {
+            let began = Instant::now();
+            while self.later.load(SeqCst) < 3 && began.elapsed() < Duration::from_secs(20) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            // Time to submit them.
+            std::thread::sleep(Duration::from_millis(100));
+        } else {
+            self.later.fetch_add(1, SeqCst);
+        }
+        Made("good 1".into()).prepare(limits, preprocess)
+    }
+}
+
+#[test]
+fn later_batches_do_not_keep_the_device_from_an_image_that_took_long() {
+    for device in devices() {
+        let classifier = classifier(&device);
+        let later = Arc::new(AtomicUsize::new(0));
+        let source = |i: usize| Slow { name: i.to_string().into(), is_first: i == 0, later: later.clone() };
+        let results = Pipeline::new(&classifier).threads(3).batch(1).run((0..8).map(source).collect::<Vec<_>>());
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || tell.send(results.map(|outcome| outcome.source.name).collect::<Vec<_>>()));
+        let names = told.recv_timeout(Duration::from_secs(60)).expect("a batch is never run");
+        assert_eq!(names, (0..8).map(|i| PathBuf::from(i.to_string())).collect::<Vec<_>>(), "{}", device.name());
     }
 }
 
