@@ -27,7 +27,7 @@ pub(super) struct Sessions {
     kept: Mutex<Vec<Kept>>,
     /// Bytes that all of them may have, unless there is one only.
     most_bytes: u64,
-    /// Bytes that the weights of one have at most.
+    /// Bytes of the weights, which they share.
     weights: u64,
     compilations: AtomicUsize,
 }
@@ -37,7 +37,7 @@ struct Kept {
     part: Part,
     shape: Shape,
     place: Arc<Mutex<Option<Session>>>,
-    /// Weights, and values between steps.
+    /// Values between steps.
     bytes: u64,
 }
 
@@ -64,7 +64,7 @@ impl Sessions {
         }
         self.compilations.fetch_add(1, Relaxed);
         // Room first, so that memory does not hold more than before while the new one is made.
-        self.trim(part, shape, self.weights);
+        self.trim(part, shape, 0);
         let made = make().or_else(|error| match error {
             // It may be full of sessions that nobody needs now.
             Error::Device { .. } if self.trim(part, shape, self.most_bytes) => make(),
@@ -73,7 +73,7 @@ impl Sessions {
         match made {
             Ok(made) => {
                 *session = Some(made.clone());
-                self.trim(part, shape, self.weights.saturating_add(made.activation_bytes()));
+                self.trim(part, shape, made.activation_bytes());
                 Ok(made)
             }
             Err(error) => {
@@ -104,7 +104,7 @@ impl Sessions {
         kept.iter_mut().filter(|kept| kept.is(part, shape)).for_each(|kept| kept.bytes = bytes);
         let mut gone = Vec::new();
         loop {
-            let all = kept.iter().fold(0u64, |sum, kept| sum.saturating_add(kept.bytes));
+            let all = kept.iter().fold(self.weights, |sum, kept| sum.saturating_add(kept.bytes));
             let fits = all <= self.most_bytes && kept.len() <= MOST;
             match kept.iter().position(|kept| !kept.is(part, shape)).filter(|_| !fits) {
                 Some(oldest) => gone.push(kept.remove(oldest)),

@@ -3,6 +3,8 @@
 use crate::common::devices;
 use crate::{SHAPE, images, model};
 use pretrained::{CpuOptions, Device, Session, SessionOptions};
+#[cfg(feature = "gpu")]
+use pretrained::{Model, graph::Shape, zoo::ShuffleNetV2};
 use std::future::Future;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -164,6 +166,52 @@ fn more_batches_in_flight_than_slots_are_kept_give_their_own_results() {
     }
 }
 
+/// The adapters of the GPUs that are tested.
+#[cfg(feature = "gpu")]
+fn adapters() -> Vec<wgpu::Adapter> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    let names: Vec<String> = crate::common::gpus().iter().map(Device::name).collect();
+    adapters.retain(|adapter| names.iter().any(|name| name.starts_with(adapter.get_info().name.trim())));
+    adapters
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn sessions_for_other_sizes_have_the_weights_of_the_first() {
+    // Four megabytes of them, in the last layer.
+    let spec = ShuffleNetV2 { stages_repeats: [1, 2, 1], stages_out_channels: [5, 6, 10, 14, 1000], num_classes: 1000 };
+    let weight = |i: usize| (i * 37 % 101) as f32 / 500.0;
+    let model = |of: usize| {
+        let network = spec.network();
+        let values =
+            network.graph.parameters().iter().map(|p| (0..p.shape.iter().product()).map(|i| weight(i + of)).collect());
+        let values = values.collect();
+        Model::from_weights(network, values).unwrap()
+    };
+    let (ours, other) = (model(0), model(1));
+    for adapter in adapters() {
+        let (own, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
+        let device = Device::from_wgpu(own.clone(), queue).unwrap();
+        let allocated = || own.generate_allocator_report().unwrap().total_allocated_bytes;
+        let mut growth = Vec::new();
+        let mut sessions = Vec::new();
+        for (model, side) in [(&ours, 32), (&ours, 40), (&other, 32)] {
+            let before = allocated();
+            let shape = Shape::new(3, side, side);
+            let session = Session::new(&device, model, shape, &SessionOptions::default()).unwrap();
+            let image = images(shape, 1);
+            let on_cpu = Session::new(&Device::cpu(), model, shape, &SessionOptions::default()).unwrap();
+            let (found, expected) = (session.run(&image).unwrap(), on_cpu.run(&image).unwrap());
+            assert!(crate::common::relative_error(&found, &expected) <= 1e-5, "{}", device.name());
+            growth.push(allocated() - before);
+            sessions.push(session);
+        }
+        let name = device.name();
+        assert!(growth[0] > 4_000_000 && growth[1] < 2_000_000 && growth[2] > 4_000_000, "{growth:?} on {name}");
+    }
+}
+
 /// A device that the program opened itself runs models beside the program's own work, and stays open.
 #[cfg(feature = "gpu")]
 #[test]
@@ -172,12 +220,7 @@ fn a_device_that_the_program_opened_runs_a_model() {
     let image = images(SHAPE, 1);
     let expected =
         Session::new(&Device::cpu(), &model, SHAPE, &SessionOptions::default()).unwrap().run(&image).unwrap();
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
-    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    let names: Vec<String> = crate::common::gpus().iter().map(Device::name).collect();
-    for adapter in
-        adapters.into_iter().filter(|adapter| names.iter().any(|n| n.starts_with(adapter.get_info().name.trim())))
-    {
+    for adapter in adapters() {
         let (own, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
         let device = Device::from_wgpu(own.clone(), queue.clone()).unwrap();
         let session = Session::new(&device, &model, SHAPE, &SessionOptions::default()).unwrap();

@@ -3,6 +3,7 @@
 use super::isa::InstructionSet;
 use super::kernels::LARGE_MATRIX;
 use super::program::CpuProgram;
+use super::shelf::Shelf;
 use super::work::CpuWork;
 use super::workers::Workers;
 use crate::compile::{Layout, Plan};
@@ -29,6 +30,7 @@ const MOST_THREADS: usize = 1024;
 pub(in crate::device) struct Cpu {
     workers: Arc<Workers>,
     set: InstructionSet,
+    shelf: Shelf,
 }
 
 /// All threads, and the widest instruction set.
@@ -41,7 +43,7 @@ impl Default for Cpu {
 impl Cpu {
     fn with(threads: Option<NonZeroUsize>, set: InstructionSet) -> Self {
         let usable = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { workers: Arc::new(Workers::new(threads.unwrap_or_else(usable).get())), set }
+        Self { workers: Arc::new(Workers::new(threads.unwrap_or_else(usable).get())), set, shelf: Shelf::default() }
     }
 
     pub fn new(options: CpuOptions) -> Result<Self> {
@@ -76,7 +78,7 @@ impl Engine for Cpu {
     }
 
     fn program(self: Arc<Self>, plan: Plan, terms: &Terms) -> Result<Arc<dyn Program>> {
-        let work = CpuWork::new(self.workers.clone(), self.set, plan, terms)?;
+        let work = CpuWork::new(self.workers.clone(), self.set, &self.shelf, plan, terms)?;
         Ok(Arc::new(CpuProgram(Arc::new(work))))
     }
 

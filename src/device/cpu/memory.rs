@@ -1,23 +1,19 @@
-//! Numbers in memory, so that no vector of them straddles two cache lines; and all that a network does not change in one
-//! place, step after step, in huge pages if the system has them: a core knows the places of only so many pages at once,
-//! and does not fetch ahead from one that it does not know.
+//! Numbers in memory, so that no vector of them straddles two cache lines.
 #![allow(unsafe_code)] // Keeps pointers to what it owns, for kernels go by pointers; cites `places.rs`.
 
+use super::shelf::Gathered;
 use crate::error::{Error, Result};
 use bytemuck::{Pod, Zeroable};
 use memmap2::MmapMut;
+use std::ops::Range;
 use std::sync::Arc;
-
-/// Bytes from which numbers are gathered: less than a huge page gains nothing.
-#[cfg(target_os = "linux")]
-const LARGE: usize = 2 << 20;
 
 /// Bytes from which numbers have pages of their own until they are gathered, which the system has back at once then; an
 /// allocator may keep what it is given back, and there would be two of all for a while.
 const PAGES: usize = 64 << 10;
 
 /// A cache line.
-#[derive(Debug, Clone, Copy, Zeroable, Pod)]
+#[derive(Debug, Clone, Copy, PartialEq, Zeroable, Pod)]
 #[repr(C, align(64))]
 pub(super) struct Line(pub [f32; 16]);
 
@@ -42,7 +38,8 @@ pub(super) struct Numbers {
 enum Owner {
     One(Vec<Line>),
     Pages(MmapMut),
-    Many(#[allow(dead_code, reason = "keeps what `first` points to")] Arc<MmapMut>),
+    /// A place among others.
+    Gathered(Arc<Gathered>, Range<usize>),
 }
 
 // SAFETY: 5 of `places.rs`, for it owns what it points to, alone or with others; nobody writes there.
@@ -75,45 +72,27 @@ impl Numbers {
         self.count
     }
 
-    /// Moves all of them to one place, in this order, where they are many and the system has huge pages.
-    pub fn gather(mut all: Vec<&mut Self>) {
-        let lines = |numbers: &Self| numbers.count.div_ceil(16);
-        let total: usize = all.iter().map(|numbers| lines(numbers)).sum();
-        let Some(mut memory) = huge_pages(total * size_of::<Line>()) else { return };
-        let place: &mut [Line] = bytemuck::cast_slice_mut(&mut memory);
-        let mut end = 0;
-        for numbers in &mut all {
-            let own: &[Line] = match &numbers.owner {
-                Owner::One(own) => own,
-                Owner::Pages(own) => bytemuck::cast_slice(own),
-                Owner::Many(_) => &[],
-            };
-            place[end..end + own.len()].copy_from_slice(own);
-            // One after the other, so that there are never two of all.
-            numbers.owner = Owner::One(Vec::new());
-            end += lines(numbers);
-        }
-        let memory = Arc::new(memory);
-        let mut place: &[Line] = bytemuck::cast_slice(&memory);
-        for numbers in all {
-            numbers.first = place.as_ptr().cast();
-            place = &place[lines(numbers)..];
-            numbers.owner = Owner::Many(memory.clone());
+    /// All of them, and what fills up the last line.
+    pub fn lines(&self) -> &[Line] {
+        match &self.owner {
+            Owner::One(own) => own,
+            Owner::Pages(own) => bytemuck::cast_slice(own),
+            Owner::Gathered(all, place) => all.lines(place),
         }
     }
-}
 
-#[cfg(target_os = "linux")]
-fn huge_pages(bytes: usize) -> Option<MmapMut> {
-    if bytes < LARGE {
-        return None;
+    pub fn is_gathered(&self) -> bool {
+        matches!(self.owner, Owner::Gathered(..))
     }
-    let pages = MmapMut::map_anon(bytes.next_multiple_of(LARGE)).ok()?;
-    pages.advise(memmap2::Advice::HugePage).ok()?;
-    Some(pages)
-}
 
-#[cfg(not(target_os = "linux"))]
-fn huge_pages(_bytes: usize) -> Option<MmapMut> {
-    None
+    /// Lets go of its memory, before it [lies](Self::lie_in) elsewhere.
+    pub fn forget(&mut self) {
+        (self.owner, self.first) = (Owner::One(Vec::new()), std::ptr::null());
+    }
+
+    /// Has the same numbers elsewhere from here on.
+    pub fn lie_in(&mut self, all: &Arc<Gathered>, place: Range<usize>) {
+        self.first = all.lines(&place).as_ptr().cast();
+        self.owner = Owner::Gathered(all.clone(), place);
+    }
 }

@@ -12,6 +12,7 @@ mod packer;
 mod places;
 mod program;
 mod reach;
+mod shelf;
 mod simd;
 mod slot;
 mod task;

@@ -3,10 +3,10 @@
 
 use super::isa::InstructionSet;
 use super::kernels::{Convolution, Elementwise, Kernel, Matmul, Mean, Operation, Softmax, Window, WindowOp, depthwise};
-use super::memory::Numbers;
 use super::operands::{Channels, Operands};
 use super::packer::{Packer, Room};
 use super::places::Places;
+use super::shelf::Shelf;
 use crate::compile::{Kernel as Computed, Plan, Step};
 use crate::device::precision::Precision;
 use crate::device::profile::StepTime;
@@ -27,7 +27,13 @@ pub(super) struct Task {
 /// # Errors
 /// [`Error::Limit`] where tables or padded weights are over the budget; [`Error::Device`] where a step would take more of a
 /// thread's own memory than there is room for, or where the system has no memory.
-pub(super) fn pack(plan: Plan, set: InstructionSet, threads: usize, room: Room) -> Result<(Vec<Task>, Vec<StepTime>)> {
+pub(super) fn pack(
+    plan: Plan,
+    set: InstructionSet,
+    threads: usize,
+    room: Room,
+    shelf: &Shelf,
+) -> Result<(Vec<Task>, Vec<StepTime>)> {
     let packer = Packer::new(&plan.input, set, threads, room);
     let pack = |step: Step| {
         let task = Task::pack(&packer, &step)?;
@@ -36,7 +42,7 @@ pub(super) fn pack(plan: Plan, set: InstructionSet, threads: usize, room: Room) 
     };
     let (mut tasks, profile): (Vec<Task>, Vec<StepTime>) =
         plan.steps.into_iter().map(pack).collect::<Result<Vec<_>>>()?.into_iter().unzip();
-    Numbers::gather(tasks.iter_mut().flat_map(|task| task.kernel.numbers()).collect());
+    shelf.gather(tasks.iter_mut().flat_map(|task| task.kernel.numbers()).collect());
     if let Some((task, step)) = tasks.iter().zip(&profile).find(|(task, _)| !task.stays_within(set)) {
         let (kernel, name) = (task.name(), &step.name);
         return Err(Error::device(format!(

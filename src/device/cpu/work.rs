@@ -2,6 +2,7 @@
 
 use super::isa::InstructionSet;
 use super::packer::Room;
+use super::shelf::Shelf;
 use super::task::{Task, pack};
 use super::workers::Workers;
 use crate::compile::{Plan, Target};
@@ -34,7 +35,7 @@ pub(super) struct CpuWork {
 
 impl CpuWork {
     /// Packs the weights of `plan`, for batches of up to `max_batch`.
-    pub fn new(workers: Arc<Workers>, set: InstructionSet, plan: Plan, terms: &Terms) -> Result<Self> {
+    pub fn new(workers: Arc<Workers>, set: InstructionSet, shelf: &Shelf, plan: Plan, terms: &Terms) -> Result<Self> {
         let &Terms { max_batch, limits, budget, .. } = terms;
         let most = usize::try_from(limits.activation_bytes).unwrap_or(usize::MAX) / size_of::<f32>();
         let mut buffers = vec![0; plan.buffers.len()];
@@ -51,7 +52,7 @@ impl CpuWork {
         let threads = workers.threads();
         let room = Room { budget, scratch: (most - image) / threads };
         let (input, output) = (plan.input.shape.elements(), plan.output.clone());
-        let (tasks, profile) = pack(plan, set, threads, room)?;
+        let (tasks, profile) = pack(plan, set, threads, room, shelf)?;
         let scratch = tasks.iter().map(|task| task.scratch).max().unwrap_or(0);
         // Where so many images do not fit, fewer go together.
         let fit = (most - scratch * threads) / image.max(1);

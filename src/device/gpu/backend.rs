@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::ports::{Port, Ports};
 use super::shader::Pipeline;
+use super::shelf::Shelved;
 use crate::device::profile::StepTime;
 use crate::device::program::Program;
 use crate::error::Result;
@@ -27,6 +28,8 @@ pub(super) trait Backend: Debug + Send + Sync {
 pub(super) struct Work {
     /// One for each step, in order.
     pub dispatches: Vec<BoundDispatch>,
+    /// What they are bound to, for other programs to find.
+    pub _weights: Vec<Arc<Shelved>>,
     /// Where a batch is copied to before they run.
     pub input: Port,
     /// Where results are copied from after them.

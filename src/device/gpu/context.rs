@@ -1,6 +1,7 @@
 //! A device and its queue, as all that runs there shares them: who may submit, what went wrong, and whether it is open.
 
 use super::lock::lock;
+use super::shelf::Shelf;
 use super::watcher::Watcher;
 use crate::error::{Error, Result};
 use std::fmt::Display;
@@ -18,6 +19,8 @@ pub(super) struct Context {
     /// Runs that were submitted so far.
     submitted: AtomicU64,
     pub watcher: Watcher,
+    /// The weights of its programs.
+    pub shelf: Shelf,
     /// Held by whoever touches the memory of buffers, which goes when the device is closed.
     open: RwLock<()>,
     /// What went wrong since somebody last asked.
@@ -29,8 +32,8 @@ pub(super) struct Context {
 impl Context {
     /// A device that nobody has used yet.
     pub fn new(name: String, device: wgpu::Device, queue: wgpu::Queue) -> Self {
-        let (submitting, submitted, watcher, open, failure, loss) = Default::default();
-        Self { name, device, queue, submitting, submitted, watcher, open, failure, loss }
+        let (submitting, submitted, watcher, shelf, open, failure, loss) = Default::default();
+        Self { name, device, queue, submitting, submitted, watcher, shelf, open, failure, loss }
     }
 
     /// Hears of the device's errors and of its loss. A device that somebody else has opened tells its owner.
@@ -98,6 +101,19 @@ impl Context {
             Some(wgpu::Error::OutOfMemory { source }) => Err(self.too_large(wgpu::Error::OutOfMemory { source })),
             Some(error) => Err(self.error(error)),
         }
+    }
+
+    /// A buffer with this content.
+    pub fn buffer_of(&self, label: &str, bytes: &[u8], usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        let limit = self.device.limits().max_buffer_size;
+        if bytes.len() as u64 > limit {
+            return Err(self.too_large(format!("{} bytes of {label} are over its limit of {limit}", bytes.len())));
+        }
+        let (label, size) = (Some(label), bytes.len() as u64);
+        let buffer =
+            self.device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false });
+        self.queue.write_buffer(&buffer, 0, bytes);
+        Ok(buffer)
     }
 
     /// Blocks until all that was submitted is done.

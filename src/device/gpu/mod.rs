@@ -19,6 +19,7 @@ mod program;
 #[cfg(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd"))]
 mod recording;
 mod shader;
+mod shelf;
 mod watcher;
 mod weights;
 mod workgroups;

@@ -1,7 +1,7 @@
 //! A plan on the GPU: buffers, and steps bound to them, made once; then a copy in, one submit and one wait a run.
 
 use super::backend::{Backend, Binding, BoundDispatch, Work};
-use super::constants::{ConstantRange, Constants};
+use super::constants::{Constants, Range, Uploaded};
 use super::context::Context;
 use super::dispatch::Dispatch;
 use super::family::Family;
@@ -107,14 +107,14 @@ fn work(
     let buffers: Vec<wgpu::Buffer> = buffers.iter().enumerate().map(buffer).collect();
     let activation_bytes = buffers.iter().map(wgpu::Buffer::size).sum();
     let mut constants = Constants::new(&device.limits());
-    let add = |step: &mut Packed| {
-        let ranges = constants.add(&step.dispatch);
+    for step in &mut steps {
+        constants.add(&step.dispatch);
         // One by one, so that there are never two of all.
-        step.dispatch.weights = None;
-        ranges
-    };
-    let ranges: Vec<Vec<ConstantRange>> = steps.iter_mut().map(add).collect();
-    let constants = constants.upload(context)?;
+        if let Some(weights) = &mut step.dispatch.weights {
+            weights.fill_with(Vec::new);
+        }
+    }
+    let Uploaded { shapes, weights } = constants.upload(context)?;
     // wgpu clears what was never written, and asks at every dispatch of what was bound before.
     let mut encoder = device.create_command_encoder(&Default::default());
     buffers.iter().for_each(|buffer| encoder.clear_buffer(buffer, 0, None));
@@ -122,29 +122,35 @@ fn work(
     context.wait()?;
 
     let profile = steps.iter().map(|step| step.profile.clone()).collect();
-    let dispatches = steps.into_iter().zip(ranges).map(|(step, ranges)| {
+    let mut placed = weights.iter();
+    let dispatches = steps.into_iter().zip(shapes.chunks_exact(2)).map(|(step, shapes)| {
         let Packed { dispatch, profile, source, target, other, waits } = step;
-        let part = |binding, range: &ConstantRange| Binding {
+        let part = |binding, buffer: &wgpu::Buffer, range: &Range| Binding {
             binding,
-            buffer: constants.clone(),
-            offset: range.offset,
-            size: range.size,
+            buffer: buffer.clone(),
+            offset: range.start as u64,
+            size: range.len() as u64,
         };
+        let shape = |binding, index: usize| part(binding, &shapes[index].0, &shapes[index].1);
         let whole = |binding, index: usize| {
             let buffer = buffers[index].clone();
             Binding { binding, offset: 0, size: buffer.size(), buffer }
         };
-        let mut bindings = vec![part(0, &ranges[0]), whole(1, source), part(2, &ranges[1]), whole(3, target)];
-        bindings.extend((4..).zip(&ranges[2..]).map(|(binding, range)| part(binding, range)));
+        let mut bindings = vec![shape(0, 0), whole(1, source), shape(2, 1), whole(3, target)];
+        if dispatch.weights.is_some() {
+            let two = placed.by_ref().take(2);
+            bindings.extend((4..).zip(two).map(|(binding, (shelved, range))| part(binding, &shelved.buffer, range)));
+        }
         if dispatch.pipeline.shader.signature().paired() {
             // Where the step has no other, anything may stand there, and is not read.
-            bindings.push(other.map_or_else(|| part(6, &ranges[1]), |other| whole(6, other)));
+            bindings.push(other.map_or_else(|| shape(6, 1), |other| whole(6, other)));
         }
         let workgroups = dispatch.workgroups.map(|n| n as u32);
         BoundDispatch { name: profile.name, pipeline: dispatch.pipeline, bindings, workgroups, waits }
     });
     let dispatches = dispatches.collect();
+    let weights = weights.into_iter().map(|(shelved, _)| shelved).collect();
     let port = |at: &Target| Port { buffer: buffers[at.buffer].clone(), at: at.clone() };
     let [input, output] = ends.map(port);
-    Ok(Work { dispatches, input, output, max_batch, profile, activation_bytes })
+    Ok(Work { dispatches, _weights: weights, input, output, max_batch, profile, activation_bytes })
 }
