@@ -2,9 +2,8 @@
 
 use super::context::Context;
 use super::dispatch::Dispatch;
-use super::shelf::Shelved;
+use super::shelf::Placed;
 use crate::error::Result;
-use std::sync::Arc;
 
 /// Bytes of a buffer.
 pub(super) type Range = std::ops::Range<usize>;
@@ -92,7 +91,7 @@ pub(super) struct Uploaded {
     /// Parameters and a table of each step.
     pub shapes: Vec<(wgpu::Buffer, Range)>,
     /// A weight and a bias of each step that has them.
-    pub weights: Vec<(Arc<Shelved>, Range)>,
+    pub weights: Vec<Placed>,
 }
 
 #[cfg(test)]

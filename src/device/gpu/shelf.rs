@@ -17,6 +17,9 @@ pub(super) struct Shelved {
     ranges: Vec<Option<Range>>,
 }
 
+/// A range of what a program has brought.
+pub(super) type Placed = (Arc<Shelved>, Range);
+
 /// The weights of a device's programs, as long as these live.
 #[derive(Debug, Default)]
 pub(super) struct Shelf(Mutex<Vec<Weak<Shelved>>>);
@@ -24,7 +27,7 @@ pub(super) struct Shelf(Mutex<Vec<Weak<Shelved>>>);
 impl Shelf {
     /// Brings weights to the device, and tells where each of their ranges lies. What another program has at the same place of
     /// its order is shared with it.
-    pub fn place(&self, context: &Context, mut weights: Content) -> Result<Vec<(Arc<Shelved>, Range)>> {
+    pub fn place(&self, context: &Context, mut weights: Content) -> Result<Vec<Placed>> {
         let found = self.find(context, &weights)?;
         let ranges = weights.keep(|index| found[index].is_none());
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
@@ -40,7 +43,7 @@ impl Shelf {
     }
 
     /// Where other programs have the same weights.
-    fn find(&self, context: &Context, weights: &Content) -> Result<Vec<Option<(Arc<Shelved>, Range)>>> {
+    fn find(&self, context: &Context, weights: &Content) -> Result<Vec<Option<Placed>>> {
         let mut found = vec![None; weights.ranges.len()];
         for other in self.alive() {
             let comparison = Comparison::new(context, &other.buffer);
