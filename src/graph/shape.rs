@@ -26,6 +26,11 @@ impl Shape {
         Self::new(features, 1, 1)
     }
 
+    /// Height and width.
+    pub(crate) const fn sides(&self) -> [usize; 2] {
+        [self.height, self.width]
+    }
+
     /// Pixels of one channel; `usize::MAX` where there are more than that counts.
     pub const fn pixels(&self) -> usize {
         self.height.saturating_mul(self.width)

@@ -80,6 +80,33 @@ impl Window {
         }
         Ok(counts)
     }
+
+    /// The window with padding below and to the right for all of its `applications` to an image, also those that extend
+    /// beyond it because their count was rounded up: `(applications - 1) * stride + extent` pixels along each side.
+    pub(crate) fn covering(&self, image: [usize; 2], applications: [usize; 2]) -> Self {
+        let Padding { top, left, bottom, right } = self.padding;
+        let needed = |axis: usize, before: usize| {
+            let end = (applications[axis] - 1) * self.stride[axis] + self.extent()[axis];
+            end.saturating_sub(before + image[axis])
+        };
+        let padding = Padding { top, left, bottom: bottom.max(needed(0, top)), right: right.max(needed(1, left)) };
+        Self { padding, ..*self }
+    }
+
+    /// Whether each of the `applications` has a tap on a pixel of `image`, and not all of them beside it or, far apart,
+    /// around it.
+    pub(crate) fn sees_pixels(&self, image: [usize; 2], applications: [usize; 2]) -> bool {
+        let before = [self.padding.top, self.padding.left];
+        let along = |axis: usize| {
+            (0..applications[axis]).all(|at| {
+                let start = at * self.stride[axis];
+                // The first tap that is not before the image.
+                let tap = before[axis].saturating_sub(start).div_ceil(self.dilation[axis]);
+                tap < self.kernel[axis] && start + tap * self.dilation[axis] < before[axis] + image[axis]
+            })
+        };
+        along(0) && along(1)
+    }
 }
 
 /// Setters that mirror PyTorch's keyword arguments, for whatever holds a window.

@@ -3,7 +3,6 @@
 use crate::graph::{AvgPool2d, Conv2d, MaxPool2d, Op, Padding, Shape, Window};
 use crate::import::call::{Call, axes};
 use crate::import::layout::{Side, whole};
-use crate::import::patterns::sees_pixels;
 use crate::import::steps::Kind;
 use crate::import::traced::{Made, Trace, Traced, View, one};
 
@@ -62,7 +61,7 @@ pub fn average_pool(trace: &mut Trace, call: &Call) -> Made {
 
 /// Refuses a pool of which a window has taps that are so far apart that none is on a pixel: what that gives is said nowhere.
 fn all_see_pixels(window: &Window, image: Shape, op: &Op) -> Result<(), String> {
-    match sees_pixels(window, image, op.output_shape(&[image])?) {
+    match window.sees_pixels(image.sides(), op.output_shape(&[image])?.sides()) {
         true => Ok(()),
         false => Err("one of its windows, whose taps are apart, lies on no pixel of the image".into()),
     }
