@@ -1,4 +1,8 @@
-//! Lowers pools, of which formats do not say alike what windows do that jut out of the image, and by what a sum is divided.
+//! Lowers pools to forms that all readers compute alike: formats differ in windows that extend beyond the image, and in
+//! what a sum is divided by.
+//!
+//! In the formulas of the forms, `q` is the padding of the pool, and `p` the padding that holds all of its windows, also
+//! the last one where their count is rounded up.
 
 use super::lower::Lowering;
 use super::lowered::{Edge, Kind};
@@ -6,91 +10,114 @@ use crate::checkpoint::Limits;
 use crate::error::{Error, Result};
 use crate::graph::{AvgPool2d, MaxPool2d, Padding, Shape, Window};
 
+/// An average pool, and what it is applied to.
+struct Average<'p> {
+    pool: &'p AvgPool2d,
+    /// With the padding `p`.
+    window: Window,
+    x: Edge,
+    from: Shape,
+    to: Shape,
+}
+
+/// A way to write an average pool; none where it does not compute the same.
+type Form = fn(&mut Lowering, &Average) -> Option<Edge>;
+
+/// All of them, the best first.
+const AVERAGES: [Form; 3] = [average, average_of_padded, convolution];
+
 impl Lowering<'_> {
+    /// `max_pool(x, p)`, or `max_pool(pad(x, p, -inf), 0)`, since what is padded loses against every pixel.
     pub(super) fn max_pool(&mut self, pool: &MaxPool2d, x: Edge, from: Shape, to: Shape) -> Edge {
         let mut x = self.image(x);
-        let mut window = without_ceiling(&pool.window, from, to);
+        let mut window = pool.window.covering(from.sides(), to.sides());
         // ONNX Runtime refuses paddings of a kernel's size or more, however far apart the kernel's taps are.
         let Padding { top, left, bottom, right } = window.padding;
         let [down, across] = window.kernel;
         let too_wide = top.max(bottom) >= down || left.max(right) >= across;
-        if (!self.padded_pools || too_wide) && window.padding != Padding::default() {
-            // Loses against every pixel.
-            (x, window) = self.pad(x, window, from, f32::NEG_INFINITY);
+        if !self.padded_pools || too_wide {
+            x = self.pad(x, window.padding, from, f32::NEG_INFINITY);
+            window.padding = Padding::default();
         }
         self.image_step("", Kind::MaxPool(window), vec![x], to)
     }
 
-    /// An average pool where the format has it, and otherwise a depthwise convolution; where windows at the rim have
-    /// fewer pixels, that is followed by a product.
+    /// The first form that computes the same.
     pub(super) fn average_pool(&mut self, pool: &AvgPool2d, x: Edge, from: Shape, to: Shape) -> Result<Edge> {
-        let x = self.image(x);
-        let window = without_ceiling(&pool.window, from, to);
-        if window.dilation == [1; 2] && (self.padded_pools || window.padding == Padding::default()) {
-            let mut count_include_pad = pool.count_include_pad;
-            let (mut x, mut window) = (x, window);
-            if count_include_pad && window != pool.window {
-                // Zeros count, what juts out of them does not; so they become pixels.
-                (x, window) = self.pad_apart(x, &pool.window, window, from);
-                count_include_pad = false;
-            }
-            return Ok(self.image_step("", Kind::AvgPool { window, count_include_pad }, vec![x], to));
-        }
-        let [height, width] = window.kernel;
-        let limit = Limits::default().expanded_bytes;
-        let numbers = [from.channels.saturating_mul(height).saturating_mul(width), to.pixels()];
-        if numbers.iter().any(|&numbers| numbers as u64 > limit / 4) {
-            return Err(Error::Usage(format!(
-                "an average over {height}x{width} pixels of {from} is too large to export"
-            )));
-        }
-        let taps = vec![1.0 / window.taps() as f32; numbers[0]];
-        let kernel = self.constant("average", &[from.channels, 1, height, width], taps);
-        let x = self.image_step("", Kind::Conv { window, groups: from.channels }, vec![x, kernel], to);
-        Ok(match taps_per_number(pool, from, to) {
-            Some(factors) => {
-                let factors = self.constant("rim", &[1, 1, to.height, to.width], factors);
-                self.binary(Kind::Mul, x, factors)
-            }
-            None => x,
+        let window = pool.window.covering(from.sides(), to.sides());
+        let average = Average { pool, window, x: self.image(x), from, to };
+        AVERAGES.iter().find_map(|form| form(self, &average)).ok_or_else(|| {
+            let [height, width] = window.kernel;
+            Error::Usage(format!("an average over {height}x{width} pixels of {from} is too large to export"))
         })
     }
 
-    /// `x` surrounded by `value` as `window` has it, and the window without padding.
-    fn pad(&mut self, x: Edge, window: Window, from: Shape, value: f32) -> (Edge, Window) {
-        let padding = window.padding;
+    /// `x` surrounded by `value`, if by anything.
+    fn pad(&mut self, x: Edge, padding: Padding, from: Shape, value: f32) -> Edge {
+        if padding == Padding::default() {
+            return x;
+        }
         let Padding { top, left, bottom, right } = padding;
         let to = Shape { height: top + from.height + bottom, width: left + from.width + right, ..from };
-        let x = self.image_step("", Kind::Pad { padding, value }, vec![x], to);
-        (x, Window { padding: Padding::default(), ..window })
-    }
-
-    /// `x` surrounded by the zeros of `inner`, and `outer` with the padding that it has beyond these.
-    fn pad_apart(&mut self, x: Edge, inner: &Window, outer: Window, from: Shape) -> (Edge, Window) {
-        let Padding { bottom, right, .. } = inner.padding;
-        let beyond =
-            Padding { top: 0, left: 0, bottom: outer.padding.bottom - bottom, right: outer.padding.right - right };
-        let x = if inner.padding == Padding::default() { x } else { self.pad(x, *inner, from, 0.0).0 };
-        (x, Window { padding: beyond, ..outer })
+        self.image_step("", Kind::Pad { padding, value }, vec![x], to)
     }
 }
 
-/// `window` with so much padding below and to the right that its applications to an image of shape `from`, which give
-/// `to`, all lie in the padded image: rounding up is then rounding down.
-fn without_ceiling(window: &Window, from: Shape, to: Shape) -> Window {
-    let Padding { top, left, bottom, right } = window.padding;
-    let [down, across] = window.extent();
-    let needed = |outputs: usize, stride: usize, extent: usize, there: usize| {
-        ((outputs - 1) * stride + extent).saturating_sub(there)
-    };
-    let bottom = bottom.max(needed(to.height, window.stride[0], down, top + from.height));
-    let right = right.max(needed(to.width, window.stride[1], across, left + from.width));
-    Window { padding: Padding { top, left, bottom, right }, ..*window }
+/// `avg_pool(x, p)`
+fn average(lowering: &mut Lowering, average: &Average) -> Option<Edge> {
+    let Average { window, x, to, .. } = *average;
+    let kind = Kind::AvgPool { window, count_include_pad: average.pool.count_include_pad };
+    let fits = average.is_in_format(lowering) && !average.counts_zeros_only_within();
+    fits.then(|| lowering.image_step("", kind, vec![x], to))
 }
 
-/// How many times more than the numbers that an average of `pool` is of its window has taps, for each pixel of `to`; none
-/// where it is once everywhere.
-fn taps_per_number(pool: &AvgPool2d, from: Shape, to: Shape) -> Option<Vec<f32>> {
+/// `avg_pool(pad(x, q, 0), p - q)`, which counts the zeros of `q`, that are pixels then, and not those beyond
+fn average_of_padded(lowering: &mut Lowering, average: &Average) -> Option<Edge> {
+    let (inner, outer) = (average.pool.window.padding, average.window.padding);
+    let beyond = Padding { top: 0, left: 0, bottom: outer.bottom - inner.bottom, right: outer.right - inner.right };
+    let window = Window { padding: beyond, ..average.window };
+    (average.is_in_format(lowering) && average.counts_zeros_only_within()).then(|| {
+        let x = lowering.pad(average.x, inner, average.from, 0.0);
+        lowering.image_step("", Kind::AvgPool { window, count_include_pad: false }, vec![x], average.to)
+    })
+}
+
+/// `conv(x, 1 / taps, p) * (taps / counted)`, a depthwise convolution; the product is left out where all taps count
+fn convolution(lowering: &mut Lowering, average: &Average) -> Option<Edge> {
+    let Average { pool, window, x, from, to } = *average;
+    let [height, width] = window.kernel;
+    let limit = Limits::default().expanded_bytes;
+    let numbers = [from.channels.saturating_mul(height).saturating_mul(width), to.pixels()];
+    if numbers.iter().any(|&numbers| numbers as u64 > limit / 4) {
+        return None;
+    }
+    let taps = vec![1.0 / window.taps() as f32; numbers[0]];
+    let kernel = lowering.constant("average", &[from.channels, 1, height, width], taps);
+    let x = lowering.image_step("", Kind::Conv { window, groups: from.channels }, vec![x, kernel], to);
+    Some(match taps_per_counted(pool, from, to) {
+        Some(factors) => {
+            let factors = lowering.constant("rim", &[1, 1, to.height, to.width], factors);
+            lowering.binary(Kind::Mul, x, factors)
+        }
+        None => x,
+    })
+}
+
+impl Average<'_> {
+    /// Whether the format has such an average pool.
+    fn is_in_format(&self, lowering: &Lowering) -> bool {
+        self.window.dilation == [1; 2] && (lowering.padded_pools || self.window.padding == Padding::default())
+    }
+
+    /// Whether the zeros of `q` count, and windows extend beyond them.
+    fn counts_zeros_only_within(&self) -> bool {
+        self.pool.count_include_pad && self.window != self.pool.window
+    }
+}
+
+/// `taps / counted` for each pixel of `to`, where `counted` are the taps on numbers that the average is of; none where it is
+/// 1 everywhere.
+fn taps_per_counted(pool: &AvgPool2d, from: Shape, to: Shape) -> Option<Vec<f32>> {
     let Window { kernel, stride, dilation, padding: Padding { top, left, bottom, right } } = pool.window;
     // Numbers of the image, or of the padded one, that the taps fall on, along one axis.
     let counted = |axis: usize, outputs: usize, side: usize, before: usize, after: usize| -> Vec<usize> {
