@@ -1,12 +1,11 @@
 //! Puts layers in a row, and works out what they tell of the image that goes in.
 
-use super::super::Network;
-use super::super::mlp::image_of;
-use super::super::settings;
+use super::image_size;
+use super::meaning::{Layer, Meaning, Takes, meaning};
 use crate::checkpoint::Module;
 use crate::graph::{Builder, Graph, Shape, Value};
-use std::cmp::Reverse;
-use std::ops::RangeInclusive;
+use crate::zoo::Network;
+use crate::zoo::mlp::image_of;
 
 /// What a value is in PyTorch, which in a graph is an image always.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,59 +62,17 @@ impl Chain {
         if !module.children.is_empty() {
             return Err("it has modules within it".into());
         }
-        let (path, class) = (&module.path, module.torch_class().unwrap_or_default());
-        match class {
-            "Conv2d" => {
-                let conv = settings::conv2d(module);
-                self.image(conv.as_ref().ok().map(|conv| conv.in_channels))?;
-                self.x = self.g.conv2d(path, self.x, conv?);
-                return Ok(());
-            }
-            "Linear" => {
-                let linear = settings::linear(module);
-                self.vector(linear.as_ref().ok().map(|linear| linear.in_features))?;
-                self.x = self.g.linear(path, self.x, linear?);
-                return Ok(());
-            }
-            "BatchNorm2d" | "BatchNorm1d" => {
-                let norm = settings::batch_norm(module);
-                let channels = norm.as_ref().ok().map(|norm| norm.channels);
-                if class == "BatchNorm2d" {
-                    self.image(channels)?
-                } else {
-                    self.vector(channels)?
-                }
-                self.x = self.g.batch_norm2d(path, self.x, norm?);
-                return Ok(());
-            }
-            "MaxPool2d" => {
-                self.image(None)?;
-                self.x = self.g.max_pool2d(self.x, settings::max_pool2d(module)?);
-            }
-            "AvgPool2d" => {
-                self.image(None)?;
-                self.x = self.g.avg_pool2d(self.x, settings::avg_pool2d(module)?);
-            }
-            "AdaptiveAvgPool2d" => {
-                self.image(None)?;
-                settings::is_mean(module)?;
-                self.x = self.g.mean(self.x);
-            }
-            "Flatten" => {
-                self.flatten();
-                settings::flattens(module)?;
-            }
-            "Softmax" => {
-                settings::is_over_channels(module, self.kind == Kind::Vector)?;
-                self.x = self.g.softmax(self.x);
-            }
-            class if settings::is_identity(class) => {}
-            _ => {
-                let activation = settings::activation(module).ok_or("no graph has such a layer")??;
-                self.x = self.g.activation(self.x, activation);
-            }
+        let Meaning { takes, layer } = meaning(module);
+        let layer = layer(module, self.kind == Kind::Vector);
+        let width = layer.as_ref().ok().and_then(Layer::width);
+        match takes {
+            Takes::Image => self.image(width)?,
+            Takes::Vector => self.vector(width)?,
+            Takes::Flattened => self.flatten(),
+            Takes::Any => {}
         }
-        settings::no_parameters(module)
+        self.x = layer?.build(&mut self.g, &module.path, self.x);
+        Ok(())
     }
 
     /// The next layer takes images, perhaps of so many channels. After an error it is taken to have got one.
@@ -159,7 +116,7 @@ impl Chain {
         let graph = g.finish(x);
         let shapes = |input: Shape| graph.shapes(input).map_err(|error| error.to_string());
         let (input, shapes) = if takes_image {
-            image(channels, before_flatten.as_ref().zip(features), shapes)?
+            image_size::fitting(channels, before_flatten.as_ref().zip(features), shapes)?
         } else {
             let features = features.ok_or("none of its layers tells how large its input is")?;
             let input = image_of(features);
@@ -168,57 +125,4 @@ impl Chain {
         let classes = shapes.last().map_or(0, Shape::elements);
         Ok(Network::new(format!("sequential_{input}-{classes}"), graph, input))
     }
-}
-
-/// A larger image is no classifier's.
-const MOST_SIDE: usize = 4096;
-
-/// The square image that goes in, and the shapes of all that is made of it; `flat` is what makes a vector of the image,
-/// and how many numbers that must have.
-fn image(
-    channels: Option<usize>,
-    flat: Option<(&Graph, usize)>,
-    shapes: impl Fn(Shape) -> Result<Vec<Shape>, String>,
-) -> Result<(Shape, Vec<Shape>), String> {
-    let mut reason = None;
-    // Where no layer says so, as with pools before the first linear layer, it is grey or in colours.
-    for channels in channels.map_or_else(|| vec![1, 3], |known| vec![known]) {
-        let sides = flat.map_or(1..=MOST_SIDE, |(graph, features)| {
-            sides(features, |side| {
-                let shapes = graph.shapes(Shape::new(channels, side, side));
-                shapes.ok().and_then(|shapes| shapes.last().map(Shape::elements)).unwrap_or(0)
-            })
-        });
-        let usual = if channels == 1 { [28, 224] } else { [224, 32] };
-        let bounded = *sides.end() < MOST_SIDE;
-        let halving = sides.clone().filter(|_| bounded).max_by_key(|side| (side.trailing_zeros(), Reverse(*side)));
-        for side in usual.into_iter().filter(|side| sides.contains(side)).chain(halving) {
-            let input = Shape::new(channels, side, side);
-            match shapes(input) {
-                Ok(shapes) => return Ok((input, shapes)),
-                Err(why) => reason = reason.or(Some(why)),
-            }
-        }
-    }
-    Err(reason.unwrap_or_else(|| {
-        let features = flat.map_or(0, |(_, features)| features);
-        format!("no square image becomes the {features} numbers that its first layer behind Flatten takes")
-    }))
-}
-
-/// The sides of images that `numbers`, which grows with the side or stays, makes so many numbers of.
-fn sides(wanted: usize, numbers: impl Fn(usize) -> usize) -> RangeInclusive<usize> {
-    let first = |enough: usize| {
-        // From the small end: sizes that are out of reach count as nothing.
-        let (mut below, mut above) = (0, 1);
-        while above <= MOST_SIDE && numbers(above) < enough {
-            (below, above) = (above, 2 * above);
-        }
-        while above - below > 1 {
-            let middle = (below + above) / 2;
-            if numbers(middle) < enough { below = middle } else { above = middle }
-        }
-        above.min(MOST_SIDE + 1)
-    };
-    first(wanted)..=first(wanted + 1) - 1
 }

@@ -6,6 +6,8 @@
 //! that it could do. What has parameters in two places, or may do something between them, is not guessed at.
 
 mod chain;
+mod image_size;
+mod meaning;
 
 use super::{Network, settings};
 use crate::checkpoint::{Module, ModuleTree};
