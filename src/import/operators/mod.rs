@@ -4,6 +4,7 @@ mod arithmetic;
 mod known;
 mod layers;
 mod moves;
+mod pieces;
 mod windows;
 
 use super::call::Call;
@@ -22,7 +23,7 @@ const OPERATORS: [(&str, Operator); 47] = [
     ("Cast", moves::cast),
     ("Ceil", known::ceil),
     ("Clip", arithmetic::clip),
-    ("Concat", moves::concat),
+    ("Concat", pieces::concat),
     ("Constant", known::constant),
     ("ConstantOfShape", known::constant_of_shape),
     ("Conv", windows::conv),
@@ -32,7 +33,7 @@ const OPERATORS: [(&str, Operator); 47] = [
     ("Expand", known::expand),
     ("Flatten", moves::flatten),
     ("Floor", known::floor),
-    ("Gather", moves::gather),
+    ("Gather", pieces::gather),
     ("Gemm", layers::gemm),
     ("GlobalAveragePool", windows::global_average_pool),
     ("GlobalMaxPool", windows::global_max_pool),
@@ -55,9 +56,9 @@ const OPERATORS: [(&str, Operator); 47] = [
     ("Shape", known::shape),
     ("Sigmoid", arithmetic::sigmoid),
     ("Size", known::size),
-    ("Slice", moves::slice),
+    ("Slice", pieces::slice),
     ("Softmax", layers::softmax),
-    ("Split", moves::split),
+    ("Split", pieces::split),
     ("Squeeze", moves::squeeze),
     ("Sub", arithmetic::sub),
     ("Transpose", moves::transpose),
