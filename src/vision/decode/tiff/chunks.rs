@@ -6,8 +6,10 @@ use super::super::jpeg::{self, Colour};
 use super::super::limits::Admission;
 use super::super::refusal::Refusal;
 use super::compression::{Compression, undo_differences, undo_float_differences};
+use super::damaged;
 use super::directory::Directory;
-use super::{Format, Photometric, Picture, Samples, damaged};
+use super::picture::{Format, Photometric, Picture};
+use super::samples::Samples;
 
 /// How a picture is cut up. A strip is a tile as wide as the picture, whose last one may be lower.
 pub(super) struct Grid<'a> {
