@@ -4,6 +4,7 @@
 //! or the other; so each value gets the rank that its operator gives it, and is reshaped where another is needed.
 
 use super::lowered::{Array, Edge, Kind, Lowered, Step};
+use super::reads::{Reads, parameters_of};
 use crate::compile;
 use crate::error::{Error, Result};
 use crate::graph::{Activation, Conv2d, Graph, Head, Node, Op, ParameterId, Shape, Value};
@@ -31,17 +32,14 @@ pub(super) fn lower<'m>(
     let vector = input.pixels() == 1 && graph.nodes().iter().any(as_vector);
     lowered.input = lowered.edge("input", &dims[..if vector { 1 } else { 3 }]);
     let values = HashMap::from([(Value::INPUT, lowered.input)]);
-    let needed = needed(graph);
     let lowering = Lowering {
         graph,
         weights,
         shapes,
         padded_pools,
         lowered,
-        readers: readers(graph, &needed),
-        uses: uses(graph, &parameters),
+        reads: Reads::of(graph, &parameters),
         parameters,
-        needed,
         values,
         folded: HashSet::new(),
         held: HashSet::new(),
@@ -68,31 +66,6 @@ fn parameters(graph: &Graph, weights: &Weights, lowered: &mut Lowered) -> Result
     Ok(edges)
 }
 
-/// The values that the output is made of, directly or not.
-fn needed(graph: &Graph) -> HashSet<Value> {
-    let mut needed = HashSet::from([graph.output()]);
-    let steps: Vec<(Value, &Node)> = graph.steps().collect();
-    for (value, node) in steps.into_iter().rev() {
-        if needed.contains(&value) {
-            needed.extend(&node.inputs);
-        }
-    }
-    needed
-}
-
-/// Those that an operator reads.
-fn parameters_of(op: &Op) -> Vec<ParameterId> {
-    match op {
-        Op::Conv2d { weight, bias, .. } | Op::Linear { weight, bias, .. } => {
-            [*weight].into_iter().chain(*bias).collect()
-        }
-        Op::BatchNorm2d { weight, bias, running_mean, running_var, .. } => {
-            vec![*weight, *bias, *running_mean, *running_var]
-        }
-        _ => Vec::new(),
-    }
-}
-
 pub(super) struct Lowering<'m> {
     graph: &'m Graph,
     weights: &'m Weights,
@@ -102,7 +75,7 @@ pub(super) struct Lowering<'m> {
     lowered: Lowered<'m>,
     /// The edge of each parameter.
     parameters: Vec<Edge>,
-    needed: HashSet<Value>,
+    reads: Reads,
     /// The edges of the values so far.
     values: HashMap<Value, Edge>,
     /// Normalisations that are folded into what they read.
@@ -113,39 +86,12 @@ pub(super) struct Lowering<'m> {
     splits: HashMap<(Value, usize), Vec<Edge>>,
     /// Edges that are constants.
     constants: HashSet<Edge>,
-    /// For each value, how many of the needed nodes read it, and what the first of them makes.
-    readers: Vec<(usize, Value)>,
-    /// How often nodes read each parameter.
-    uses: HashMap<Edge, usize>,
-}
-
-/// For each value, how many of the needed nodes read it, and what the first of them makes. One that reads it twice is one.
-fn readers(graph: &Graph, needed: &HashSet<Value>) -> Vec<(usize, Value)> {
-    let mut readers = vec![(0, Value::INPUT); graph.nodes().len() + 1];
-    for (by, node) in graph.steps().filter(|(by, _)| needed.contains(by)) {
-        let distinct: HashSet<Value> = node.inputs.iter().copied().collect();
-        for input in distinct {
-            let (count, first) = &mut readers[input.0];
-            *first = if *count == 0 { by } else { *first };
-            *count += 1;
-        }
-    }
-    readers
-}
-
-/// How often nodes read each parameter.
-fn uses(graph: &Graph, parameters: &[Edge]) -> HashMap<Edge, usize> {
-    let mut uses = HashMap::new();
-    for id in graph.nodes().iter().flat_map(|node| parameters_of(&node.op)) {
-        *uses.entry(parameters[id.0]).or_insert(0) += 1;
-    }
-    uses
 }
 
 impl<'m> Lowering<'m> {
     fn run(mut self, head: Head, folding: bool) -> Result<Lowered<'m>> {
         for (value, node) in self.graph.steps() {
-            if !self.needed.contains(&value) {
+            if !self.reads.needed.contains(&value) {
                 continue;
             }
             let edge =
@@ -237,12 +183,12 @@ impl<'m> Lowering<'m> {
     /// The batch normalisation that alone reads the convolution `value`, if there is one and the convolution's parameters
     /// are no other's.
     fn norm_after(&self, value: Value, weight: ParameterId, bias: Option<ParameterId>) -> Option<(Value, &'m Op)> {
-        let (1, reader) = self.readers[value.0] else { return None };
+        let (1, reader) = self.reads.readers[value.0] else { return None };
         let node = &self.graph.nodes()[reader.0 - 1];
         let mut mine: Vec<Edge> = [weight].into_iter().chain(bias).map(|id| self.parameters[id.0]).collect();
         let count = mine.len();
         mine.dedup();
-        let own = mine.iter().map(|edge| self.uses[edge]).sum::<usize>() == count;
+        let own = mine.iter().map(|edge| self.reads.uses[edge]).sum::<usize>() == count;
         let normalises = matches!(node.op, Op::BatchNorm2d { .. });
         (normalises && own && self.graph.output() != value).then_some((reader, &node.op))
     }

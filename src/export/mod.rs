@@ -8,6 +8,7 @@ mod lowered;
 mod mindir;
 mod onnx;
 mod pools;
+mod reads;
 
 use crate::error::{Error, Result};
 use crate::file::atomic;

@@ -1,98 +1,29 @@
-//! Writes the steps of a network as a MindIR graph, as MindSpore 2.10 does.
-//!
-//! Messages and their tags are those of mind_ir.proto. A node names its operator as `REF::NAME`, and the model holds a
-//! primitive of that name. Most take everything as operands; convolutions, paddings and max pools have attributes.
+//! The nodes of a MindIR graph: MindSpore's operators for each step.
 
-use super::lowered::{Edge, Kind, Lowered, Step};
-use crate::checkpoint::save::mindspore;
+use super::messages::{FREE, Value, WITH_ATTRIBUTES, primitive};
+use crate::export::lowered::{Edge, Kind, Lowered, Step};
 use crate::file::protobuf::Message;
 use crate::graph::{Padding, Window};
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexSet;
 use std::borrow::Cow;
-
-/// The release whose layout this is; MindSpore reads no file without one.
-const MODEL_VERSION: &str = "2.10.0";
-const MIND_IR_VERSION: i64 = 3;
-
-/// Of `TensorProto.DataType`.
-const FLOAT: i64 = 1;
-
-/// A size that is not known before the network runs: that of the batch.
-const FREE: i64 = -1;
 
 /// What operators without attributes call the layout of images, and pools without padding.
 const NCHW: Value = Value::Int(0);
 const VALID: Value = Value::Int(2);
 
-/// The whole model, a `ModelProto`.
-pub(super) fn model<'m>(network: &str, mut lowered: Lowered<'m>, metadata: &IndexMap<String, String>) -> Message<'m> {
-    let name = network.replace(':', "_");
-    rename_normalisation(&mut lowered);
-    let constants = std::mem::take(&mut lowered.constants);
-    let parameters = std::mem::take(&mut lowered.parameters);
-    let steps = std::mem::take(&mut lowered.steps);
-    let mut graph =
-        Graph { name: &name, lowered, nodes: Message::new(), primitives: IndexSet::new(), attributed: Vec::new() };
-    for constant in constants {
-        let dims = graph.lowered.dims(constant.edge).to_vec();
-        let edge = graph.name(constant.edge);
-        graph.constant_node(&edge, Value::Tensor(dims, constant.values));
-    }
-    steps.iter().for_each(|step| graph.step(step));
-    let parameters = parameters.into_iter().map(|p| {
-        tensor(graph.lowered.dims(p.edge))
-            .text(7, &graph.name(p.edge))
-            .floats(9, p.values)
-            .text(13, graph.lowered.name(p.edge))
-    });
-    let parameters: Vec<Message> = parameters.collect();
-    let [input, output] = [graph.lowered.input, graph.lowered.output]
-        .map(|edge| Message::new().text(1, &graph.name(edge)).message(2, batch_of(graph.lowered.dims(edge))));
-    let Graph { nodes, primitives, attributed, .. } = graph;
-    let graph = nodes.text(2, &name).messages(3, parameters).message(5, input).message(6, output);
-    let function = |operator: &&str| primitive(operator, operator, FUNCTION);
-    let entry = |(key, value): (&String, &String)| Message::new().text(1, key).text(2, value);
-    Message::new()
-        .text(1, "1.1")
-        // By which the format is told.
-        .text(2, "MindSpore")
-        .text(3, concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")))
-        .text(5, MODEL_VERSION)
-        .message(7, graph)
-        .number(10, 1)
-        .messages(12, primitives.iter().map(function))
-        .messages(12, attributed)
-        .number(13, MIND_IR_VERSION)
-        .messages(14, metadata.iter().map(entry))
-}
-
-/// Gives the parameters of batch normalisation MindSpore's names, where these are free.
-fn rename_normalisation(lowered: &mut Lowered) {
-    let norms = lowered.steps.iter().filter(|step| matches!(step.kind, Kind::BatchNorm { .. }));
-    let parameters: Vec<Edge> = norms.flat_map(|step| step.inputs[1..].to_vec()).collect();
-    for edge in parameters {
-        let name = lowered.name(edge);
-        let (module, last) = name.rsplit_once('.').unwrap_or(("", name));
-        if let Some(new) = mindspore::normalisation_name(last) {
-            let new = if module.is_empty() { new.to_owned() } else { format!("{module}.{new}") };
-            lowered.rename(edge, &new);
-        }
-    }
-}
-
 /// A graph whose nodes are being written.
-struct Graph<'m, 'n> {
-    name: &'n str,
-    lowered: Lowered<'m>,
-    nodes: Message<'m>,
+pub(super) struct Graph<'m, 'n> {
+    pub name: &'n str,
+    pub lowered: Lowered<'m>,
+    pub nodes: Message<'m>,
     /// Operators without attributes.
-    primitives: IndexSet<&'static str>,
+    pub primitives: IndexSet<&'static str>,
     /// Primitives with attributes, one a node.
-    attributed: Vec<Message<'m>>,
+    pub attributed: Vec<Message<'m>>,
 }
 
 impl<'m> Graph<'m, '_> {
-    fn step(&mut self, step: &Step) {
+    pub fn step(&mut self, step: &Step) {
         let Step { kind, inputs, outputs, .. } = step;
         let inputs: Vec<String> = inputs.iter().map(|edge| self.name(*edge)).collect();
         let output = outputs.first().map(|edge| self.name(*edge)).unwrap_or_default();
@@ -200,7 +131,7 @@ impl<'m> Graph<'m, '_> {
     }
 
     /// An edge's name in the file, where the graph's own is before it.
-    fn name(&self, edge: Edge) -> String {
+    pub fn name(&self, edge: Edge) -> String {
         format!("{}:{}", self.name, self.lowered.name(edge))
     }
 
@@ -245,7 +176,7 @@ impl<'m> Graph<'m, '_> {
         name
     }
 
-    fn constant_node(&mut self, name: &str, value: Value<'m>) {
+    pub fn constant_node(&mut self, name: &str, value: Value<'m>) {
         let node = Message::new().text(2, name).text(3, name).text(4, "Constant");
         self.add(node.message(5, value.attribute().text(1, "value")));
     }
@@ -278,59 +209,4 @@ fn convolution(window: &Window, groups: usize, channels: usize) -> [(&'static st
         ("stride", four(window.stride)),
         ("dilation", four(window.dilation)),
     ]
-}
-
-/// A constant or an attribute.
-enum Value<'m> {
-    Int(i64),
-    Bool(bool),
-    Float(f32),
-    Text(&'static str),
-    Ints(Vec<i64>),
-    /// Of these dimensions.
-    Tensor(Vec<usize>, Cow<'m, [f32]>),
-}
-
-impl<'m> Value<'m> {
-    fn sizes(sizes: &[usize]) -> Self {
-        Self::Ints(sizes.iter().map(|&size| size as i64).collect())
-    }
-
-    /// An `AttributeProto` without a name: the value, and the number of its type.
-    fn attribute(self) -> Message<'m> {
-        let message = Message::new();
-        match self {
-            Self::Int(value) => message.number(3, value).number(16, 7),
-            Self::Bool(value) => message.number(3, value.into()).number(16, 9),
-            Self::Float(value) => message.float(2, value).number(16, 1),
-            Self::Text(value) => message.text(5, value).number(16, 8),
-            Self::Ints(values) => {
-                let element = |value: i64| Message::new().number(10, value).number(16, 7);
-                message.number(16, 20).messages(17, values.into_iter().map(element))
-            }
-            Self::Tensor(dims, values) => {
-                // It is taken for no tensor without a name.
-                message.message(12, tensor(&dims).text(7, "value").floats(9, values)).number(16, 19)
-            }
-        }
-    }
-}
-
-/// Of `PrimitiveProto.PrimType`.
-const WITH_ATTRIBUTES: i64 = 1;
-const FUNCTION: i64 = 2;
-
-/// A `PrimitiveProto` without attributes.
-fn primitive<'m>(name: &str, operator: &str, kind: i64) -> Message<'m> {
-    Message::new().text(1, name).text(2, operator).text(4, "").number(5, kind)
-}
-
-/// A `TensorProto` of floats without its numbers.
-fn tensor<'m>(dims: &[usize]) -> Message<'m> {
-    dims.iter().fold(Message::new(), |tensor, &dim| tensor.size(1, dim)).number(2, FLOAT)
-}
-
-/// The same of values with so many dimensions beside the batch's.
-fn batch_of<'m>(dims: &[usize]) -> Message<'m> {
-    dims.iter().fold(Message::new().number(1, FREE), |tensor, &dim| tensor.size(1, dim)).number(2, FLOAT)
 }
