@@ -1,6 +1,7 @@
 //! Makes the graph of the steps, and the state dict of the numbers that they take.
 
-use super::constant::{Constant, Memory};
+use super::constant::Constant;
+use super::memory::Memory;
 use super::steps::{Kind, PerChannel, Source, Step, Steps, padded};
 use super::text::short;
 use crate::checkpoint::StateDict;

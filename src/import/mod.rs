@@ -11,6 +11,7 @@ mod flat;
 mod image;
 mod layout;
 mod lower;
+mod memory;
 mod operators;
 mod options;
 mod order;
@@ -114,7 +115,7 @@ fn read(
 ) -> Result<(Network, StateDict), String> {
     let Image { shape, batch, sides, integers, note } = image;
     let bytes = state.iter().map(|(_, tensor)| tensor.bytes().len() as u64).sum();
-    let memory = constant::Memory::beside(bytes);
+    let memory = memory::Memory::beside(bytes);
     let mut trace = Trace { steps: Steps::new(shape), batch, memory };
     let layout = Layout::new(&sides, batch, shape);
     // Numbers in a row are those of an image in its order.

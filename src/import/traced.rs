@@ -1,7 +1,8 @@
 //! What stands behind the values of the file while its nodes are followed.
 
-use super::constant::{Constant, Memory, Name};
+use super::constant::{Constant, Name};
 use super::layout::{Layout, Part, Side, Way};
+use super::memory::Memory;
 use super::steps::{Kind, Source, Steps};
 use crate::graph::{Op, Shape};
 

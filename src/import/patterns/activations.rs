@@ -2,7 +2,7 @@
 
 use super::site::{Simpler, Site, activation};
 use crate::graph::{Activation, Op};
-use crate::import::constant::Memory;
+use crate::import::memory::Memory;
 use crate::import::operators::within;
 use crate::import::steps::{Kind, PerChannel, Source, Step};
 

@@ -1,7 +1,8 @@
 //! Rules for `a x + b`, with one number for all channels or one a channel.
 
 use super::site::{Simpler, Site};
-use crate::import::constant::{Constant, Memory};
+use crate::import::constant::Constant;
+use crate::import::memory::Memory;
 use crate::import::steps::{Kind, PerChannel};
 
 /// `c (a x + b) + d = (c a) x + (c b + d)`

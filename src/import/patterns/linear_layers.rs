@@ -2,7 +2,8 @@
 
 use super::site::{Simpler, Site};
 use crate::graph::{Linear, Op};
-use crate::import::constant::{Constant, Memory};
+use crate::import::constant::Constant;
+use crate::import::memory::Memory;
 use crate::import::steps::{Kind, PerChannel, Source, Step};
 
 /// `W (a x + b) + c = (W a) x + (W b + c)`

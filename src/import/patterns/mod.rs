@@ -11,7 +11,7 @@ mod padding;
 mod site;
 mod softmax;
 
-use super::constant::Memory;
+use super::memory::Memory;
 use super::steps::{Source, Steps};
 use crate::graph::{Head, Shape};
 use site::{Simpler, Site};

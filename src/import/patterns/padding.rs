@@ -3,7 +3,7 @@
 use super::activations::is_positive;
 use super::site::{Simpler, Site};
 use crate::graph::{AvgPool2d, MaxPool2d, Op, Padding, Window};
-use crate::import::constant::Memory;
+use crate::import::memory::Memory;
 use crate::import::steps::{Kind, Source, Step};
 
 /// `conv(pad(x, p, 0), q) = conv(x, p + q)`

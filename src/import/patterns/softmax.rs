@@ -2,7 +2,7 @@
 
 use super::site::{Simpler, Site};
 use crate::graph::{Head, Op};
-use crate::import::constant::Memory;
+use crate::import::memory::Memory;
 use crate::import::steps::{Kind, Source, Step, Steps};
 
 /// `softmax(log_softmax(x)) = softmax(x)`, and the same of `log_softmax`: the logarithm of a softmax differs from its
