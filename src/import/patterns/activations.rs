@@ -26,28 +26,23 @@ pub fn hard_sigmoid(site: &Site, _: &mut Memory) -> Option<Simpler> {
 }
 
 /// `a * clamp(x + b, 0, 1 / a) = clamp(a x + a b, 0, 1) = hard_sigmoid(x)`
-pub fn hard_sigmoid_from_offset(site: &Site, _: &mut Memory) -> Option<Simpler> {
+pub fn hard_sigmoid_with_offset(site: &Site, _: &mut Memory) -> Option<Simpler> {
     let scale = factor(site.kind).filter(|scale| *scale > 0.0)?;
     let (offset, x) = hard(site, site.before()?, scale)?;
     Some((Kind::activation(Activation::HardSigmoid { alpha: scale, beta: scale * offset }), vec![x]))
 }
 
-/// `x * sigmoid(x) = silu(x)`
-pub fn silu(site: &Site, _: &mut Memory) -> Option<Simpler> {
-    gated(site, |gate| matches!(gate, Activation::Sigmoid), Activation::Silu)
-}
-
-/// `x * hard_sigmoid(x) = x * clamp(x / 6 + 1/2, 0, 1) = hard_swish(x)`
-pub fn hard_swish(site: &Site, _: &mut Memory) -> Option<Simpler> {
-    let is_gate = |gate| match gate {
-        Activation::HardSigmoid { alpha, beta } => close(alpha, 1.0 / 6.0) && close(beta, 0.5),
-        _ => false,
-    };
-    gated(site, is_gate, Activation::HardSwish)
+/// `x * gate(x) = whole(x)`: `x * sigmoid(x) = silu(x)` and `x * hard_sigmoid(x) = hard_swish(x)`
+pub fn product_with_gate(site: &Site, _: &mut Memory) -> Option<Simpler> {
+    let Kind::Plain(Op::Mul) = site.kind else { return None };
+    orders(site.inputs)?.into_iter().find_map(|(x, gate)| {
+        let gate = site.maker(gate).filter(|gate| gate.inputs == [x])?;
+        gated(gate).map(|whole| (Kind::activation(whole), vec![x]))
+    })
 }
 
 /// `x * clamp(x + 3, 0, 6) / 6 = hard_swish(x)`
-pub fn hard_swish_from_offset(site: &Site, _: &mut Memory) -> Option<Simpler> {
+pub fn hard_swish_with_offset(site: &Site, _: &mut Memory) -> Option<Simpler> {
     let scale = factor(site.kind)?;
     let product = site.before().filter(|product| matches!(product.kind, Kind::Plain(Op::Mul)))?;
     orders(&product.inputs)?.into_iter().find_map(|(x, gate)| {
@@ -57,13 +52,17 @@ pub fn hard_swish_from_offset(site: &Site, _: &mut Memory) -> Option<Simpler> {
     })
 }
 
-/// `x * gate(x) = whole(x)`, for the gates of which `is_gate` says so
-fn gated(site: &Site, is_gate: impl Fn(Activation) -> bool, whole: Activation) -> Option<Simpler> {
-    let Kind::Plain(Op::Mul) = site.kind else { return None };
-    orders(site.inputs)?.into_iter().find_map(|(x, gate)| {
-        let gate = site.maker(gate).filter(|gate| gate.inputs == [x])?;
-        is_gate(activation(&gate.kind)?).then(|| (Kind::activation(whole), vec![x]))
-    })
+/// What `x` times `gate` of `x` is.
+fn gated(gate: &Step) -> Option<Activation> {
+    match gate.kind {
+        Kind::Plain(Op::Activation(Activation::Sigmoid)) => Some(Activation::Silu),
+        Kind::Plain(Op::Activation(Activation::HardSigmoid { alpha, beta }))
+            if close(alpha, 1.0 / 6.0) && close(beta, 0.5) =>
+        {
+            Some(Activation::HardSwish)
+        }
+        _ => None,
+    }
 }
 
 /// The two inputs of a product, either first.

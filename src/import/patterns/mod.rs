@@ -20,13 +20,12 @@ use site::{Simpler, Site};
 type Rule = fn(&Site, &mut Memory) -> Option<Simpler>;
 
 /// Every rule. No two of them hold for one step.
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 14] = [
     activations::clamp_of_clamp,
     activations::hard_sigmoid,
-    activations::hard_sigmoid_from_offset,
-    activations::silu,
-    activations::hard_swish,
-    activations::hard_swish_from_offset,
+    activations::hard_sigmoid_with_offset,
+    activations::product_with_gate,
+    activations::hard_swish_with_offset,
     affine_maps::map_of_map,
     affine_maps::convolution_with_bias,
     affine_maps::linear_with_bias,

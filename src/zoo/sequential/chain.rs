@@ -4,8 +4,7 @@ use super::image_size;
 use super::meaning::{Layer, Meaning, Takes, meaning};
 use crate::checkpoint::Module;
 use crate::graph::{Builder, Graph, Shape, Value};
-use crate::zoo::Network;
-use crate::zoo::mlp::image_of;
+use crate::zoo::{Network, image_of};
 
 /// What a value is in PyTorch, which in a graph is an image always.
 #[derive(Debug, Clone, Copy, PartialEq)]
