@@ -2,7 +2,7 @@
 //!
 //! Source: what `DeepSpeedEngine.save_checkpoint` of DeepSpeed 0.3 to 0.17 writes.
 
-use super::folder::{Listing, astray};
+use super::listing::{Listing, astray};
 use super::source::short;
 use crate::error::{Error, Result};
 use crate::file::enclosure::Enclosure;

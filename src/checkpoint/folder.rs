@@ -1,10 +1,11 @@
 //! Tells what a folder holds: one checkpoint, one that goes before others, or what has to be done with it first.
 
+use super::listing::Listing;
 use super::source::short;
 use super::{Format, deepspeed, oneflow, run};
 use crate::error::{Error, Result};
-use crate::file::directory::{Directory, Entry};
-use crate::file::enclosure::{Astray, Enclosure};
+use crate::file::directory::Directory;
+use crate::file::enclosure::Enclosure;
 use crate::printable;
 use std::path::Path;
 
@@ -14,37 +15,6 @@ pub(super) enum Content {
     OneFlow(Format),
     /// The file of this name, from the folder on, and a note on why it was taken.
     File { name: String, note: Option<String> },
-}
-
-/// What lies in one folder.
-pub(super) struct Listing {
-    pub entries: Vec<Entry>,
-    /// The names of files, as far as they are text, sorted; and those of folders.
-    pub files: Vec<String>,
-    pub folders: Vec<String>,
-}
-
-impl Listing {
-    pub fn of(directory: &Directory) -> Result<Self> {
-        let entries = directory.entries().map_err(|e| Error::io(directory.path(), e))?;
-        let (mut files, mut folders) = (Vec::new(), Vec::new());
-        for entry in &entries {
-            if let Some(name) = entry.name.to_str() {
-                if entry.is_folder { &mut folders } else { &mut files }.push(name.to_owned());
-            }
-        }
-        files.sort_unstable();
-        folders.sort_unstable();
-        Ok(Self { entries, files, folders })
-    }
-
-    pub fn has(&self, file: &str) -> bool {
-        self.files.iter().any(|name| name == file)
-    }
-
-    fn ending<'a>(&'a self, end: &'a str) -> impl Iterator<Item = &'a str> {
-        self.files.iter().map(String::as_str).filter(move |name| name.ends_with(end))
-    }
 }
 
 /// Files that Hugging Face's libraries and timm save a model in, in the order in which `from_pretrained` looks for
@@ -231,14 +201,5 @@ fn contents(listing: &Listing) -> String {
         (0, _) => ", and nothing else".into(),
         (_, 0) => format!(", only {}", names.join(", ")),
         (_, more) => format!(", only {} and {more} more", names.join(", ")),
-    }
-}
-
-/// The fault of the entry `name` of the folder at `path` that is not within it.
-pub(super) fn astray(path: &Path, name: &str, astray: Astray) -> Error {
-    match astray {
-        Astray::Io(error) => Error::io(path.join(name), error),
-        Astray::Missing => Error::io(path.join(name), std::io::ErrorKind::NotFound.into()),
-        astray => Error::checkpoint(path, format!("its file `{}` {}", short(name), astray.reason())),
     }
 }

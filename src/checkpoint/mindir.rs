@@ -3,7 +3,8 @@
 //! Format: mind_ir.proto of mindspore, whose `TensorProto` has the fields of ONNX's under other numbers.
 
 use super::onnx::model::{unsound, walk};
-use super::onnx::tensor::{Schema, Tensors};
+use super::onnx::schema::Schema;
+use super::onnx::tensor::Tensors;
 use super::source::{Source, short};
 use super::{Format, StateDict};
 use crate::error::Result;

@@ -9,6 +9,7 @@ mod deepspeed;
 mod folder;
 mod foreign_file;
 mod limits;
+mod listing;
 mod mindir;
 mod mindspore;
 mod module_tree;
@@ -38,6 +39,7 @@ pub use state_dict::StateDict;
 
 use crate::error::{Error, Result};
 use crate::file::directory::Directory;
+use crate::file::enclosure::Enclosure;
 use crate::file::{Files, Item};
 use bytes::Bytes;
 use folder::Content;
@@ -118,10 +120,10 @@ fn open_files(files: &Files, name: &str, limits: &Limits) -> Result<StateDict> {
 
 fn open_folder(directory: &Directory, limits: &Limits) -> Result<StateDict> {
     let path = directory.path();
-    let enclosure = directory.enclosure().map_err(|e| Error::io(path, e))?;
+    let enclosure = Enclosure::of_folder(directory).map_err(|e| Error::io(path, e))?;
     match folder::content(directory, &enclosure)? {
         Content::File { name, note } => {
-            let found = enclosure.entry(name.as_ref()).map_err(|astray| folder::astray(path, &name, astray))?;
+            let found = enclosure.entry(name.as_ref()).map_err(|astray| listing::astray(path, &name, astray))?;
             let mut dict = open_file(Opening::found(&path.join(&name), &found, enclosure, limits)?)?;
             note.into_iter().for_each(|note| dict.note(note));
             Ok(dict)

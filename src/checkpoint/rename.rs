@@ -72,8 +72,20 @@ pub struct Renaming {
     pub unmatched: Vec<Rename>,
 }
 
+impl StateDict {
+    /// The same tensors under other names: each name goes through all `rules`, in order. What the optimizer kept has
+    /// names of its own, which stay.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::Error::Usage) that names both where two tensors would share a name, or where one would be
+    /// without.
+    pub fn rename(&self, rules: &[Rename]) -> Result<Renaming> {
+        rename(self, rules)
+    }
+}
+
 /// What [`StateDict::rename`] does.
-pub(super) fn rename(state: &StateDict, rules: &[Rename]) -> Result<Renaming> {
+fn rename(state: &StateDict, rules: &[Rename]) -> Result<Renaming> {
     let mut matched = vec![false; rules.len()];
     let mut new_name = |name: &str| {
         rules.iter().zip(&mut matched).fold(name.to_owned(), |name, (rule, matched)| {

@@ -5,6 +5,7 @@
 
 use super::StateDict;
 use super::source::{Source, short};
+use super::state_dict::Replacement;
 use crate::error::Result;
 use crate::tensor::Tensor;
 use std::collections::{HashMap, HashSet};
@@ -124,16 +125,6 @@ pub(super) fn fold(source: &Source, dict: &mut StateDict) -> Result<()> {
     }
     unknown(dict);
     Ok(())
-}
-
-/// What becomes of a tensor.
-pub(super) enum Replacement {
-    /// It stays.
-    Same,
-    /// Another of a new name stands in its place.
-    By(String, Tensor),
-    /// It goes.
-    Nothing,
 }
 
 /// Says of weights that parametrizations of unknown classes compute that they are not there.

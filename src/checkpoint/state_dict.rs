@@ -1,8 +1,7 @@
 //! The state dict: what every checkpoint becomes, an ordered map from parameter name to tensor.
 
 use super::onnx::OnnxGraph;
-use super::reparametrised::Replacement;
-use super::{Format, Limits, ModuleTree, Rename, Renaming};
+use super::{Format, Limits, ModuleTree};
 use crate::error::Result;
 use crate::file::Files;
 use crate::printable;
@@ -29,6 +28,16 @@ pub struct StateDict {
     shapes_unknown: bool,
     graph: Option<Arc<OnnxGraph>>,
     modules: Option<Arc<ModuleTree>>,
+}
+
+/// What becomes of a tensor in [`StateDict::replace`].
+pub(super) enum Replacement {
+    /// It stays.
+    Same,
+    /// Another of a new name stands in its place.
+    By(String, Tensor),
+    /// It goes.
+    Nothing,
 }
 
 impl StateDict {
@@ -191,16 +200,6 @@ impl StateDict {
     /// Adds `tensor` at the end, or puts it in the place of the one called `name`, which is returned.
     pub fn insert(&mut self, name: impl Into<String>, tensor: Tensor) -> Option<Tensor> {
         self.tensors.insert(name.into(), tensor)
-    }
-
-    /// The same tensors under other names: each name goes through all `rules`, in order. What the optimizer kept has
-    /// names of its own, which stay.
-    ///
-    /// # Errors
-    /// [`Error::Usage`](crate::Error::Usage) that names both where two tensors would share a name, or where one would be
-    /// without.
-    pub fn rename(&self, rules: &[Rename]) -> Result<Renaming> {
-        super::rename::rename(self, rules)
     }
 
     pub(super) fn set_format(&mut self, format: Format) {

@@ -1,7 +1,6 @@
 //! A folder that can be listed: one on disk, or one among files in memory.
 
-use super::enclosure::{Enclosure, held_name};
-use super::held::Held;
+use super::held::{Held, held_name};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -85,11 +84,8 @@ impl Directory {
         Self { path: self.path.join(name), held }
     }
 
-    /// What the folder may lead into.
-    pub fn enclosure(&self) -> io::Result<Enclosure> {
-        match &self.held {
-            Some((files, folder)) => Ok(Enclosure::held(files, folder)),
-            None => Enclosure::of_folder(&self.path),
-        }
+    /// The files in memory that it is among, and its name there; none where it is on disk.
+    pub(super) fn in_memory(&self) -> Option<(&Arc<Held>, &str)> {
+        self.held.as_ref().map(|(files, folder)| (files, folder.as_str()))
     }
 }

@@ -5,7 +5,7 @@
 //! the name resolves to, or in the store of Hugging Face's cache that the folder belongs to.
 
 use super::directory::Directory;
-use super::held::{Held, Member};
+use super::held::{Held, Member, held_name};
 use super::regular_file;
 use crate::printable;
 use std::cell::Cell;
@@ -84,9 +84,12 @@ impl Enclosure {
         Ok(Self::around(starts))
     }
 
-    /// What the folder at `path` may lead into.
-    pub fn of_folder(path: &Path) -> io::Result<Self> {
-        Ok(Self::around(vec![path.canonicalize()?]))
+    /// What `folder` may lead into.
+    pub fn of_folder(folder: &Directory) -> io::Result<Self> {
+        match folder.in_memory() {
+            Some((files, name)) => Ok(Self::held(files, name)),
+            None => Ok(Self::around(vec![folder.path().canonicalize()?])),
+        }
     }
 
     /// What the file that was `found` under `name` may lead into: the folder of its name, and that of what it is.
@@ -238,24 +241,6 @@ impl Place {
     }
 }
 
-/// What a file of memory is called that is `name` from `folder` on.
-pub(super) fn held_name(folder: &str, name: &Path) -> Option<String> {
-    let mut whole = folder.to_owned();
-    for part in name.components() {
-        match part {
-            Component::CurDir => {}
-            Component::Normal(part) => {
-                if !whole.is_empty() {
-                    whole.push('/');
-                }
-                whole.push_str(part.to_str()?);
-            }
-            _ => return None,
-        }
-    }
-    Some(whole)
-}
-
 impl Opened {
     /// The file's size in bytes.
     pub fn len(&self) -> io::Result<u64> {
@@ -318,16 +303,16 @@ mod tests {
         symlink("../../../blobs/1", hub.join("m/snapshots/a/onnx/one")).unwrap();
         symlink("../../../secret", hub.join("m/snapshots/a/out")).unwrap();
         let one = hub.join("m/blobs/1");
-        let snapshot = Enclosure::of_folder(&hub.join("m/snapshots/a")).unwrap();
+        let snapshot = Enclosure::of_folder(&Directory::on_disk(&hub.join("m/snapshots/a"))).unwrap();
         assert_eq!(find(&snapshot, "one").unwrap(), one);
         assert_eq!(find(&snapshot, "onnx/one").unwrap(), one);
         assert!(find(&snapshot, "out").unwrap_err().contains("link out of the folder"));
-        let deeper = Enclosure::of_folder(&hub.join("m/snapshots/a/onnx")).unwrap();
+        let deeper = Enclosure::of_folder(&Directory::on_disk(&hub.join("m/snapshots/a/onnx"))).unwrap();
         assert_eq!(find(&deeper, "one").unwrap(), one);
         // A store that is itself a link is none.
         std::fs::rename(hub.join("m/blobs"), hub.join("elsewhere")).unwrap();
         symlink(hub.join("elsewhere"), hub.join("m/blobs")).unwrap();
-        let snapshot = Enclosure::of_folder(&hub.join("m/snapshots/a")).unwrap();
+        let snapshot = Enclosure::of_folder(&Directory::on_disk(&hub.join("m/snapshots/a"))).unwrap();
         assert!(find(&snapshot, "one").unwrap_err().contains("link out of the folder"));
     }
 

@@ -170,7 +170,7 @@ impl Files {
             return Ok(Item::Folder(directory));
         }
         let io = |error| Error::io(self.path().join(name), error);
-        let whole = directory.enclosure().map_err(io)?;
+        let whole = Enclosure::of_folder(&directory).map_err(io)?;
         let found = whole.named(name).map_err(|astray| match astray {
             Astray::Missing => io(std::io::ErrorKind::NotFound.into()),
             Astray::Io(error) => io(error),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use flate2::bufread::DeflateDecoder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Longest name of a file, in bytes.
 pub(super) const MOST_NAME_BYTES: usize = 4096;
@@ -159,6 +159,24 @@ impl Held {
         let own = files.chain(folders).filter(|(name, _)| own(name));
         own.map(|(name, is_folder)| (&name[start.len()..], is_folder)).collect()
     }
+}
+
+/// What a file of memory is called that is `name` from `folder` on.
+pub(super) fn held_name(folder: &str, name: &Path) -> Option<String> {
+    let mut whole = folder.to_owned();
+    for part in name.components() {
+        match part {
+            Component::CurDir => {}
+            Component::Normal(part) => {
+                if !whole.is_empty() {
+                    whole.push('/');
+                }
+                whole.push_str(part.to_str()?);
+            }
+            _ => return None,
+        }
+    }
+    Some(whole)
 }
 
 impl Member {

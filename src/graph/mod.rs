@@ -3,6 +3,7 @@
 mod activation;
 mod builder;
 mod head;
+mod inference;
 mod op;
 mod shape;
 mod window;

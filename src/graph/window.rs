@@ -1,5 +1,7 @@
 //! Where a window is applied to an image: the geometry that convolutions and pools share.
 
+use super::shape::MAX_SIDE;
+
 /// Pixels that surround an image, a side at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Padding {
@@ -59,11 +61,11 @@ impl Window {
     pub(super) fn applications(&self, image: [usize; 2], ceil: bool) -> Result<[usize; 2], String> {
         let Padding { top, left, bottom, right } = self.padding;
         let (before, after) = ([top, left], [bottom, right]);
-        let usable = |n: usize| (1..=super::shape::MAX_SIDE).contains(&n);
+        let usable = |n: usize| (1..=MAX_SIDE).contains(&n);
         if [self.kernel, self.stride, self.dilation].as_flattened().iter().any(|n| !usable(*n)) {
             return Err("a kernel, stride or dilation is zero, or too large".into());
         }
-        if before.iter().chain(&after).any(|n| *n > super::shape::MAX_SIDE) {
+        if before.iter().chain(&after).any(|n| *n > MAX_SIDE) {
             return Err("a padding is too large".into());
         }
         let mut counts = [0; 2];

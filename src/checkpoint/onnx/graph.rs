@@ -1,10 +1,5 @@
 //! The operators of an ONNX file as inert data: what the file says, with nothing made of it.
 
-use super::model::{keep, unsound};
-use crate::checkpoint::Format;
-use crate::checkpoint::source::Source;
-use crate::error::Result;
-use crate::file::protobuf::Field;
 use crate::tensor::Tensor;
 use indexmap::{IndexMap, IndexSet};
 
@@ -88,27 +83,13 @@ impl OnnxGraph {
         self.tensors.values_mut().for_each(|name| *name = rename(name));
     }
 
-    /// Links the value of a tensor's name to the tensor.
-    pub(super) fn link(&mut self, source: &Source, name: &str) -> Result<()> {
-        let value = self.value(source, name)?;
-        self.tensors.insert(value, name.to_owned());
-        Ok(())
+    /// The number of the value called `name`, if there is one.
+    pub(super) fn find(&self, name: &str) -> Option<ValueId> {
+        self.names.get_index_of(name)
     }
 
-    /// The number of the value called `name`.
-    pub(super) fn value(&mut self, source: &Source, name: &str) -> Result<ValueId> {
-        if let Some(value) = self.names.get_index_of(name) {
-            return Ok(value);
-        }
-        keep(source, 128 + name.len())?;
-        Ok(self.names.insert_full(name.to_owned()).0)
-    }
-
-    /// The number of the value that a node names, where it names one.
-    pub(super) fn optional(&mut self, source: &Source, field: &Field) -> Result<Option<ValueId>> {
-        match field.text().ok_or_else(|| unsound(source, Format::Onnx, "a value whose name is no text"))? {
-            "" => Ok(None),
-            name => self.value(source, name).map(Some),
-        }
+    /// The number of the value called `name`, which there is from now on.
+    pub(super) fn add(&mut self, name: &str) -> ValueId {
+        self.names.insert_full(name.to_owned()).0
     }
 }

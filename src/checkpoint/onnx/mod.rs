@@ -6,6 +6,7 @@ mod graph;
 pub(super) mod model;
 mod numbers;
 mod operators;
+pub(super) mod schema;
 pub(super) mod tensor;
 
 pub(crate) use graph::{OnnxAttribute, OnnxGraph, OnnxInput, OnnxNode, ValueId};
@@ -27,7 +28,7 @@ pub(super) fn open(source: &Source) -> Result<StateDict> {
         OPERATOR_SET => graph.read_operator_set(source, message),
         _ => Ok(()),
     })?;
-    let mut tensors = Tensors::new(source, &tensor::ONNX);
+    let mut tensors = Tensors::new(source, &schema::ONNX);
     for field in Fields::of(&message) {
         match field.map_err(|what| unsound(source, Format::Onnx, what))? {
             (INITIALIZER, field) => tensors.add(&mut dict, &field, "")?,

@@ -1,7 +1,7 @@
 //! The elements of a tensor: their type by its number, and their bytes where they lie in the fields of numbers.
 
 use super::model::Fault;
-use super::tensor::Schema;
+use super::schema::Schema;
 use crate::error::Result;
 use crate::file::protobuf::{Field, varint};
 use crate::tensor::DType;

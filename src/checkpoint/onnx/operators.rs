@@ -2,9 +2,10 @@
 //!
 //! Format: `GraphProto`, `NodeProto` and `AttributeProto` of onnx.proto3 of onnx/onnx.
 
-use super::graph::{OnnxAttribute, OnnxGraph, OnnxInput, OnnxNode};
+use super::graph::{OnnxAttribute, OnnxGraph, OnnxInput, OnnxNode, ValueId};
 use super::model::{keep, text, unsound};
-use super::tensor::{ONNX, described};
+use super::schema::ONNX;
+use super::tensor::described;
 use crate::checkpoint::Format;
 use crate::checkpoint::source::Source;
 use crate::error::{Error, Result};
@@ -81,6 +82,30 @@ impl OnnxGraph {
             }
         }
         Ok(())
+    }
+
+    /// Links the value of a tensor's name to the tensor.
+    pub(super) fn link(&mut self, source: &Source, name: &str) -> Result<()> {
+        let value = self.value(source, name)?;
+        self.tensors.insert(value, name.to_owned());
+        Ok(())
+    }
+
+    /// The number of the value called `name`.
+    fn value(&mut self, source: &Source, name: &str) -> Result<ValueId> {
+        if let Some(value) = self.find(name) {
+            return Ok(value);
+        }
+        keep(source, 128 + name.len())?;
+        Ok(self.add(name))
+    }
+
+    /// The number of the value that a node names, where it names one.
+    fn optional(&mut self, source: &Source, field: &Field) -> Result<Option<ValueId>> {
+        match field.text().ok_or_else(|| unsound(source, Format::Onnx, "a value whose name is no text"))? {
+            "" => Ok(None),
+            name => self.value(source, name).map(Some),
+        }
     }
 }
 
