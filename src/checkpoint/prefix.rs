@@ -1,7 +1,6 @@
 //! What stands before the names of a network's parameters: wrappers that mean nothing, and the part of a larger model that
 //! the network is.
 
-use super::remap::RULES;
 use indexmap::IndexMap;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -27,19 +26,14 @@ pub(crate) fn splits(name: &str) -> impl Iterator<Item = (&str, &str)> {
     std::iter::once(0).chain(dots).take(DEPTH).map(|at| name.split_at(at))
 }
 
-/// How many of the names `expected` there are behind each prefix, in the order of the names. A name counts as it is and
-/// under PyTorch's.
-pub(crate) fn found<'n>(names: impl Iterator<Item = &'n str>, expected: &HashSet<&str>) -> IndexMap<String, usize> {
+/// How many of the names `expected` there are behind each prefix, in the order of the names.
+pub(crate) fn found(names: impl Iterator<Item = impl AsRef<str>>, expected: &HashSet<&str>) -> IndexMap<String, usize> {
     let mut found: IndexMap<String, usize> = IndexMap::new();
     for name in names {
-        let name = unwrapped(name);
-        let renamed = RULES.iter().find_map(|rule| rule.apply(&name));
-        for name in [Some(&*name), renamed.as_deref()].into_iter().flatten() {
-            for (prefix, _) in splits(name).filter(|(_, rest)| expected.contains(rest)) {
-                match found.get_mut(prefix) {
-                    Some(count) => *count += 1,
-                    None => drop(found.insert(prefix.to_owned(), 1)),
-                }
+        for (prefix, _) in splits(name.as_ref()).filter(|(_, rest)| expected.contains(rest)) {
+            match found.get_mut(prefix) {
+                Some(count) => *count += 1,
+                None => drop(found.insert(prefix.to_owned(), 1)),
             }
         }
     }
@@ -51,8 +45,8 @@ pub(crate) fn found<'n>(names: impl Iterator<Item = &'n str>, expected: &HashSet
 ///
 /// # Errors
 /// The prefixes that would do equally well.
-pub(crate) fn choose<'n>(
-    names: impl Iterator<Item = &'n str>,
+pub(crate) fn choose(
+    names: impl Iterator<Item = impl AsRef<str>>,
     expected: &HashSet<&str>,
 ) -> Result<String, Vec<String>> {
     let found = found(names, expected);
@@ -110,8 +104,6 @@ mod tests {
         );
         assert_eq!(chosen(&["conv.weight", "fc.weight", "fc.bias", "ema.fc.bias"]).unwrap(), "");
         assert_eq!(chosen(&["a.b.conv.weight", "a.b.fc.weight", "other"]).unwrap(), "a.b.");
-        assert_eq!(chosen(&["m._orig_mod.conv.weight", "_orig_mod.m.fc.weight"]).unwrap(), "m.");
-        assert_eq!(chosen(&["m.conv.gamma", "m.fc-weight"]).unwrap(), "m.");
         // One of three is nothing to go by.
         assert_eq!(chosen(&["a.fc.bias", "x"]).unwrap(), "");
     }

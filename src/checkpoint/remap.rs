@@ -2,12 +2,13 @@
 //!
 //! [`StateDict::open`] keeps the names of the file. Rules are applied where names are matched, each to a whole last
 //! part, and never where the new name is already taken. Parts of a name that wrappers such as `torch.compile` put there
-//! (`_orig_mod`) come off before.
+//! (`_orig_mod`) come off before. All of it happens at once, and [`Renamed`] says which name became which.
 
 use super::StateDict;
-use super::prefix::unwrapped;
+use super::prefix::{self, unwrapped};
 use indexmap::IndexSet;
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 /// One ending of a name and the ending that PyTorch has for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub struct Renamed {
     pub state: StateDict,
     /// The rules that were used, in the order of [`RULES`].
     pub rules: Vec<Rule>,
+    /// What came off all names that had it.
+    prefix: String,
     originals: HashMap<String, String>,
 }
 
@@ -67,6 +70,27 @@ impl Renamed {
     pub fn original<'n>(&'n self, name: &'n str) -> &'n str {
         self.originals.get(name).map_or(name, String::as_str)
     }
+
+    /// The names that changed, in the file's order: the file's, and what became of it.
+    pub fn changes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.state.names().filter_map(|name| Some((self.originals.get(name)?.as_str(), name)))
+    }
+
+    /// What came off all names that had it; empty where nothing did.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// What was done to names, each once, in words for a report.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let prefix = (!self.prefix.is_empty()).then(|| format!("`{}` comes off", self.prefix));
+        self.rules.iter().map(Rule::to_string).chain(prefix).collect()
+    }
+
+    /// Whether the tensor that is called `name` now lies outside of the part whose prefix came off.
+    pub(crate) fn is_outside(&self, name: &str) -> bool {
+        !self.prefix.is_empty() && !unwrapped(self.original(name)).starts_with(&self.prefix)
+    }
 }
 
 /// `state` under PyTorch's names. Names for which `keep` is true stay as they are.
@@ -74,7 +98,25 @@ pub fn to_pytorch(state: &StateDict, keep: impl Fn(&str) -> bool) -> Renamed {
     within(state, "", keep)
 }
 
-/// The same, after `prefix` came off all names that have it. The others, which are not what is meant, stay.
+/// `state` under the names of a network whose parameters are called `expected`. Where these stand behind one prefix, it
+/// comes off.
+///
+/// # Errors
+/// The prefixes that would do equally well.
+pub(crate) fn to_network(state: &StateDict, expected: &HashSet<&str>) -> Result<Renamed, Vec<String>> {
+    let prefix = prefix::choose(state.names().flat_map(forms), expected)?;
+    Ok(within(state, &prefix, |name| expected.contains(name)))
+}
+
+/// What a network may call what the file calls `name`, before a prefix: the name without wrappers, and PyTorch's.
+fn forms(name: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let bare = unwrapped(name);
+    let new = RULES.iter().find_map(|rule| rule.apply(&bare)).map(Cow::Owned);
+    std::iter::once(bare).chain(new)
+}
+
+/// `state` under PyTorch's names, after `prefix` came off all names that have it. The others, which are not what is meant,
+/// stay.
 pub(crate) fn within(state: &StateDict, prefix: &str, keep: impl Fn(&str) -> bool) -> Renamed {
     let mut taken: IndexSet<String> = state.names().map(str::to_owned).collect();
     let mut used = [false; RULES.len()];
@@ -97,7 +139,7 @@ pub(crate) fn within(state: &StateDict, prefix: &str, keep: impl Fn(&str) -> boo
         new
     });
     let rules = RULES.iter().zip(used).filter(|(_, used)| *used).map(|(rule, _)| *rule).collect();
-    Renamed { state, rules, originals }
+    Renamed { state, rules, prefix: prefix.to_owned(), originals }
 }
 
 /// The names, in order, that MindSpore has for PyTorch's `names`: those of batch normalisation, which is told by its
@@ -106,8 +148,7 @@ pub(crate) fn within(state: &StateDict, prefix: &str, keep: impl Fn(&str) -> boo
 /// MindSpore keeps no `num_batches_tracked`; its name stays, and whoever writes leaves it out.
 pub fn to_mindspore<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
     let names: Vec<&str> = names.into_iter().collect();
-    let norms: std::collections::HashSet<&str> =
-        names.iter().filter_map(|name| name.strip_suffix(".running_mean")).collect();
+    let norms: HashSet<&str> = names.iter().filter_map(|name| name.strip_suffix(".running_mean")).collect();
     let rename = |name: &&str| match name.rsplit_once('.') {
         Some((module, last)) if norms.contains(module) => {
             let dotted = |rule: &&Rule| rule.of == "MindSpore" && rule.to.strip_prefix('.') == Some(last);
@@ -164,6 +205,26 @@ mod tests {
         assert_eq!((found.original("a.weight"), found.original("c-bias")), ("a-weight", "c-bias"));
         let rules: Vec<String> = found.rules.iter().map(Rule::to_string).collect();
         assert_eq!(rules, ["OneFlow's `-weight` is `.weight`", "MindSpore's `.gamma` is `.weight`"]);
+        assert_eq!(found.changes().collect::<Vec<_>>(), [("a-weight", "a.weight"), ("b.gamma", "b.weight")]);
+    }
+
+    #[test]
+    fn wrappers_endings_and_a_prefix_change_a_name_at_once() {
+        let expected = HashSet::from(["conv.weight", "fc.weight", "fc.bias"]);
+        let fitted = |names: &[&str]| to_network(&named(names), &expected).unwrap();
+        let found = fitted(&["m._orig_mod.conv.gamma", "_orig_mod.m.fc-weight", "m.fc.bias", "other.w"]);
+        let changes = [
+            ("m._orig_mod.conv.gamma", "conv.weight"),
+            ("_orig_mod.m.fc-weight", "fc.weight"),
+            ("m.fc.bias", "fc.bias"),
+        ];
+        assert_eq!(found.changes().collect::<Vec<_>>(), changes);
+        assert_eq!(found.words().last().map(String::as_str), Some("`m.` comes off"));
+        assert!(found.is_outside("other.w") && !found.is_outside("fc.weight"));
+        // As few as two of three names are enough to tell a prefix by.
+        assert_eq!(fitted(&["m.conv.gamma", "m.fc-weight"]).prefix, "m.");
+        let same = fitted(&["conv.weight", "fc.weight", "fc.bias"]);
+        assert!(same.changes().next().is_none() && same.words().is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::initialiser::{self, Initialiser};
 use super::report::{Initialised, LoadReport, Mismatched, Missing};
 use super::weights::Weights;
 use crate::checkpoint::remap::{self, Renamed};
-use crate::checkpoint::{Limits, StateDict, prefix};
+use crate::checkpoint::{Limits, StateDict};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::tensor::{DType, Tensor};
@@ -48,14 +48,8 @@ pub enum Strictness {
 /// [`Error::Usage`] for an initialiser that makes no sense.
 pub fn bind(graph: &Graph, state: &StateDict, strictness: Strictness) -> Result<(Weights, LoadReport)> {
     let known: HashSet<&str> = graph.parameters().iter().map(|p| p.name.as_str()).collect();
-    let prefix =
-        prefix::choose(state.names(), &known).map_err(|prefixes| Error::ambiguous(state.origin(), prefixes))?;
-    let named = remap::within(state, &prefix, |name| known.contains(name));
-    let mut renamed: Vec<String> = named.rules.iter().map(ToString::to_string).collect();
-    if !prefix.is_empty() {
-        renamed.push(format!("`{prefix}` comes off"));
-    }
-    let mut report = LoadReport { renamed, ..Default::default() };
+    let named = remap::to_network(state, &known).map_err(|prefixes| Error::ambiguous(state.origin(), prefixes))?;
+    let mut report = LoadReport { renamed: named.words(), ..Default::default() };
     let mut values: Vec<Arc<[f32]>> = Vec::with_capacity(graph.parameters().len());
     let (mut not_finite, mut absent) = (Vec::new(), Vec::new());
     for (i, parameter) in graph.parameters().iter().enumerate() {

@@ -72,15 +72,15 @@ pub(crate) fn called(name: &str, state: &StateDict) -> Option<Result<Network>> {
 /// The network called `name` for a checkpoint that lacks some of it.
 fn fitted(name: &str, stock: Network, state: &StateDict) -> Result<Network> {
     let expected: HashSet<&str> = stock.graph.parameters().iter().map(|p| p.name.as_str()).collect();
-    let prefix = prefix::choose(state.names(), &expected).map_err(|all| Error::ambiguous(state.origin(), all))?;
-    let named = remap::within(state, &prefix, |_| false).state;
+    let named = remap::to_network(state, &expected).map_err(|all| Error::ambiguous(state.origin(), all))?;
+    let (named, prefix) = (&named.state, named.prefix());
     // The last weight is the classifier's, with a row a class.
     let last = stock.graph.parameters().iter().rev().find(|parameter| parameter.shape.len() > 1);
     let classes = last.and_then(|last| named.get(&last.name)?.shape().first().copied());
     let network = classes.and_then(|classes| by_name(name, classes)).unwrap_or_else(|| stock.clone());
     // Of a file that has little of it, the list of what is missing says more.
     let there = expected.iter().filter(|name| named.contains(name)).count();
-    if 2 * there < expected.len() { Ok(network) } else { settled(network, state, &prefix) }
+    if 2 * there < expected.len() { Ok(network) } else { settled(network, state, prefix) }
 }
 
 /// Why no network was recognised.

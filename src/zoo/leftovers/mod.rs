@@ -9,9 +9,8 @@ mod widths;
 mod words;
 
 use super::Network;
-use crate::checkpoint::StateDict;
-use crate::checkpoint::prefix::{self, unwrapped};
 use crate::checkpoint::remap::{self, Renamed};
+use crate::checkpoint::{StateDict, prefix};
 use crate::printable::cut;
 use crate::tensor::DType;
 use indexmap::IndexMap;
@@ -28,7 +27,7 @@ use words::is_bookkeeping;
 pub(super) fn check(network: &Network, state: &StateDict, prefix: &str) -> Result<Vec<String>, String> {
     let known: HashSet<&str> = network.graph.parameters().iter().map(|p| p.name.as_str()).collect();
     let named = remap::within(state, prefix, |name| known.contains(name));
-    let left = Left::of(network, &named, &known, prefix);
+    let left = Left::of(network, &named, &known);
     let faults = left.faults(network, state.shapes_known());
     if !faults.is_empty() {
         return Err(another(network, &faults));
@@ -46,7 +45,7 @@ struct Left<'s> {
 }
 
 impl<'s> Left<'s> {
-    fn of(network: &Network, named: &'s Renamed, known: &HashSet<&str>, prefix: &str) -> Self {
+    fn of(network: &Network, named: &'s Renamed, known: &HashSet<&str>) -> Self {
         let of_layers = scopes(known.iter().copied());
         let of_nodes = scopes(network.graph.nodes().iter().map(|node| node.name.as_str()));
         let copies = copies(&named.state, known);
@@ -56,7 +55,7 @@ impl<'s> Left<'s> {
                 continue;
             }
             let original = named.original(name);
-            let outside = !prefix.is_empty() && !unwrapped(original).starts_with(prefix);
+            let outside = named.is_outside(name);
             let (module, last) = name.rsplit_once('.').unwrap_or(("", name));
             let first = root(name);
             let within = !outside && (of_nodes.contains(first) || of_layers.contains(first));
