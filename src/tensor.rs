@@ -4,6 +4,7 @@ use crate::error::Error;
 use bytes::Bytes;
 use half::{bf16, f16};
 use std::fmt;
+use std::str::FromStr;
 
 /// The type of a tensor's elements. It is exhaustive: a new type is news to whoever computes with elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,20 +38,26 @@ pub enum DType {
 }
 
 impl DType {
-    /// Bytes that one element takes.
-    pub fn size(self) -> usize {
-        match self {
-            Self::F64 | Self::I64 | Self::U64 => 8,
-            Self::F32 | Self::I32 | Self::U32 => 4,
-            Self::F16 | Self::BF16 | Self::I16 | Self::U16 => 2,
-            Self::I8 | Self::U8 | Self::Bool => 1,
-        }
-    }
-}
+    /// Every type.
+    pub const ALL: &[Self] = &[
+        Self::F64,
+        Self::F32,
+        Self::F16,
+        Self::BF16,
+        Self::I64,
+        Self::I32,
+        Self::I16,
+        Self::I8,
+        Self::U64,
+        Self::U32,
+        Self::U16,
+        Self::U8,
+        Self::Bool,
+    ];
 
-impl fmt::Display for DType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+    /// The name that [`FromStr`] reads, such as `f32`.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::F64 => "f64",
             Self::F32 => "f32",
             Self::F16 => "f16",
@@ -64,7 +71,38 @@ impl fmt::Display for DType {
             Self::U16 => "u16",
             Self::U8 => "u8",
             Self::Bool => "bool",
-        })
+        }
+    }
+
+    /// Bytes that one element takes.
+    pub fn size(self) -> usize {
+        match self {
+            Self::F64 | Self::I64 | Self::U64 => 8,
+            Self::F32 | Self::I32 | Self::U32 => 4,
+            Self::F16 | Self::BF16 | Self::I16 | Self::U16 => 2,
+            Self::I8 | Self::U8 | Self::Bool => 1,
+        }
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for DType {
+    type Err = Error;
+
+    /// Reads a [name](Self::name), in any case.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] that lists the names.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let text = text.trim();
+        let is_meant = |one: &&Self| one.name().eq_ignore_ascii_case(text);
+        let names = Self::ALL.iter().map(|one| one.name());
+        Self::ALL.iter().find(is_meant).copied().ok_or_else(|| Error::not_among(text, "a type of elements", names))
     }
 }
 
@@ -189,6 +227,18 @@ fn convert<const N: usize, C: FromIterator<f32>>(bytes: &[u8], element: impl Fn(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_and_words_are_read_back() {
+        for &one in DType::ALL {
+            for text in [one.name().to_owned(), one.to_string(), one.name().to_uppercase(), format!(" {} ", one.name())]
+            {
+                assert_eq!(text.parse::<DType>().unwrap(), one, "{text}");
+            }
+        }
+        let error = "complex64".parse::<DType>().unwrap_err().to_string();
+        assert!(DType::ALL.iter().all(|one| error.contains(one.name())), "{error}");
+    }
 
     #[test]
     fn a_shape_that_overflows_is_an_error() {

@@ -46,6 +46,7 @@ use folder::Content;
 use source::{Opening, Source};
 use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 
 /// A checkpoint's file format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,6 +80,44 @@ pub enum Format {
     MindSpore,
 }
 
+impl Format {
+    /// Every format.
+    pub const ALL: &[Self] = &[
+        Self::Safetensors,
+        Self::ShardedSafetensors,
+        Self::ShardedTorch,
+        Self::TorchZip,
+        Self::TorchScript,
+        Self::TorchLegacy,
+        Self::Onnx,
+        Self::MindIr,
+        Self::OneFlowLegacy,
+        Self::OneFlowSnapshot,
+        Self::OneFlowPickledData,
+        Self::OneFlowSingleFile,
+        Self::MindSpore,
+    ];
+
+    /// The name that [`FromStr`] reads.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Safetensors => "safetensors",
+            Self::ShardedSafetensors => "sharded-safetensors",
+            Self::ShardedTorch => "sharded-torch",
+            Self::TorchZip => "torch-zip",
+            Self::TorchScript => "torchscript",
+            Self::TorchLegacy => "torch-legacy",
+            Self::Onnx => "onnx",
+            Self::MindIr => "mindir",
+            Self::OneFlowLegacy => "oneflow-legacy",
+            Self::OneFlowSnapshot => "oneflow-snapshot",
+            Self::OneFlowPickledData => "oneflow-pickled-data",
+            Self::OneFlowSingleFile => "oneflow-single-file",
+            Self::MindSpore => "mindspore",
+        }
+    }
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -96,6 +135,21 @@ impl fmt::Display for Format {
             Self::OneFlowSingleFile => "OneFlow single file",
             Self::MindSpore => "MindSpore",
         })
+    }
+}
+
+impl FromStr for Format {
+    type Err = Error;
+
+    /// Reads a [name](Self::name), or what [`Display`](fmt::Display) writes, in any case.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] that lists the names.
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let is_meant = |one: &&Self| [one.name(), &one.to_string()].iter().any(|word| word.eq_ignore_ascii_case(text));
+        let names = Self::ALL.iter().map(|one| one.name());
+        Self::ALL.iter().find(is_meant).copied().ok_or_else(|| Error::not_among(text, "a format of checkpoints", names))
     }
 }
 
@@ -179,5 +233,22 @@ fn decode(format: Format, source: &Source) -> Result<StateDict> {
         Format::ShardedSafetensors | Format::ShardedTorch => {
             Err(source.fault("is an index of other files, which bytes alone do not lead to"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_words_are_read_back() {
+        for &one in Format::ALL {
+            for text in [one.name().to_owned(), one.to_string(), one.name().to_uppercase(), format!(" {} ", one.name())]
+            {
+                assert_eq!(text.parse::<Format>().unwrap(), one, "{text}");
+            }
+        }
+        let error = "keras".parse::<Format>().unwrap_err().to_string();
+        assert!(Format::ALL.iter().all(|one| error.contains(one.name())), "{error}");
     }
 }

@@ -189,6 +189,12 @@ impl Error {
         Self::Device { kind: ErrorKind::DeviceFailed, reason: reason.into() }
     }
 
+    /// The caller's `text` is not `what`, such as "a format", of which there are `choices`.
+    pub(crate) fn not_among<'c>(text: &str, what: &str, choices: impl IntoIterator<Item = &'c str>) -> Self {
+        let choices: Vec<&str> = choices.into_iter().collect();
+        Self::Usage(format!("\"{}\" is not {what}; there are {}", printable::cut(text, 60), choices.join(", ")))
+    }
+
     /// A failed download of `url`.
     pub fn download(url: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Download { url: url.into(), reason: reason.into() }

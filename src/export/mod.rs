@@ -17,6 +17,7 @@ use crate::model::Model;
 use indexmap::IndexMap;
 use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 
 /// A format that networks are exported in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -31,6 +32,17 @@ pub enum ExportFormat {
 }
 
 impl ExportFormat {
+    /// Every format.
+    pub const ALL: &[Self] = &[Self::Onnx, Self::MindIr];
+
+    /// The name that [`FromStr`] reads.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Onnx => "onnx",
+            Self::MindIr => "mindir",
+        }
+    }
+
     /// The format that the name of `path` asks for: `.onnx` or `.mindir`; `None` for any other.
     pub fn of_path(path: impl AsRef<Path>) -> Option<Self> {
         match path.as_ref().extension()?.to_string_lossy().to_lowercase().as_str() {
@@ -47,6 +59,25 @@ impl fmt::Display for ExportFormat {
             Self::Onnx => "ONNX",
             Self::MindIr => "MindIR",
         })
+    }
+}
+
+impl FromStr for ExportFormat {
+    type Err = Error;
+
+    /// Reads a [name](Self::name), or what [`Display`](fmt::Display) writes, in any case.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] that lists the names.
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let is_meant = |one: &&Self| [one.name(), &one.to_string()].iter().any(|word| word.eq_ignore_ascii_case(text));
+        let names = Self::ALL.iter().map(|one| one.name());
+        Self::ALL
+            .iter()
+            .find(is_meant)
+            .copied()
+            .ok_or_else(|| Error::not_among(text, "a format that networks are exported in", names))
     }
 }
 
@@ -122,6 +153,18 @@ fn within_protobuf(path: &Path, format: ExportFormat, bytes: u64) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_and_words_are_read_back() {
+        for &one in ExportFormat::ALL {
+            for text in [one.name().to_owned(), one.to_string(), one.name().to_uppercase(), format!(" {} ", one.name())]
+            {
+                assert_eq!(text.parse::<ExportFormat>().unwrap(), one, "{text}");
+            }
+        }
+        let error = "air".parse::<ExportFormat>().unwrap_err().to_string();
+        assert!(ExportFormat::ALL.iter().all(|one| error.contains(one.name())), "{error}");
+    }
 
     #[test]
     fn no_file_is_larger_than_its_readers_can_read() {

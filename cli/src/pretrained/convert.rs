@@ -3,7 +3,8 @@
 use crate::Outcome;
 use crate::console::remark;
 use crate::rename::Renames;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pretrained::{DType, Error, Limits, Result, SaveFormat, SaveOptions, printable};
 use std::path::PathBuf;
 
@@ -17,12 +18,12 @@ pub struct Convert {
 
     /// The format; by default told from the output's extension: .safetensors, .pth or .pt or .bin (torch), .ckpt
     /// (mindspore), none (a oneflow folder)
-    #[arg(long, value_name = "FORMAT")]
-    to: Option<To>,
+    #[arg(long, value_name = "FORMAT", value_parser = formats())]
+    to: Option<SaveFormat>,
 
     /// Round floats to this type; statistics of batch normalisation become f32
-    #[arg(long, value_name = "TYPE")]
-    dtype: Option<Precision>,
+    #[arg(long, value_name = "TYPE", value_parser = dtypes())]
+    dtype: Option<DType>,
 
     /// Round the statistics of batch normalisation to --dtype too
     #[arg(long, requires = "dtype")]
@@ -36,28 +37,20 @@ pub struct Convert {
     renames: Renames,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum To {
-    Safetensors,
-    Torch,
-    Oneflow,
-    Mindspore,
+fn formats() -> impl TypedValueParser<Value = SaveFormat> {
+    PossibleValuesParser::new(SaveFormat::ALL.iter().map(|format| format.name())).try_map(|name| name.parse())
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Precision {
-    F32,
-    F16,
-    Bf16,
+/// The types that floats can be rounded to.
+fn dtypes() -> impl TypedValueParser<Value = DType> {
+    let floats = [DType::F32, DType::F16, DType::BF16];
+    PossibleValuesParser::new(floats.map(DType::name)).try_map(|name| name.parse())
 }
 
 impl Convert {
     pub fn run(&self) -> Result<Outcome> {
         let format = match self.to {
-            Some(To::Safetensors) => SaveFormat::Safetensors,
-            Some(To::Torch) => SaveFormat::Torch,
-            Some(To::Oneflow) => SaveFormat::OneFlow,
-            Some(To::Mindspore) => SaveFormat::MindSpore,
+            Some(format) => format,
             None => SaveFormat::of_path(&self.output).ok_or_else(|| {
                 Error::Usage(format!(
                     "{}: the extension names no format; use .safetensors, .pth, .pt, .ckpt or none, or give --to",
@@ -65,11 +58,6 @@ impl Convert {
                 ))
             })?,
         };
-        let dtype = self.dtype.map(|precision| match precision {
-            Precision::F32 => DType::F32,
-            Precision::F16 => DType::F16,
-            Precision::Bf16 => DType::BF16,
-        });
         // Before the input is read, which may take long.
         if !self.force && self.output.symlink_metadata().is_ok() {
             let output = self.output.display();
@@ -85,7 +73,7 @@ impl Convert {
                 printable::cut(&keys.join(", "), 1000)
             ));
         }
-        let options = SaveOptions { format, dtype, force_dtype: self.force_dtype, overwrite: self.force };
+        let options = SaveOptions { format, dtype: self.dtype, force_dtype: self.force_dtype, overwrite: self.force };
         state.save(&self.output, &options)?;
         Ok(Outcome::good(format!("wrote {} tensors as {format} to {}\n", state.len(), printable::path(&self.output))))
     }

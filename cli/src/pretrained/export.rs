@@ -3,7 +3,8 @@
 use crate::Outcome;
 use crate::console::remark;
 use crate::rename::Renames;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use pretrained::graph::Shape;
 use pretrained::import::{self, ImportOptions};
 use pretrained::vision::{Preset, Size};
@@ -20,7 +21,7 @@ pub struct Export {
     output: PathBuf,
 
     /// The format; by default told from the output's extension: .onnx, .mindir
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", value_parser = formats())]
     to: Option<To>,
 
     /// Fold batch normalisation into the convolutions before it
@@ -48,12 +49,20 @@ pub struct Export {
     renames: Renames,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+/// A format that is asked for by its name.
+#[derive(Debug, Clone, Copy)]
 enum To {
-    Onnx,
-    Mindir,
-    /// Refused: it exists for Ascend hardware alone
+    Format(ExportFormat),
     Air,
+}
+
+fn formats() -> impl TypedValueParser<Value = To> {
+    let air = PossibleValue::new("air").help("Refused: it exists for Ascend hardware alone");
+    let formats = ExportFormat::ALL.iter().map(|format| PossibleValue::new(format.name())).chain([air]);
+    PossibleValuesParser::new(formats).try_map(|name| match name.as_str() {
+        "air" => Ok(To::Air),
+        name => name.parse().map(To::Format),
+    })
 }
 
 const NO_AIR: &str = "AIR exists only for Ascend hardware, where MindSpore itself makes it, and is not written; export \
@@ -66,8 +75,7 @@ impl Export {
         let output = self.output.display();
         let air = self.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("air"));
         let format = match self.to {
-            Some(To::Onnx) => ExportFormat::Onnx,
-            Some(To::Mindir) => ExportFormat::MindIr,
+            Some(To::Format(format)) => format,
             Some(To::Air) => return Err(Error::Usage(format!("{output}: {NO_AIR}"))),
             None if air => return Err(Error::Usage(format!("{output}: {NO_AIR}"))),
             None => ExportFormat::of_path(&self.output).ok_or_else(|| {

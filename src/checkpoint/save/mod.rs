@@ -21,6 +21,7 @@ use crate::file::atomic;
 use crate::tensor::{DType, Tensor};
 use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 
 /// A format that checkpoints are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -41,6 +42,19 @@ pub enum SaveFormat {
 }
 
 impl SaveFormat {
+    /// Every format.
+    pub const ALL: &[Self] = &[Self::Safetensors, Self::Torch, Self::OneFlow, Self::MindSpore];
+
+    /// The name that [`FromStr`] reads.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Safetensors => "safetensors",
+            Self::Torch => "torch",
+            Self::OneFlow => "oneflow",
+            Self::MindSpore => "mindspore",
+        }
+    }
+
     /// The format that the name of `path` asks for: `.safetensors`; `.pth`, `.pt` or `.bin` for PyTorch; `.ckpt` for
     /// MindSpore; OneFlow where there is no extension or a slash at the end. `None` for any other extension.
     pub fn of_path(path: impl AsRef<Path>) -> Option<Self> {
@@ -66,6 +80,25 @@ impl fmt::Display for SaveFormat {
             Self::OneFlow => "OneFlow snapshot",
             Self::MindSpore => "MindSpore .ckpt",
         })
+    }
+}
+
+impl FromStr for SaveFormat {
+    type Err = Error;
+
+    /// Reads a [name](Self::name), or what [`Display`](fmt::Display) writes, in any case.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] that lists the names.
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let is_meant = |one: &&Self| [one.name(), &one.to_string()].iter().any(|word| word.eq_ignore_ascii_case(text));
+        let names = Self::ALL.iter().map(|one| one.name());
+        Self::ALL
+            .iter()
+            .find(is_meant)
+            .copied()
+            .ok_or_else(|| Error::not_among(text, "a format that checkpoints are written in", names))
     }
 }
 
@@ -134,4 +167,21 @@ type Named<'a> = (&'a str, Tensor);
 /// What keeps the tensor called `name` from being written to `path`.
 fn fault(path: &Path, name: &str, reason: impl fmt::Display) -> Error {
     Error::unwritable(path, format!("tensor `{}`: {reason}", short(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_words_are_read_back() {
+        for &one in SaveFormat::ALL {
+            for text in [one.name().to_owned(), one.to_string(), one.name().to_uppercase(), format!(" {} ", one.name())]
+            {
+                assert_eq!(text.parse::<SaveFormat>().unwrap(), one, "{text}");
+            }
+        }
+        let error = "keras".parse::<SaveFormat>().unwrap_err().to_string();
+        assert!(SaveFormat::ALL.iter().all(|one| error.contains(one.name())), "{error}");
+    }
 }

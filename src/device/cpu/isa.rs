@@ -1,7 +1,9 @@
 //! The instruction sets that kernels are compiled for, and which of them this machine has.
 
 use super::simd::{Portable, Vector};
+use crate::error::Error;
 use std::fmt;
+use std::str::FromStr;
 
 #[cfg(target_arch = "aarch64")]
 use super::simd::Neon;
@@ -41,6 +43,30 @@ macro_rules! of_vector {
 }
 
 impl InstructionSet {
+    /// All that kernels are compiled for on this architecture, the fastest first, whether or not this machine has them.
+    pub const ALL: &[Self] = &[
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx512,
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx2,
+        #[cfg(target_arch = "aarch64")]
+        Self::Neon,
+        Self::Portable,
+    ];
+
+    /// The name that [`FromStr`] reads.
+    pub fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "neon",
+            Self::Portable => "portable",
+        }
+    }
+
     /// Those that this machine has, the fastest first. The portable one is always there, and is the last.
     pub fn available() -> Vec<Self> {
         let mut found = Vec::new();
@@ -94,5 +120,41 @@ impl fmt::Display for InstructionSet {
             Self::Neon => "NEON",
             Self::Portable => "portable",
         })
+    }
+}
+
+impl FromStr for InstructionSet {
+    type Err = Error;
+
+    /// Reads a [name](Self::name), or what [`Display`](fmt::Display) writes, in any case.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] that lists the names.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let text = text.trim();
+        let is_meant = |one: &&Self| [one.name(), &one.to_string()].iter().any(|word| word.eq_ignore_ascii_case(text));
+        let names = Self::ALL.iter().map(|one| one.name());
+        Self::ALL
+            .iter()
+            .find(is_meant)
+            .copied()
+            .ok_or_else(|| Error::not_among(text, "an instruction set that kernels are compiled for here", names))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_words_are_read_back() {
+        for &one in InstructionSet::ALL {
+            for text in [one.name().to_owned(), one.to_string(), one.name().to_uppercase(), format!(" {} ", one.name())]
+            {
+                assert_eq!(text.parse::<InstructionSet>().unwrap(), one, "{text}");
+            }
+        }
+        let error = "sse2".parse::<InstructionSet>().unwrap_err().to_string();
+        assert!(InstructionSet::ALL.iter().all(|one| error.contains(one.name())), "{error}");
     }
 }
