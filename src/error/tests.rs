@@ -33,6 +33,43 @@ fn assert_kind<T: fmt::Debug>(result: Result<T>, kind: ErrorKind) {
     assert!(error.source().is_none(), "anyhow would print it twice: {error}");
 }
 
+/// What `anyhow` prints of an error: its own text, and those of all that are behind it.
+fn chain(error: &dyn std::error::Error) -> Vec<String> {
+    let mut texts = vec![error.to_string()];
+    let mut behind = error.source();
+    while let Some(error) = behind {
+        texts.push(error.to_string());
+        behind = error.source();
+    }
+    texts
+}
+
+#[test]
+fn no_text_of_a_chain_is_in_another() {
+    let system = || std::io::Error::other(Error::Usage("the disk is on fire".into()));
+    let tensor = Tensor::new(crate::DType::F32, &[2], vec![0u8; 3]).unwrap_err();
+    let errors = [
+        Error::checkpoint("a.pth", "is damaged"),
+        Error::image("a.png", "is cut short"),
+        Error::mismatch("a.pth", crate::LoadReport::default()),
+        Error::ambiguous("a.pth", vec!["student.".into(), "teacher.".into()]),
+        Error::lost("the GPU is gone"),
+        Error::download("https://example.org/a.pth", "is another file"),
+        Error::Limit { path: "a.pth".into(), what: "its header".into(), found: 2, limit: 1 },
+        Error::io("a.pth", system()),
+        Error::Usage("no such model".into()),
+        tensor.clone().into(),
+    ];
+    let errors = errors.iter().map(|error| error as &dyn std::error::Error).chain([&tensor as &dyn std::error::Error]);
+    for error in errors {
+        let texts = chain(error);
+        for (i, text) in texts.iter().enumerate() {
+            let again = texts.iter().enumerate().find(|(j, other)| *j != i && other.contains(text.as_str()));
+            assert!(again.is_none(), "printed twice: {}", texts.join(": "));
+        }
+    }
+}
+
 #[test]
 fn devices() {
     let model = Model::initialise(network(), Initialiser::LayerDefault, 0).unwrap();
