@@ -11,7 +11,8 @@
 //! ```
 //!
 //! A [`Classifier`] runs a [`Package`] (a model and all that is known of it, without a device), and threads may share it. A
-//! [`Pipeline`] runs many images through it.
+//! [`Pipeline`] runs many images through it. A [`Draft`] is a checkpoint that may become a package, whether or not its network is
+//! known.
 //!
 //! One level down: [`StateDict::open`] reads a checkpoint, [`zoo::detect`] recognises its network, [`Model::load`]
 //! matches the names and reports on each ([`Strictness::InitMissing`] makes up what is missing), [`Session::new`]
@@ -61,7 +62,7 @@ pub use export::{ExportFormat, ExportOptions};
 pub use file::Files;
 pub use load::{Draw, Fan, Initialised, Initialiser, LoadReport, Mismatched, Missing, Strictness, Weights, bind};
 pub use model::Model;
-pub use package::{Package, PackageBuilder, Provenance, description};
+pub use package::{Draft, Package, PackageBuilder, Provenance, description};
 pub use pipeline::Pipeline;
 pub use tensor::{DType, Tensor, TensorError};
 /// The version of wgpu whose devices [`Device::from_wgpu`] takes.

@@ -54,6 +54,7 @@ const _: () = {
     shared::<catalog::CatalogModel>();
     shared::<crate::Package>();
     shared::<crate::PackageBuilder>();
+    shared::<crate::Draft>();
     shared::<crate::Provenance>();
     shared::<crate::Pipeline>();
     shared::<crate::pipeline::Canceller>();

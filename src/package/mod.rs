@@ -2,11 +2,14 @@
 
 mod builder;
 mod description;
+mod draft;
 mod imported;
 mod provenance;
+mod wanted;
 
 pub use builder::PackageBuilder;
 pub use description::description;
+pub use draft::Draft;
 pub use provenance::Provenance;
 
 use crate::checkpoint::Rename;

@@ -2,14 +2,13 @@
 
 use crate::Outcome;
 use crate::console::remark;
-use crate::rename::Renames;
+use crate::rename::{self, Renames};
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use pretrained::graph::Shape;
-use pretrained::import::{self, ImportOptions};
 use pretrained::vision::{Preset, Size};
 use pretrained::zoo::Network;
-use pretrained::{Error, ExportFormat, ExportOptions, Limits, Model, Result, Strictness, description, printable};
+use pretrained::{Error, ExportFormat, ExportOptions, Limits, Package, Result, description, printable};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -87,21 +86,22 @@ impl Export {
             return Err(Error::Usage(format!("{output}: exists already; choose another name, or give --force")));
         }
         // Not mapped: the output may be the input, and Windows replaces no file that is mapped.
-        let state = crate::open(&self.input, &Limits { map_from_bytes: u64::MAX, ..Limits::default() })?;
-        let state = self.renames.apply(state)?;
+        let limits = Limits { map_from_bytes: u64::MAX, ..Limits::default() };
+        let mut builder = self.renames.add_to(Package::builder().weights(&self.input).limits(limits));
+        if let Some(output) = &self.choice {
+            builder = builder.output(output);
+        }
+        let draft = builder.open()?;
+        let state = draft.state_dict();
+        crate::tell_notes(&self.input, state);
+        rename::tell(draft.unmatched_renames());
         let sides = match self.size {
             Some(Size::Side(side)) => Some([side, side]),
             Some(Size::Exact { width, height }) => Some([height, width]),
             None => None,
         };
         let sides = sides.map(|sides| sides.map(|pixels| pixels as usize)).or(self.sides);
-        let model = match import::has_graph(&state) {
-            true => {
-                let options = ImportOptions { sides, output: self.choice.clone() };
-                Model::from_graph(&state, &options, Strictness::AllowUnexpected)?
-            }
-            false => Model::from_state_dict(&state, Strictness::AllowUnexpected)?,
-        };
+        let model = draft.model(sides)?;
         let unexpected = &model.report().unexpected;
         if !unexpected.is_empty() {
             let (input, count) = (printable::path(&self.input), unexpected.len());
@@ -111,7 +111,7 @@ impl Export {
         let network = model.network();
         network.notes.iter().for_each(|note| remark(format_args!("{}: {note}", printable::path(&self.input))));
         let mut metadata = state.metadata().clone();
-        metadata.extend(description(&state, network)?);
+        metadata.extend(description(state, network)?);
         let [height, width] = sides.unwrap_or_else(|| usual_sides(network, metadata.get("preset")));
         let input = Shape { height, width, ..network.input };
         let options = ExportOptions { format, fold: self.fold, input: Some(input), metadata, overwrite: self.force };

@@ -3,11 +3,10 @@
 use crate::console::{Result, Sink};
 use crate::json;
 use crate::numbers::{Statistics, statistics};
-use crate::rename::Renames;
+use crate::rename::{self, Renames};
 use clap::Args;
-use pretrained::import::{self, ImportOptions};
 use pretrained::printable::{self, shape};
-use pretrained::{Error, Model, StateDict, Strictness, Tensor, zoo};
+use pretrained::{Error, Package, StateDict, Tensor, zoo};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -91,17 +90,16 @@ const VALUE: usize = 1000;
 impl Inspect {
     /// Writes row by row, as the tensors are looked at.
     pub fn run(&self, out: &mut Sink) -> Result<()> {
-        let state = self.renames.apply(StateDict::open(&self.file)?)?;
-        let network = match import::has_graph(&state) {
-            true => {
-                let options = ImportOptions { output: self.output.clone(), ..ImportOptions::default() };
-                Model::from_graph(&state, &options, Strictness::AllowUnexpected).map(|model| model.network().clone())
-            }
-            false => Model::recognise(&state),
-        };
+        let mut builder = self.renames.add_to(Package::builder().weights(&self.file));
+        if let Some(output) = &self.output {
+            builder = builder.output(output);
+        }
+        let draft = builder.open()?;
+        rename::tell(draft.unmatched_renames());
+        let (state, network) = (draft.state_dict(), draft.network());
         match self.json {
-            true => self.json(&state, network, out)?,
-            false => text(&state, network, out)?,
+            true => self.json(state, network, out)?,
+            false => text(state, network, out)?,
         }
         out.flush()
     }

@@ -224,8 +224,13 @@ fn not_here(arguments: &[String]) -> Error {
 /// Opens a checkpoint, and says on standard error what reading it chose to do.
 fn open(path: &Path, limits: &Limits) -> Result<StateDict, Error> {
     let state = StateDict::open_with(path, limits)?;
-    state.notes().iter().for_each(|note| remark(format_args!("{}: {note}", printable::path(path))));
+    tell_notes(path, &state);
     Ok(state)
+}
+
+/// Says what reading the checkpoint at `path` chose to do.
+fn tell_notes(path: &Path, state: &StateDict) {
+    state.notes().iter().for_each(|note| remark(format_args!("{}: {note}", printable::path(path))));
 }
 
 fn devices() -> String {

@@ -2,7 +2,7 @@
 
 use crate::console::remark;
 use clap::Args;
-use pretrained::{Rename, Renaming, Result, StateDict};
+use pretrained::{PackageBuilder, Rename, Renaming, Result, StateDict};
 
 #[derive(Debug, Args)]
 pub struct Renames {
@@ -17,13 +17,21 @@ impl Renames {
     pub fn apply(&self, state: StateDict) -> Result<StateDict> {
         apply(&self.rename, state)
     }
+
+    /// `builder`, which renames its checkpoint so.
+    pub fn add_to(&self, builder: PackageBuilder) -> PackageBuilder {
+        self.rename.iter().cloned().fold(builder, PackageBuilder::rename)
+    }
 }
 
 /// The checkpoint under the names that `rules` make.
 pub fn apply(rules: &[Rename], state: StateDict) -> Result<StateDict> {
     let Renaming { state, unmatched } = state.rename(rules)?;
-    for rule in unmatched {
-        remark(format_args!("--rename {rule} matches no parameter"));
-    }
+    tell(&unmatched);
     Ok(state)
+}
+
+/// Says of the rules in `unmatched` that they match nothing.
+pub fn tell(unmatched: &[Rename]) {
+    unmatched.iter().for_each(|rule| remark(format_args!("--rename {rule} matches no parameter")));
 }
