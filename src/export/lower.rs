@@ -7,20 +7,28 @@ use super::lowered::{Array, Edge, Kind, Lowered, Step};
 use super::reads::{Reads, parameters_of};
 use crate::compile;
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Conv2d, Graph, Head, Node, Op, ParameterId, Shape, Value};
+use crate::graph::{Activation, Conv2d, Graph, Head, Node, Op, Operator, ParameterId, Part, Shape, Value};
 use crate::load::Weights;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+/// In what formats differ.
+#[derive(Clone, Copy)]
+pub(super) struct Dialect {
+    /// Whether pools pad by themselves. Where they do not, padding is a step of its own.
+    pub padded_pools: bool,
+    /// The operator that an activation is, if there is one. Otherwise the activation is composed of others.
+    pub operator: fn(Activation) -> Option<Operator>,
+}
+
 /// Takes `graph` apart, as far as its output needs it, for images of shape `input`. Where `folding`, batch normalisation
-/// goes into the convolution that it alone reads; where pools cannot pad by themselves, padding becomes a step of its own.
-/// The softmax that `head` has instead of the graph comes last.
+/// goes into the convolution that it alone reads. The softmax that `head` has instead of the graph comes last.
 pub(super) fn lower<'m>(
     graph: &'m Graph,
     head: Head,
     weights: &'m Weights,
     input: Shape,
-    padded_pools: bool,
+    Dialect { padded_pools, operator }: Dialect,
     folding: bool,
 ) -> Result<Lowered<'m>> {
     let shapes = graph.shapes(input)?;
@@ -37,6 +45,7 @@ pub(super) fn lower<'m>(
         weights,
         shapes,
         padded_pools,
+        operator,
         lowered,
         reads: Reads::of(graph, &parameters),
         parameters,
@@ -72,6 +81,7 @@ pub(super) struct Lowering<'m> {
     /// Of the graph's values.
     shapes: Vec<Shape>,
     pub padded_pools: bool,
+    operator: fn(Activation) -> Option<Operator>,
     lowered: Lowered<'m>,
     /// The edge of each parameter.
     parameters: Vec<Edge>,
@@ -219,25 +229,21 @@ impl<'m> Lowering<'m> {
     }
 
     fn activation(&mut self, name: &str, activation: Activation, x: Edge) -> Edge {
-        let kind = match activation {
-            Activation::Relu => Kind::Relu,
-            Activation::Clamp { low, high } => Kind::Clamp { low, high },
-            Activation::HARD_SIGMOID => Kind::HardSigmoid,
-            Activation::HardSigmoid { alpha, beta } => {
-                let (slope, offset) =
-                    (self.constant("slope", &[], vec![alpha]), self.constant("offset", &[], vec![beta]));
-                let x = self.binary(Kind::Mul, x, slope);
-                let x = self.binary(Kind::Add, x, offset);
-                return self.alike(name, Kind::Clamp { low: 0.0, high: 1.0 }, x);
+        if let Some(operator) = (self.operator)(activation) {
+            return self.alike(name, Kind::Activation(activation, operator), x);
+        }
+        activation.parts().into_iter().fold(x, |made, part| match part {
+            Part::Scale(slope) => {
+                let slope = self.constant("slope", &[], vec![slope]);
+                self.binary(Kind::Mul, made, slope)
             }
-            Activation::HardSwish => Kind::HardSwish,
-            Activation::Sigmoid => Kind::Sigmoid,
-            Activation::Silu => {
-                let gate = self.alike(name, Kind::Sigmoid, x);
-                return self.binary(Kind::Mul, x, gate);
+            Part::Shift(offset) => {
+                let offset = self.constant("offset", &[], vec![offset]);
+                self.binary(Kind::Add, made, offset)
             }
-        };
-        self.alike(name, kind, x)
+            Part::Apply(inner) => self.activation(name, inner, made),
+            Part::TimesX => self.binary(Kind::Mul, x, made),
+        })
     }
 
     pub fn binary(&mut self, kind: Kind, a: Edge, b: Edge) -> Edge {

@@ -1,6 +1,6 @@
 //! A graph as exchange formats have it: ranks and constants made explicit, every value named.
 
-use crate::graph::{Padding, Window};
+use crate::graph::{Activation, Operator, Padding, Window};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -55,15 +55,8 @@ pub(super) enum Kind {
     BatchNorm {
         eps: f32,
     },
-    Relu,
-    Clamp {
-        low: f32,
-        high: f32,
-    },
-    /// PyTorch's slope and offset.
-    HardSigmoid,
-    HardSwish,
-    Sigmoid,
+    /// One that the format has an operator for.
+    Activation(Activation, Operator),
     /// Surrounds an image by a number.
     Pad {
         padding: Padding,
@@ -108,11 +101,7 @@ impl Kind {
         match self {
             Self::Conv { .. } => "Conv",
             Self::BatchNorm { .. } => "BatchNorm",
-            Self::Relu => "Relu",
-            Self::Clamp { .. } => "Clamp",
-            Self::HardSigmoid => "HardSigmoid",
-            Self::HardSwish => "HardSwish",
-            Self::Sigmoid => "Sigmoid",
+            Self::Activation(activation, _) => activation.row().name,
             Self::Pad { .. } => "Pad",
             Self::MaxPool(_) => "MaxPool",
             Self::AvgPool { .. } => "AvgPool",

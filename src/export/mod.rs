@@ -126,8 +126,11 @@ impl Model {
         let path = path.as_ref();
         let network = self.network();
         let input = options.input.unwrap_or(network.input);
-        let padded_pools = options.format == ExportFormat::Onnx;
-        let lowered = lower::lower(&network.graph, network.head, self.weights(), input, padded_pools, options.fold)?;
+        let dialect = match options.format {
+            ExportFormat::Onnx => onnx::DIALECT,
+            ExportFormat::MindIr => mindir::DIALECT,
+        };
+        let lowered = lower::lower(&network.graph, network.head, self.weights(), input, dialect, options.fold)?;
         let mut metadata = options.metadata.clone();
         metadata.insert("network".into(), network.name.clone());
         let message = match options.format {

@@ -2,6 +2,7 @@
 //!
 //! Messages and their tags are those of onnx.proto in onnx/onnx, operators those of its Operators.md.
 
+use super::lower::Dialect;
 use super::lowered::{Edge, Kind, Lowered, Step};
 use crate::file::protobuf::Message;
 use crate::graph::{Padding, Window};
@@ -11,6 +12,8 @@ use std::borrow::Cow;
 /// The version of the format that came with the operator set.
 const IR_VERSION: i64 = 8;
 const OPERATOR_SET: i64 = 17;
+
+pub(super) const DIALECT: Dialect = Dialect { padded_pools: true, operator: |activation| activation.row().onnx };
 
 /// What the free number of images is called.
 const BATCH: &str = "batch";
@@ -64,15 +67,14 @@ fn add<'m>(mut graph: Message<'m>, step: Step, lowered: &mut Lowered) -> Message
             [kernel(&window), vec![dilations(&window), int("group", groups as i64)]].into_iter().flatten().collect(),
         ),
         Kind::BatchNorm { eps } => ("BatchNormalization", vec![float("epsilon", eps)]),
-        Kind::Relu => ("Relu", vec![]),
-        Kind::Clamp { low, high } => {
-            constant("min", tensor(&[], Cow::Owned(vec![low])));
-            constant("max", tensor(&[], Cow::Owned(vec![high])));
-            ("Clip", vec![])
+        Kind::Activation(activation, operator) => {
+            let settings = activation.settings();
+            for (name, value) in operator.inputs.iter().zip(settings) {
+                constant(name, tensor(&[], Cow::Owned(vec![value])));
+            }
+            let attributes = operator.attributes.iter().zip(settings);
+            (operator.name, attributes.map(|((name, _), value)| float(name, value)).collect())
         }
-        Kind::HardSigmoid => ("HardSigmoid", vec![float("alpha", 1.0 / 6.0), float("beta", 0.5)]),
-        Kind::HardSwish => ("HardSwish", vec![]),
-        Kind::Sigmoid => ("Sigmoid", vec![]),
         Kind::Pad { padding, value } => {
             let Padding { top, left, bottom, right } = padding;
             constant("pads", sizes(&[0, 0, top, left, 0, 0, bottom, right]));

@@ -1,6 +1,6 @@
 //! What the numbers that a network returns are, and how probabilities are made of them.
 
-use super::{Activation, Graph, Node, Op};
+use super::{Graph, Node, Op, Values};
 use crate::error::Error;
 use crate::printable;
 use std::fmt;
@@ -123,13 +123,7 @@ impl Made {
         let all_are = |made: &[Self]| inputs.iter().all(|input| made.contains(input));
         match op {
             Op::Softmax => Self::Exclusive,
-            Op::Activation(Activation::Sigmoid | Activation::HardSigmoid { .. }) => Self::Independent,
-            Op::Activation(Activation::Relu) => x,
-            Op::Activation(Activation::Clamp { low, high }) => match x {
-                Self::Other if *low >= 0.0 && *high <= 1.0 => Self::Independent,
-                Self::Exclusive | Self::Independent if *low > 0.0 || *high < 1.0 => Self::Derived,
-                _ => x,
-            },
+            Op::Activation(activation) => Self::activated(x, activation.values()),
             Op::Flatten | Op::Mean | Op::AvgPool2d(_) | Op::ChannelShuffle { .. } => x,
             // Some of the classes, or the largest of several probabilities: they do not sum to 1.
             Op::Narrow { .. } | Op::Chunk { .. } | Op::MaxPool2d(_) if x == Self::Exclusive => Self::Derived,
@@ -138,8 +132,23 @@ impl Made {
             Op::Concat | Op::Add | Op::Mul if all_are(&[Self::Exclusive, Self::Independent, Self::Derived]) => {
                 Self::Derived
             }
-            Op::Activation(_) | Op::BatchNorm2d { .. } if x != Self::Other => Self::Derived,
+            Op::BatchNorm2d { .. } if x != Self::Other => Self::Derived,
             _ => Self::Other,
+        }
+    }
+
+    /// What an activation with such `values` makes: bounds leave probabilities as they are, and numbers from 0 to 1 are
+    /// probabilities.
+    fn activated(x: Self, values: Values) -> Self {
+        match (values, x) {
+            (Values::Clamped(low, high), Self::Other) if low >= 0.0 && high <= 1.0 => Self::Independent,
+            (Values::Clamped(low, high), Self::Exclusive | Self::Independent) if low > 0.0 || high < 1.0 => {
+                Self::Derived
+            }
+            (Values::Clamped(..), _) => x,
+            (Values::Between(low, high), _) if low >= 0.0 && high <= 1.0 => Self::Independent,
+            (Values::Between(..), Self::Other) => Self::Other,
+            (Values::Between(..), _) => Self::Derived,
         }
     }
 }

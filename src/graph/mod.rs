@@ -9,6 +9,7 @@ mod shape;
 mod window;
 
 pub use activation::Activation;
+pub(crate) use activation::{Operator, Part, Values};
 pub use builder::{Builder, Sequential};
 pub use head::{Head, OutputActivation};
 pub use op::{AvgPool2d, BatchNorm2d, Conv2d, Linear, MaxPool2d, Op};

@@ -64,24 +64,11 @@ pub(super) fn batch_norm(module: &Module) -> Result<BatchNorm2d, String> {
 
 /// The function that `module` applies to each number; none where no graph has it.
 pub(super) fn activation(module: &Module) -> Option<Result<Activation, String>> {
-    Some(match module.torch_class()? {
-        "ReLU" => Ok(Activation::Relu),
-        "ReLU6" | "Hardtanh" => clamp(module),
-        "Hardswish" => Ok(Activation::HardSwish),
-        "Hardsigmoid" => Ok(Activation::HARD_SIGMOID),
-        "Sigmoid" => Ok(Activation::Sigmoid),
-        "SiLU" => Ok(Activation::Silu),
-        _ => return None,
-    })
-}
-
-/// `nn.Hardtanh`, of which `nn.ReLU6` is one.
-fn clamp(module: &Module) -> Result<Activation, String> {
-    let (low, high) = (number(module, "min_val")?, number(module, "max_val")?);
-    if low > high {
-        return Err(format!("its min_val {low} is above its max_val {high}"));
-    }
-    Ok(Activation::Clamp { low, high })
+    let found = Activation::of_torch(module.torch_class()?, |name| number(module, name))?;
+    Some(found.and_then(|activation| match activation {
+        Activation::Clamp { low, high } if low > high => Err(format!("its min_val {low} is above its max_val {high}")),
+        activation => Ok(activation),
+    }))
 }
 
 /// `nn.MaxPool2d`.

@@ -220,15 +220,8 @@ fn tail() -> impl Strategy<Value = (bool, Option<Activation>)> {
 }
 
 fn activation() -> impl Strategy<Value = Option<Activation>> {
-    prop_oneof![
-        2 => Just(None),
-        2 => Just(Some(Activation::Relu)),
-        1 => Just(Some(Activation::Clamp { low: -0.25, high: 0.5 })),
-        1 => Just(Some(Activation::HardSigmoid { alpha: 0.9, beta: 0.4 })),
-        1 => Just(Some(Activation::HardSwish)),
-        1 => Just(Some(Activation::Sigmoid)),
-        1 => Just(Some(Activation::Silu)),
-    ]
+    let examples: Vec<_> = Activation::examples().map(|(_, activation)| Some(activation)).collect();
+    prop_oneof![2 => Just(None), 1 => Just(RELU), 6 => prop::sample::select(examples)]
 }
 
 const RELU: Option<Activation> = Some(Activation::Relu);
@@ -507,7 +500,9 @@ fn batch_norm_and_activation_by_themselves() {
         let x = add_tail(&mut g, x, channels, tail);
         Problem::new(g, x, input, batch)
     };
-    check(48, [(3, (3, 3), (false, None), (2, 1))], (1usize..20, sides(), tail(), batch()), build);
+    let every = Activation::examples().map(|(_, activation)| (5, (7, 3), (false, Some(activation)), (2, 1)));
+    let by_hand = every.chain([(3, (3, 3), (false, None), (2, 1))]);
+    check(48, by_hand, (1usize..20, sides(), tail(), batch()), build);
 }
 
 /// Channels are split, shuffled and concatenated several times between convolutions, so that the tables of places

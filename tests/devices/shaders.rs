@@ -2,9 +2,13 @@
 //! needed.
 
 #[allow(dead_code, reason = "the library uses the rest")]
+#[path = "../../src/graph/activation/mod.rs"]
+mod activation;
+#[allow(dead_code, reason = "the library uses the rest")]
 #[path = "../../src/device/gpu/shader/source.rs"]
 mod source;
 
+use activation::Activation;
 use naga::back::{hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
 use source::{Halves, Parts, Shader};
@@ -63,16 +67,16 @@ fn variants(module: &naga::Module) -> Vec<Vec<(String, f64)>> {
     let mut variants = vec![Vec::new()];
     for (_, constant) in module.overrides.iter() {
         let name = constant.name.clone().unwrap();
-        let values: &[f64] = match name.as_str() {
-            "ADD" | "GROUPED" | "SHARED" | "DENSE" | "PAIRS" | "ODD" => &[0.0, 1.0],
-            "ACTIVATION" => &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
-            "OPERATION" => &[0.0, 1.0, 2.0],
-            "KERNEL" | "KERNEL_X" | "KERNEL_Y" => &[1.0, 2.0, 3.0, 5.0],
-            "STRIDE" => &[1.0, 2.0, 3.0],
-            "WORKGROUP" => &[8.0, 64.0],
+        let values: Vec<u32> = match name.as_str() {
+            "ADD" | "GROUPED" | "SHARED" | "DENSE" | "PAIRS" | "ODD" => vec![0, 1],
+            "ACTIVATION" => (0..).take(Activation::ROWS.len() + 1).collect(),
+            "OPERATION" => vec![0, 1, 2],
+            "KERNEL" | "KERNEL_X" | "KERNEL_Y" => vec![1, 2, 3, 5],
+            "STRIDE" => vec![1, 2, 3],
+            "WORKGROUP" => vec![8, 64],
             _ => panic!("no values are known for {name}"),
         };
-        variants.extend(values.iter().map(|value| vec![(name.clone(), *value)]));
+        variants.extend(values.into_iter().map(|value| vec![(name.clone(), f64::from(value))]));
     }
     variants
 }

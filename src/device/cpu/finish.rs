@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // Goes by vectors, as kernels do; each block cites what `places.rs` numbers.
 
 use super::simd::Vector;
-use crate::graph::Activation;
+use crate::graph::{Activation, Values};
 
 /// Which bounds there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,13 +23,11 @@ pub(super) struct Finish {
 impl Finish {
     /// The activation, or nothing.
     pub fn new(activation: Option<Activation>) -> Self {
-        let nothing = Self { low: f32::NEG_INFINITY, high: f32::INFINITY, curve: None };
-        match activation {
-            None => nothing,
-            Some(Activation::Relu) => Self { low: 0.0, ..nothing },
-            Some(Activation::Clamp { low, high }) => Self { low, high, curve: None },
-            curve => Self { curve, ..nothing },
-        }
+        let (low, high, curve) = match activation.map(Activation::values) {
+            Some(Values::Clamped(low, high)) => (low, high, None),
+            _ => (f32::NEG_INFINITY, f32::INFINITY, activation),
+        };
+        Self { low, high, curve }
     }
 
     /// Which bounds there are.
@@ -94,6 +92,8 @@ impl Finish {
     }
 }
 
+/// The curve's values at a vector: by vectors where it was worth it, and number by number otherwise.
+///
 /// # Safety
 /// As [`Finish::unbound`].
 #[inline(always)]

@@ -33,8 +33,8 @@ impl Dispatch {
             other: half && step.other.is_some(),
         };
         let kernel = kernels::of(step, family, halves.y, budget)?;
-        let (activation, a, b) = activation(step.activation);
-        let activated = kernel.shader.parts().activation.then_some(("ACTIVATION", activation));
+        let number = step.activation.map_or(0, |activation| activation.place() + 1);
+        let activated = kernel.shader.parts().activation.then_some(("ACTIVATION", number));
         let counts = Counts { fit: Cell::new(true) };
         let constants = kernel.constants.iter().copied().chain(activated);
         let dispatch = Self {
@@ -43,7 +43,7 @@ impl Dispatch {
                 halves,
                 constants: constants.map(|(name, value)| (name, counts.narrow(value))).collect(),
             },
-            params: counts.params(step, &kernel, [a, b]),
+            params: counts.params(step, &kernel),
             table: kernel.table.into_iter().map(|value| counts.narrow(value)).collect(),
             weights: kernel.weights,
             workgroups: kernel.workgroups,
@@ -71,7 +71,7 @@ impl Counts {
         })
     }
 
-    fn params(&self, step: &Step, kernel: &Kernel, activation: [f32; 2]) -> Params {
+    fn params(&self, step: &Step, kernel: &Kernel) -> Params {
         let n = |value| self.narrow(value);
         let (source, target, other) = (&step.source, &step.target, step.other.as_ref());
         let Window { stride, padding: Padding { top, left, bottom, right }, dilation, .. } = kernel.window;
@@ -95,21 +95,8 @@ impl Counts {
             other_image: n(other.map_or(0, |other| other.image_stride)),
             other_offset: n(other.and_then(|other| other.planes.first().copied()).unwrap_or(0)),
             other_pixel: n(other.filter(|other| other.height * other.width > 1).map_or(0, |other| other.lanes)),
-            activation,
+            activation: step.activation.map_or([0.0; 2], Activation::settings),
             unused: [0; 2],
         }
-    }
-}
-
-/// The number by which shaders/common/activation.wgsl knows an activation, and what it needs.
-fn activation(activation: Option<Activation>) -> (usize, f32, f32) {
-    match activation {
-        None => (0, 0.0, 0.0),
-        Some(Activation::Relu) => (1, 0.0, 0.0),
-        Some(Activation::Clamp { low, high }) => (2, low, high),
-        Some(Activation::HardSigmoid { alpha, beta }) => (3, alpha, beta),
-        Some(Activation::HardSwish) => (4, 0.0, 0.0),
-        Some(Activation::Sigmoid) => (5, 0.0, 0.0),
-        Some(Activation::Silu) => (6, 0.0, 0.0),
     }
 }

@@ -6,9 +6,11 @@
 mod messages;
 mod nodes;
 
+use super::lower::Dialect;
 use super::lowered::{Edge, Kind, Lowered};
 use crate::checkpoint::save::mindspore;
 use crate::file::protobuf::Message;
+use crate::graph::Activation;
 use indexmap::{IndexMap, IndexSet};
 use messages::{FUNCTION, Value, batch_of, primitive, tensor};
 use nodes::Graph;
@@ -16,6 +18,8 @@ use nodes::Graph;
 /// The release whose layout this is; MindSpore reads no file without one.
 const MODEL_VERSION: &str = "2.10.0";
 const MIND_IR_VERSION: i64 = 3;
+
+pub(super) const DIALECT: Dialect = Dialect { padded_pools: false, operator: Activation::mindir };
 
 /// The whole model, a `ModelProto`.
 pub(super) fn model<'m>(network: &str, mut lowered: Lowered<'m>, metadata: &IndexMap<String, String>) -> Message<'m> {

@@ -3,7 +3,7 @@
 use super::messages::{FREE, Value, WITH_ATTRIBUTES, primitive};
 use crate::export::lowered::{Edge, Kind, Lowered, Step};
 use crate::file::protobuf::Message;
-use crate::graph::{Padding, Window};
+use crate::graph::{Operator, Padding, Window};
 use indexmap::IndexSet;
 use std::borrow::Cow;
 
@@ -47,14 +47,11 @@ impl<'m> Graph<'m, '_> {
                 self.call(&all, "BatchNorm", &inputs, [training, Value::Float(eps), momentum, NCHW]);
                 self.call(&output, "TupleGetItem", &[&all], [Value::Int(0)]);
             }
-            Kind::Relu => self.call(&output, "ReLU", &inputs, []),
-            Kind::Clamp { low: 0.0, high: 6.0 } => self.call(&output, "ReLU6", &inputs, []),
-            Kind::Clamp { low, high } => {
-                self.call(&output, "ClampScalar", &inputs, [Value::Float(low), Value::Float(high)]);
+            // All operands are inputs, and only their places count.
+            Kind::Activation(activation, Operator { name, inputs: settings, .. }) => {
+                let settings = activation.settings().into_iter().take(settings.len());
+                self.call(&output, name, &inputs, settings.map(Value::Float));
             }
-            Kind::HardSigmoid => self.call(&output, "HSigmoid", &inputs, []),
-            Kind::HardSwish => self.call(&output, "HSwish", &inputs, []),
-            Kind::Sigmoid => self.call(&output, "Sigmoid", &inputs, []),
             Kind::Pad { padding, value } => {
                 // The last axis comes first.
                 let Padding { top, left, bottom, right } = padding;

@@ -6,6 +6,7 @@ use crate::import::constant::{Constant, OnInts};
 use crate::import::layout::{Layout, Side, size};
 use crate::import::steps::{Kind, PerChannel};
 use crate::import::traced::{Made, Trace, Traced, View, one};
+use std::convert::Infallible;
 
 type OnFloats = fn(f64, f64) -> f64;
 
@@ -54,21 +55,16 @@ pub fn neg(trace: &mut Trace, call: &Call) -> Made {
     affine(trace, call, view, PerChannel::All(-1.0), PerChannel::All(0.0)).map(|view| vec![Traced::View(view)])
 }
 
-pub fn relu(trace: &mut Trace, call: &Call) -> Made {
-    activation(trace, call, Activation::Relu)
+/// Whether the table of activations has this operator.
+pub fn is_activation(operator: &str) -> bool {
+    Activation::of_onnx(operator, |_, default| Ok::<_, Infallible>(default)).is_some()
 }
 
-pub fn sigmoid(trace: &mut Trace, call: &Call) -> Made {
-    activation(trace, call, Activation::Sigmoid)
-}
-
-pub fn hard_swish(trace: &mut Trace, call: &Call) -> Made {
-    activation(trace, call, Activation::HardSwish)
-}
-
-pub fn hard_sigmoid(trace: &mut Trace, call: &Call) -> Made {
-    let (alpha, beta) = (call.float("alpha", 0.2)?, call.float("beta", 0.5)?);
-    activation(trace, call, Activation::HardSigmoid { alpha, beta })
+/// An operator of the table of activations.
+pub fn activation(trace: &mut Trace, call: &Call) -> Made {
+    let found = Activation::of_onnx(&call.node.op, |name, default| call.float(name, default));
+    let activation = found.ok_or("it is not an activation")??;
+    apply(trace, call, Traced::View(call.view()?.clone()), activation)
 }
 
 /// Bounds are attributes before opset 11, and inputs since.
@@ -81,7 +77,7 @@ pub fn clip(trace: &mut Trace, call: &Call) -> Made {
         None => call.float(name, default),
     };
     let (low, high) = (bound("min", 1, f32::MIN)?, bound("max", 2, f32::MAX)?);
-    activation(trace, call, within(low, high))
+    apply(trace, call, Traced::View(call.view()?.clone()), within(low, high))
 }
 
 /// What is known, between the bounds.
@@ -120,10 +116,6 @@ pub fn min(trace: &mut Trace, call: &Call) -> Made {
 pub fn within(low: f32, high: f32) -> Activation {
     let (low, high) = (low.max(f32::MIN), high.min(f32::MAX));
     if low == 0.0 && high == f32::MAX { Activation::Relu } else { Activation::Clamp { low, high } }
-}
-
-fn activation(trace: &mut Trace, call: &Call, activation: Activation) -> Made {
-    apply(trace, call, Traced::View(call.view()?.clone()), activation)
 }
 
 fn apply(trace: &mut Trace, call: &Call, to: Traced, activation: Activation) -> Made {

@@ -15,8 +15,8 @@ use crate::checkpoint::{OnnxAttribute, OnnxNode};
 
 type Operator = fn(&mut Trace, &Call) -> Made;
 
-/// Every operator that is supported.
-const OPERATORS: [(&str, Operator); 47] = [
+/// Every operator that is supported, but for those that the table of activations has.
+const OPERATORS: [(&str, Operator); 43] = [
     ("Add", arithmetic::add),
     ("AveragePool", windows::average_pool),
     ("BatchNormalization", layers::batch_normalization),
@@ -37,8 +37,6 @@ const OPERATORS: [(&str, Operator); 47] = [
     ("Gemm", layers::gemm),
     ("GlobalAveragePool", windows::global_average_pool),
     ("GlobalMaxPool", windows::global_max_pool),
-    ("HardSigmoid", arithmetic::hard_sigmoid),
-    ("HardSwish", arithmetic::hard_swish),
     ("Identity", moves::identity),
     ("Log", layers::log),
     ("LogSoftmax", layers::log_softmax),
@@ -51,10 +49,8 @@ const OPERATORS: [(&str, Operator); 47] = [
     ("Pad", windows::pad),
     ("ReduceMax", windows::reduce_max),
     ("ReduceMean", windows::reduce_mean),
-    ("Relu", arithmetic::relu),
     ("Reshape", moves::reshape),
     ("Shape", known::shape),
-    ("Sigmoid", arithmetic::sigmoid),
     ("Size", known::size),
     ("Slice", pieces::slice),
     ("Softmax", layers::softmax),
@@ -67,8 +63,11 @@ const OPERATORS: [(&str, Operator); 47] = [
 ];
 
 fn find(node: &OnnxNode) -> Option<Operator> {
-    let own = matches!(node.domain.as_str(), "" | "ai.onnx");
-    OPERATORS.iter().find(|(name, _)| own && *name == node.op).map(|(_, operator)| *operator)
+    if !matches!(node.domain.as_str(), "" | "ai.onnx") {
+        return None;
+    }
+    let listed = OPERATORS.iter().find(|(name, _)| *name == node.op).map(|(_, operator)| *operator);
+    listed.or_else(|| arithmetic::is_activation(&node.op).then_some(arithmetic::activation))
 }
 
 /// Whether the node's operator is supported at all.

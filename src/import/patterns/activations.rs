@@ -1,7 +1,7 @@
 //! Rules for functions of each number by itself.
 
 use super::site::{Simpler, Site, activation};
-use crate::graph::{Activation, Op};
+use crate::graph::{Activation, Op, Values};
 use crate::import::memory::Memory;
 use crate::import::operators::within;
 use crate::import::steps::{Kind, PerChannel, Source, Step};
@@ -55,12 +55,7 @@ pub fn hard_swish_with_offset(site: &Site, _: &mut Memory) -> Option<Simpler> {
 /// What `x` times `gate` of `x` is.
 fn gated(gate: &Step) -> Option<Activation> {
     match gate.kind {
-        Kind::Plain(Op::Activation(Activation::Sigmoid)) => Some(Activation::Silu),
-        Kind::Plain(Op::Activation(Activation::HardSigmoid { alpha, beta }))
-            if close(alpha, 1.0 / 6.0) && close(beta, 0.5) =>
-        {
-            Some(Activation::HardSwish)
-        }
+        Kind::Plain(Op::Activation(gate)) => Activation::gated(gate, close),
         _ => None,
     }
 }
@@ -93,20 +88,17 @@ fn hard(site: &Site, step: &Step, scale: f32) -> Option<(f32, Source)> {
 
 /// The bounds between which an activation lets numbers pass, if that is all it does.
 fn bounds(activation: Activation) -> Option<(f32, f32)> {
-    match activation {
-        Activation::Relu => Some((0.0, f32::MAX)),
-        Activation::Clamp { low, high } => Some((low, high)),
-        _ => None,
+    match activation.values() {
+        Values::Clamped(low, high) => Some((low, high)),
+        Values::Between(..) => None,
     }
 }
 
 /// Whether the step that makes `source` makes no negative number.
 pub fn is_positive(site: &Site, source: Source) -> bool {
     match site.maker(source).map(|step| &step.kind) {
-        Some(Kind::Plain(Op::Activation(activation))) => match activation {
-            Activation::Relu | Activation::Sigmoid | Activation::HardSigmoid { .. } => true,
-            Activation::Clamp { low, .. } => *low >= 0.0,
-            _ => false,
+        Some(Kind::Plain(Op::Activation(activation))) => match activation.values() {
+            Values::Clamped(low, _) | Values::Between(low, _) => low >= 0.0,
         },
         _ => false,
     }

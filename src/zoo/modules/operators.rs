@@ -3,7 +3,7 @@
 use super::classes::{harmless, is_sequential};
 use super::words::{listed, told};
 use crate::checkpoint::{Module, ModuleTree};
-use crate::graph::{Activation, Node, Op};
+use crate::graph::{Node, Op};
 use crate::printable::cut;
 use crate::zoo::sequential::altered;
 use crate::zoo::settings;
@@ -90,9 +90,8 @@ pub(super) fn of_class(module: &Module, node: &Node) -> Result<Option<Op>, Strin
         | (Op::BatchNorm2d { .. }, "BatchNorm2d" | "BatchNorm1d" | "SyncBatchNorm")
         | (Op::MaxPool2d(_), "MaxPool2d")
         | (Op::AvgPool2d(_), "AvgPool2d")
-        | (Op::Mean, "AdaptiveAvgPool2d")
-        | (Op::Activation(Activation::Clamp { .. }), "ReLU6" | "Hardtanh") => true,
-        (Op::Activation(activation), _) => settings::activation(module) == Some(Ok(*activation)),
+        | (Op::Mean, "AdaptiveAvgPool2d") => true,
+        (Op::Activation(activation), class) => activation.row().settings_of(class).is_some(),
         _ => false,
     };
     match same {

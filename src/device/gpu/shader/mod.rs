@@ -8,6 +8,8 @@ pub(super) use bindings::{BySignature, Declaration, Signature};
 pub(super) use params::Params;
 pub(super) use source::{Halves, Shader};
 
+use crate::graph::Activation;
+
 /// A shader with values for its `override`s: what one compiled pipeline is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Pipeline {

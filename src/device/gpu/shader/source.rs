@@ -1,7 +1,9 @@
 //! The text of every shader: the file of its kernel, joined with the files of shaders/common and shaders/storage that the
-//! kernel uses.
+//! kernel uses, and with the formulas of the table of activations.
 //!
 //! Nothing here needs wgpu, so that tests/devices/shaders.rs can take this file in and check every text without a GPU.
+
+use super::Activation;
 
 /// A file of shaders/.
 macro_rules! file {
@@ -122,8 +124,24 @@ impl Shader {
         let Parts { x, y, weights, other, activation } = self.parts();
         let arrays = [(x, halves.x), (y, halves.y), (weights, halves.weights), (other, halves.other)];
         let stored = |(form, half): (Option<Form>, bool)| form.map(|form| if half { form.f16 } else { form.f32 });
-        let parts = arrays.into_iter().filter_map(stored).chain(activation.then_some(file!("common/activation")));
+        let activations = activation.then(activations);
+        let parts = arrays.into_iter().filter_map(stored).chain(activations.as_deref());
         let texts: Vec<&str> = [file!("common/params")].into_iter().chain(parts).chain([self.kernel()]).collect();
         texts.join("\n")
     }
+}
+
+/// `act`, which is applied to results: nothing where ACTIVATION is 0, and otherwise the formula of the row with that number,
+/// counted from 1. Its settings are `a` and `b` of the parameters.
+fn activations() -> String {
+    let cases = Activation::ROWS.iter().zip(1..).map(|(row, number)| {
+        let settings = row.settings.iter().zip(["a", "b"]);
+        let settings: String = settings.map(|(name, place)| format!("let {name} = params.{place}; ")).collect();
+        format!("        case {number}u: {{ {settings}return {}; }}\n", row.wgsl)
+    });
+    let cases: String = cases.collect();
+    format!(
+        "override ACTIVATION: u32 = 0u;\n\nfn act(v: vec4<f32>) -> vec4<f32> {{\n    switch ACTIVATION {{\n{cases}        \
+         default: {{ return v; }}\n    }}\n}}\n"
+    )
 }
