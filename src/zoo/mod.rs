@@ -3,35 +3,16 @@
 mod families;
 mod last_layers;
 mod leftovers;
-mod lenet;
-mod lenet5;
-mod megvii_shufflenet_v2;
-mod mindspore_resnet;
-mod mlp;
-mod mobilenet_v2;
-mod mobilenet_v3;
 mod modules;
 mod recognise;
 mod reparametrised;
-mod resnet;
 mod sequential;
 mod settings;
-mod shufflenet_v2;
-mod squeezenet;
 
-pub use lenet::LeNet;
-pub use lenet5::LeNet5;
-pub use megvii_shufflenet_v2::MegviiShuffleNetV2;
-pub use mindspore_resnet::MindSporeResNet;
-pub use mlp::Mlp;
-pub(crate) use mlp::image_of;
-pub use mobilenet_v2::MobileNetV2;
-pub use mobilenet_v3::MobileNetV3;
+pub(crate) use families::image_of;
+pub use families::*;
 pub(crate) use recognise::called;
 pub use recognise::detect;
-pub use resnet::{Block, ResNet};
-pub use shufflenet_v2::ShuffleNetV2;
-pub use squeezenet::SqueezeNet;
 
 use crate::checkpoint::StateDict;
 use crate::graph::{Graph, Head, Shape};

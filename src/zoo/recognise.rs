@@ -144,7 +144,7 @@ fn unknown(state: &StateDict, closest: Option<(&str, String, NotThis)>, unclear:
             format!("{family} came closest{part}, but {}{}", not.reason, left_out(state, &prefix, &not.reason))
         }
         _ => {
-            let families = FAMILIES.each_ref().map(|family| family.name).join(", ");
+            let families = FAMILIES.iter().map(|family| family.name).collect::<Vec<_>>().join(", ");
             format!("the families known by their names are {families}")
         }
     };

@@ -1,22 +1,26 @@
 """Writes the logits of torchvision's networks, and of LeNet-5, for weights and images that follow from a formula: the
 goldens of `networks_of_the_zoo` in `tests/networks/goldens.rs`.
 
-    python tests/frameworks/zoo.py > tests/data/zoo_goldens.json
+    python tests/frameworks/zoo.py [--all]     fills in the logits that the file lacks, or computes all of them again
 
-Needs torch, torchvision and NumPy. Random weights can hide mistakes: deep networks forget their input, and what no
-activation reaches is not tested. So each network's gain is such that its two images differ by a tenth of the largest
-logit, every activation function bends what it gets, and roundings stay roundings: the logits are those of f64, from which
-PyTorch's own in f32 are 1e-5 away at most. The script refuses to write anything else.
+A line of the file says which network, of which family, for how many classes, which size of image and which gain. Needs
+torch, torchvision and NumPy. Random weights can hide mistakes: deep networks forget their input, and what no activation
+reaches is not tested. So each network's gain is such that its two images differ by a tenth of the largest logit, every
+activation function bends what it gets, and roundings stay roundings: the logits are those of f64, from which PyTorch's own
+in f32 are 1e-5 away at most. The script refuses to write anything else.
 """
 import json
 import sys
 import zlib
+from pathlib import Path
 
 import numpy
 import torch
 import torchvision
 from torch import nn
 from torchvision.models.resnet import Bottleneck, ResNet
+
+GOLDENS = Path(__file__).parent.with_name("data") / "zoo_goldens.json"
 
 STATISTICS = {"weight": (1.0, 0.3), "bias": (0.0, 0.2), "running_mean": (0.0, 0.1), "running_var": (1.0, 0.5)}
 
@@ -65,33 +69,20 @@ class LeNet5(nn.Sequential):
             self.add_module(name, layer)
 
 
-def named(name):
-    return lambda classes: torchvision.models.get_model(name.replace("shufflenetv2", "shufflenet_v2"), weights=None, num_classes=classes)
+# Networks that torchvision has no name for.
+OTHERS = {
+    "mobilenet_v2 x0.35": lambda classes: torchvision.models.mobilenet_v2(weights=None, num_classes=classes, width_mult=0.35),
+    "resnext": lambda classes: ResNet(Bottleneck, [1, 2, 1, 1], classes, groups=4, width_per_group=24),
+    "wide_resnet": lambda classes: ResNet(Bottleneck, [1, 1, 1, 1], classes, width_per_group=128),
+    "lenet5": lambda classes: LeNet5(1, 32, False, classes),
+    "lenet5 with biases": lambda classes: LeNet5(3, 32, True, classes),
+}
 
 
-# Name, how to build it, classes, size of the images, gain.
-CASES = [
-    *((name, named(name), *sizes) for name, *sizes in [
-        ("shufflenetv2_x0_5", 7, (3, 64, 64), 1.5),
-        ("shufflenetv2_x1_0", 5, (3, 75, 61), 1.5),
-        ("resnet18", 7, (3, 64, 64), 1.0),
-        ("resnet34", 11, (3, 61, 75), 1.0),
-        ("resnet50", 7, (3, 64, 64), 1.0),
-        ("resnet101", 3, (3, 64, 47), 1.0),
-        ("resnet152", 5, (3, 48, 64), 1.0),
-        ("mobilenet_v2", 9, (3, 64, 64), 1.25),
-        ("mobilenet_v3_small", 6, (3, 64, 64), 1.6),
-        ("mobilenet_v3_large", 4, (3, 75, 61), 1.35),
-        ("squeezenet1_0", 10, (3, 75, 61), 1.5),
-        ("squeezenet1_1", 13, (3, 64, 64), 1.5),
-    ]),
-    ("mobilenet_v2 x0.35", lambda classes: torchvision.models.mobilenet_v2(weights=None, num_classes=classes, width_mult=0.35),
-     2, (3, 53, 71), 1.3),
-    ("resnext", lambda classes: ResNet(Bottleneck, [1, 2, 1, 1], classes, groups=4, width_per_group=24), 3, (3, 49, 66), 1.2),
-    ("wide_resnet", lambda classes: ResNet(Bottleneck, [1, 1, 1, 1], classes, width_per_group=128), 2, (3, 64, 32), 1.2),
-    ("lenet5", lambda classes: LeNet5(1, 32, False, classes), 10, (1, 32, 32), 1.5),
-    ("lenet5 with biases", lambda classes: LeNet5(3, 32, True, classes), 10, (3, 32, 32), 1.5),
-]
+def build(name, classes):
+    if name in OTHERS:
+        return OTHERS[name](classes)
+    return torchvision.models.get_model(name.replace("shufflenetv2", "shufflenet_v2"), weights=None, num_classes=classes)
 
 
 def bent(module, x):
@@ -102,8 +93,8 @@ def bent(module, x):
 
 
 @torch.no_grad()
-def logits(name, build, classes, size, gain):
-    network = build(classes).eval()
+def logits(name, classes, size, gain):
+    network = build(name, classes).eval()
     state = {key: torch.from_numpy(parameter(key, tuple(value.shape), gain)) for key, value in network.state_dict().items()
              if not key.endswith("num_batches_tracked")}
     network.load_state_dict(state, strict=False)
@@ -128,9 +119,14 @@ def logits(name, build, classes, size, gain):
     return found.ravel().tolist()
 
 
+def main():
+    goldens = json.loads(GOLDENS.read_text())
+    for golden in goldens:
+        if "logits" not in golden or "--all" in sys.argv[1:]:
+            name, classes, size, gain = (golden[key] for key in ("network", "classes", "size", "gain"))
+            golden["logits"] = logits(name, classes, size, gain)
+    GOLDENS.write_text("[\n" + ",\n".join(map(json.dumps, goldens)) + "\n]\n")
+
+
 if __name__ == "__main__":
-    lines = []
-    for name, build, classes, size, gain in CASES:
-        case = {"network": name, "classes": classes, "size": size, "gain": gain}
-        lines.append(json.dumps(case | {"logits": logits(name, build, classes, size, gain)}))
-    print("[\n" + ",\n".join(lines) + "\n]")
+    main()

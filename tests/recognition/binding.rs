@@ -118,27 +118,24 @@ fn checkpoint_of(network: &Network) -> StateDict {
     network.graph.parameters().iter().map(|p| (p.name.clone(), filled(&p.shape, 0.5))).collect()
 }
 
-/// Networks of every family but MLP, with class counts of their own, the family's name, and the classifier's weight.
-fn networks() -> Vec<(Network, &'static str, &'static str)> {
-    let torchvision = [
-        ("shufflenetv2_x0_5", "ShuffleNetV2", "fc.weight"),
-        ("resnet18", "ResNet", "fc.weight"),
-        ("resnet34", "ResNet", "fc.weight"),
-        ("resnet50", "ResNet", "fc.weight"),
-        ("resnet101", "ResNet", "fc.weight"),
-        ("resnet152", "ResNet", "fc.weight"),
-        ("resnext50_32x4d", "ResNet", "fc.weight"),
-        ("wide_resnet50_2", "ResNet", "fc.weight"),
-        ("mobilenet_v2", "MobileNetV2", "classifier.1.weight"),
-        ("mobilenet_v3_small", "MobileNetV3", "classifier.3.weight"),
-        ("mobilenet_v3_large", "MobileNetV3", "classifier.3.weight"),
-        ("squeezenet1_0", "SqueezeNet", "classifier.1.weight"),
-        ("squeezenet1_1", "SqueezeNet", "classifier.1.weight"),
-    ];
-    let torchvision = torchvision.into_iter().zip(2..).map(|((name, family, last), classes)| {
-        let network = by_name(name, classes).unwrap();
-        assert_eq!(network.name, name);
-        (network, family, last)
+/// A line of the goldens; tests/networks/goldens.rs reads the rest of it.
+#[derive(serde::Deserialize)]
+struct Golden {
+    network: String,
+    family: String,
+    classes: usize,
+}
+
+/// The networks of the goldens that have a name, and others of every family but MLP, each with the family's name and the
+/// classifier's weight.
+fn networks() -> Vec<(Network, String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/zoo_goldens.json");
+    let goldens: Vec<Golden> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let named = goldens.into_iter().filter_map(|golden| {
+        let network = by_name(&golden.network, golden.classes)?;
+        assert_eq!(network.name, golden.network);
+        let last = network.graph.parameters().iter().rev().find(|p| p.name.ends_with(".weight")).unwrap().name.clone();
+        Some((network, golden.family, last))
     });
     let megvii =
         MegviiShuffleNetV2 { stages_repeats: [1, 2, 1], stages_out_channels: [4, 12, 24, 48, 8], num_classes: 3 };
@@ -146,6 +143,8 @@ fn networks() -> Vec<(Network, &'static str, &'static str)> {
     let lenet5 =
         LeNet5 { in_channels: 1, side: 32, channels: [6, 16], bias: false, hidden: [120, 84], num_classes: 10 };
     let others = [
+        (by_name("resnext50_32x4d", 2).unwrap(), "ResNet", "fc.weight"),
+        (by_name("wide_resnet50_2", 4).unwrap(), "ResNet", "fc.weight"),
         (megvii.network(), "Megvii's ShuffleNetV2", "classifier.0.weight"),
         (MobileNetV2::with_width(0.35, 11).network(), "MobileNetV2", "classifier.1.weight"),
         (
@@ -158,7 +157,8 @@ fn networks() -> Vec<(Network, &'static str, &'static str)> {
         (lenet5.network(), "LeNet-5", "fc3.weight"),
         (LeNet5 { in_channels: 3, bias: true, ..lenet5 }.network(), "LeNet-5", "fc3.weight"),
     ];
-    torchvision.chain(others).collect()
+    let others = others.map(|(network, family, last)| (network, family.to_owned(), last.to_owned()));
+    named.chain(others).collect()
 }
 
 #[test]

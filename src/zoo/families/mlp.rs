@@ -2,10 +2,10 @@
 
 mod order;
 
-use super::{Network, NotThis};
 use crate::checkpoint::{StateDict, prefix};
 use crate::graph::{Builder, Linear, Shape, Value};
 use crate::printable::cut;
+use crate::zoo::{Network, NotThis};
 
 /// A multilayer perceptron.
 ///

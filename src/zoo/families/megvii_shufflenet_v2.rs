@@ -5,9 +5,10 @@
 //! half of the unit's output, which is the same only for x0.5; and the classifier has no bias. So it is a network of
 //! its own here, whose tensors mean what its authors' code makes of them, and no tensor is moved to fit another's.
 
-use super::{Clues, Network, NotThis, ShuffleNetV2};
+use super::ShuffleNetV2;
 use crate::checkpoint::StateDict;
 use crate::graph::{Builder, Conv2d, Graph, Linear, MaxPool2d, Shape, Value};
+use crate::zoo::{Clues, Network, NotThis};
 
 /// What tells one of the authors' ShuffleNetV2 from another.
 #[derive(Debug, Clone, PartialEq, Eq)]

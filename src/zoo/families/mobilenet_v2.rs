@@ -1,8 +1,8 @@
 //! MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381) under torchvision's parameter names.
 
-use super::{Clues, Network, NotThis, make_divisible};
 use crate::checkpoint::StateDict;
 use crate::graph::{Activation, BatchNorm2d, Builder, Conv2d, Graph, Linear, Shape, Value};
+use crate::zoo::{Clues, Network, NotThis, make_divisible};
 
 /// What tells one MobileNetV2 from another: how wide it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

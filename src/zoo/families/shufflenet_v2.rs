@@ -1,8 +1,8 @@
 //! ShuffleNetV2 (Ma et al. 2018, arXiv:1807.11164) under torchvision's parameter names.
 
-use super::{Clues, Network, NotThis};
 use crate::checkpoint::StateDict;
 use crate::graph::{Builder, Conv2d, Graph, Linear, MaxPool2d, Shape, Value};
+use crate::zoo::{Clues, Network, NotThis};
 
 /// What tells one ShuffleNetV2 from another.
 #[derive(Debug, Clone, PartialEq, Eq)]

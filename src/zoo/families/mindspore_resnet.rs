@@ -5,9 +5,9 @@
 //! stride 2 is one pixel less above and to the left than below and to the right, and batch normalisations add 1e-4
 //! to the variance. The stride lies in the 3x3 convolution of a block, as torchvision's does.
 
-use super::{Clues, Network, NotThis};
 use crate::checkpoint::StateDict;
 use crate::graph::{BatchNorm2d, Builder, Conv2d, Graph, Linear, MaxPool2d, Padding, Shape, Value, Window};
+use crate::zoo::{Clues, Network, NotThis};
 
 /// What tells one of the model zoo's ResNets from another.
 #[derive(Debug, Clone, PartialEq, Eq)]

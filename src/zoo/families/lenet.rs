@@ -1,9 +1,9 @@
 //! LeNet as OneFlow's page on loading and saving models trains it on MNIST, under its names: two 5x5 convolutions with
 //! `SAME` padding, each with ReLU and a pool, and two fully connected layers.
 
-use super::{Clues, Network, NotThis};
 use crate::checkpoint::StateDict;
 use crate::graph::{Builder, Conv2d, Graph, Linear, MaxPool2d, Shape, Value};
+use crate::zoo::{Clues, Network, NotThis};
 
 /// What a checkpoint does not say.
 const UNTOLD: &str = "assumed convolutions with padding, ReLU and max pools of 2x2: names and shapes do not tell";

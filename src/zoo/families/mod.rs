@@ -1,9 +1,29 @@
-//! Every family of networks that is recognised by its parameters' names.
+//! Every family of networks that is recognised by its parameters' names: a file a family, and its row in the table.
 
-use super::{
-    LeNet, LeNet5, MegviiShuffleNetV2, MindSporeResNet, Mlp, MobileNetV2, MobileNetV3, Network, NotThis, ResNet,
-    ShuffleNetV2, SqueezeNet,
-};
+mod lenet;
+mod lenet5;
+mod megvii_shufflenet_v2;
+mod mindspore_resnet;
+mod mlp;
+mod mobilenet_v2;
+mod mobilenet_v3;
+mod resnet;
+mod shufflenet_v2;
+mod squeezenet;
+
+pub use lenet::LeNet;
+pub use lenet5::LeNet5;
+pub use megvii_shufflenet_v2::MegviiShuffleNetV2;
+pub use mindspore_resnet::MindSporeResNet;
+pub use mlp::Mlp;
+pub(crate) use mlp::image_of;
+pub use mobilenet_v2::MobileNetV2;
+pub use mobilenet_v3::MobileNetV3;
+pub use resnet::{Block, ResNet};
+pub use shufflenet_v2::ShuffleNetV2;
+pub use squeezenet::SqueezeNet;
+
+use super::{Network, NotThis};
 use crate::checkpoint::StateDict;
 
 /// Networks that differ in sizes alone, and how one of them is recognised.
@@ -49,7 +69,7 @@ const fn last(name: &'static str, within: &'static str) -> Option<LastLayer> {
 }
 
 /// The first that recognises a checkpoint gets it.
-pub(super) const FAMILIES: [Family; 10] = [
+pub(super) const FAMILIES: &[Family] = &[
     family("ShuffleNetV2", "conv1.0.weight", last("fc", "fc"), ShuffleNetV2::recognise)
         .by_name(|name, classes| ShuffleNetV2::by_name(name, classes).map(|found| found.network())),
     family(

@@ -1,8 +1,8 @@
 //! MobileNetV3, small and large (Howard et al. 2019, arXiv:1905.02244), under torchvision's parameter names.
 
-use super::{Clues, Network, NotThis, make_divisible};
 use crate::checkpoint::StateDict;
 use crate::graph::{Activation, BatchNorm2d, Builder, Conv2d, Graph, Linear, Shape, Value};
+use crate::zoo::{Clues, Network, NotThis, make_divisible};
 
 /// What tells one MobileNetV3 from another. Only torchvision's width of 1 is known.
 #[derive(Debug, Clone, PartialEq, Eq)]

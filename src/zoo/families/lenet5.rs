@@ -1,9 +1,9 @@
 //! LeNet-5 (LeCun et al. 1998) as MindSpore's model zoo and tutorials train it, with ReLU and max pools, under the names
 //! that PyTorch's tutorial has too: `conv1`, `conv2`, `fc1`, `fc2`, `fc3`.
 
-use super::{Clues, Network, NotThis};
 use crate::checkpoint::StateDict;
 use crate::graph::{Builder, Conv2d, Graph, Linear, MaxPool2d, Shape, Value};
+use crate::zoo::{Clues, Network, NotThis};
 
 /// What a checkpoint does not say.
 const UNTOLD: &str = "assumed convolutions without padding, ReLU and max pools of 2x2: names and shapes do not tell";

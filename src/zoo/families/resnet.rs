@@ -1,9 +1,9 @@
 //! ResNet (He et al. 2015, arXiv:1512.03385) under torchvision's parameter names; ResNeXt and wide ResNets are the same
 //! with other widths. The bottleneck has its stride in the 3x3 convolution, as torchvision has it.
 
-use super::{Clues, Network, NotThis};
 use crate::checkpoint::StateDict;
 use crate::graph::{BatchNorm2d, Builder, Conv2d, Graph, Linear, MaxPool2d, Shape, Value};
+use crate::zoo::{Clues, Network, NotThis};
 
 /// What a ResNet is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! SqueezeNet 1.0 and 1.1 (Iandola et al. 2016, arXiv:1602.07360) under torchvision's parameter names.
 
-use super::{Clues, Network, NotThis};
 use crate::checkpoint::StateDict;
 use crate::graph::{Builder, Conv2d, Graph, MaxPool2d, Shape, Value};
+use crate::zoo::{Clues, Network, NotThis};
 
 /// What tells one SqueezeNet from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
