@@ -12,6 +12,7 @@ pub struct Row {
     /// The names of its settings.
     pub settings: &'static [&'static str],
     /// Its values for the vector `v`, as an expression in WGSL.
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "only shaders read it"))]
     pub wgsl: &'static str,
     /// PyTorch's classes, each with where its settings are.
     pub torch: &'static [(&'static str, &'static [Setting])],
