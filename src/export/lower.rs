@@ -243,6 +243,10 @@ impl<'m> Lowering<'m> {
             }
             Part::Apply(inner) => self.activation(name, inner, made),
             Part::TimesX => self.binary(Kind::Mul, x, made),
+            Part::Plus(other) => {
+                let other = self.activation(name, other, x);
+                self.binary(Kind::Add, made, other)
+            }
         })
     }
 

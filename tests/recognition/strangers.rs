@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What is refused, and a word of the reason that is given.
-const REFUSED: [(&str, &str); 14] = [
+const REFUSED: [(&str, &str); 13] = [
     ("autoencoder.pth", "autoencoder"),
     ("frozen.pt", "frozen"),
     ("head_identity.pth", "fc.weight"),
@@ -21,7 +21,6 @@ const REFUSED: [(&str, &str); 14] = [
     ("timm_seresnet18.pth", "layer1.0.se.fc1"),
     ("torch_ckpts", "give"),
     ("two_models.pth", "generator"),
-    ("whole_leaky.pth", "LeakyReLU"),
     ("whole_lenet5_sigmoid_avg_pad2.pth", "`sig`"),
     ("whole_pytorch_examples_mnist.pt", "ONNX"),
     ("whole_reflect_pad.pth", "padding_mode"),

@@ -189,6 +189,9 @@ fn settings_that_a_graph_can_have_are_the_files() {
     assert!(matches!(padding[..], [Op::Conv2d { conv, .. }] if conv.window.padding.left == 2));
     let silu = found(shuffle().plain("conv1.2", "torch.nn.modules.activation.SiLU", &[]), "conv1.2");
     assert_eq!(silu, [Op::Activation(Activation::Silu)]);
+    let slope = [("negative_slope", float(0.25))];
+    let leaky = found(shuffle().plain("conv1.2", "torch.nn.modules.activation.LeakyReLU", &slope), "conv1.2");
+    assert_eq!(leaky, [Op::Activation(Activation::LeakyRelu { negative_slope: 0.25 })]);
     let no_pool = found(shuffle().plain("maxpool", "torch.nn.modules.linear.Identity", &[]), "maxpool");
     assert!(no_pool.is_empty());
     let pool = found(shuffle().set("maxpool", "kernel_size", int(2)), "maxpool");
@@ -205,7 +208,8 @@ fn settings_that_a_graph_can_have_are_the_files() {
 fn what_no_graph_has_is_named_by_module() {
     let activation = "torch.nn.modules.activation";
     for (model, words) in [
-        (shuffle().plain("conv1.2", &format!("{activation}.LeakyReLU"), &[]), "`conv1.2`"),
+        (shuffle().plain("conv1.2", &format!("{activation}.Tanh"), &[]), "`conv1.2`"),
+        (shuffle().plain("conv1.2", &format!("{activation}.LeakyReLU"), &[]), "its negative_slope is not there"),
         (shuffle().plain("conv5.2", &format!("{activation}.GELU"), &[]), "no graph has a GELU"),
         (shuffle().plain("conv5.2", "__main__.Mine", &[]), "`conv5.2` (__main__.Mine): what it does is code"),
         (shuffle().set("conv1.0", "padding_mode", text("reflect")), "its padding_mode is \"reflect\""),

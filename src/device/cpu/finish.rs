@@ -105,6 +105,10 @@ unsafe fn along<V: Vector>(curve: Activation, x: V) -> V {
         match curve {
             Activation::HardSigmoid { alpha, beta } => ramp(alpha, beta),
             Activation::HardSwish => x.mul(ramp(1.0 / 6.0, 0.5)),
+            Activation::LeakyRelu { negative_slope } => {
+                let zero = V::splat(0.0);
+                x.min(zero).mul_add(V::splat(negative_slope), x.max(zero))
+            }
             _ => {
                 let mut lanes = [0.0; 16];
                 x.store(lanes.as_mut_ptr());

@@ -74,6 +74,25 @@ activations! {
         example: [],
     }
 
+    /// `nn.LeakyReLU`: `x` where that is positive, and `negative_slope x` elsewhere.
+    LeakyRelu(
+        /// The slope below 0; 0.01 as a rule.
+        negative_slope
+    ) {
+        of: |x| if x > 0.0 { x } else { negative_slope * x },
+        wgsl: "select(negative_slope * v, v, v > vec4<f32>())",
+        values: Values::Between(f32::NEG_INFINITY, f32::INFINITY),
+        torch: [("LeakyReLU", &[Setting::Attribute("negative_slope")])],
+        onnx: Some(Operator::named("LeakyRelu").attributes(&[("alpha", 0.01)])),
+        mindir: None,
+        parts: vec![
+            Part::Apply(Activation::Clamp { low: f32::MIN, high: 0.0 }),
+            Part::Scale(negative_slope),
+            Part::Plus(Activation::Relu)
+        ],
+        example: [0.3],
+    }
+
     /// `1 / (1 + exp(-x))`.
     Sigmoid {
         of: |x| 1.0 / (1.0 + (-x).exp()),

@@ -81,6 +81,8 @@ pub enum Part {
     Apply(Activation),
     /// Times `x`.
     TimesX,
+    /// Plus another activation of `x`.
+    Plus(Activation),
 }
 
 /// Makes [`Activation`] of its table, and functions of the columns that depend on the settings.

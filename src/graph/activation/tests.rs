@@ -27,6 +27,7 @@ fn composed(parts: &[Part], x: f32) -> f32 {
         Part::Shift(offset) => made + offset,
         Part::Apply(inner) => inner.of(made),
         Part::TimesX => made * x,
+        Part::Plus(other) => made + other.of(x),
     })
 }
 
@@ -47,7 +48,7 @@ fn what_a_format_lacks_is_composed_of_what_it_has() {
     fn is_written(activation: Activation, operator: fn(Activation) -> Option<Operator>, depth: usize) -> bool {
         let parts = activation.parts();
         let inner = |part: &Part| match part {
-            Part::Apply(inner) => is_written(*inner, operator, depth - 1),
+            Part::Apply(inner) | Part::Plus(inner) => is_written(*inner, operator, depth - 1),
             _ => true,
         };
         operator(activation).is_some() || (depth > 0 && !parts.is_empty() && parts.iter().all(inner))
