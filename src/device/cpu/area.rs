@@ -1,7 +1,7 @@
 //! Memory that runs write: what their tasks work on, their batches and their results.
 #![allow(unsafe_code)] // Hands memory to several threads, which write different parts of it.
 
-use super::memory::{Line, lines};
+use super::line::{Line, lines};
 use crate::error::Result;
 
 /// Zeros at first, at a place that does not move; the system gives their memory when they are written.

@@ -1,9 +1,9 @@
 //! Numbers in memory, so that no vector of them straddles two cache lines.
 #![allow(unsafe_code)] // Keeps pointers to what it owns, for kernels go by pointers; cites `places.rs`.
 
-use super::shelf::Gathered;
-use crate::error::{Error, Result};
-use bytemuck::{Pod, Zeroable};
+use super::gathered::Gathered;
+use super::line::{Line, lines};
+use crate::error::Result;
 use memmap2::MmapMut;
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,20 +11,6 @@ use std::sync::Arc;
 /// Bytes from which numbers have pages of their own until they are gathered, which the system has back at once then; an
 /// allocator may keep what it is given back, and there would be two of all for a while.
 const PAGES: usize = 64 << 10;
-
-/// A cache line.
-#[derive(Debug, Clone, Copy, PartialEq, Zeroable, Pod)]
-#[repr(C, align(64))]
-pub(super) struct Line(pub [f32; 16]);
-
-/// Zeros, so many or a few more, which take memory once they are written.
-///
-/// # Errors
-/// [`Error::Device`] where the system has not so much.
-pub(super) fn lines(numbers: usize) -> Result<Vec<Line>> {
-    bytemuck::allocation::try_zeroed_vec(numbers.div_ceil(16))
-        .map_err(|()| Error::out_of_memory(format!("cpu: the system has no memory for {numbers} numbers")))
-}
 
 /// Numbers that do not change.
 #[derive(Debug)]

@@ -3,9 +3,11 @@
 mod area;
 mod engine;
 mod finish;
+mod gathered;
 mod isa;
 mod job;
 mod kernels;
+mod line;
 mod memory;
 mod operands;
 mod packer;

@@ -1,33 +1,14 @@
 //! The weights that programs have in memory, each program's in one place, and those of the same network once.
 
-use super::memory::{Line, Numbers};
+use super::gathered::Gathered;
+use super::line::Line;
+use super::memory::Numbers;
 use memmap2::MmapMut;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Bytes from which numbers are gathered: less than a huge page gains nothing.
 const LARGE: usize = 2 << 20;
-
-/// What one program has gathered, step after step. Nobody writes there.
-#[derive(Debug)]
-pub(super) struct Gathered {
-    pages: MmapMut,
-    /// The lines of each of its numbers; none of those that it has from another program.
-    places: Vec<Range<usize>>,
-}
-
-impl Gathered {
-    pub fn lines(&self, place: &Range<usize>) -> &[Line] {
-        &bytemuck::cast_slice(&self.pages)[place.clone()]
-    }
-
-    /// Where it has the same numbers, to the bit, at the same place of its order.
-    fn place_of(&self, index: usize, numbers: &Numbers) -> Option<Range<usize>> {
-        let place = self.places.get(index).filter(|place| !place.is_empty())?;
-        let bytes: &[u8] = bytemuck::cast_slice(self.lines(place));
-        (bytes == bytemuck::cast_slice::<Line, u8>(numbers.lines())).then(|| place.clone())
-    }
-}
 
 /// What the programs of a device have gathered, as long as they live.
 #[derive(Debug, Default)]
@@ -39,7 +20,7 @@ impl Shelf {
     pub fn gather(&self, mut all: Vec<&mut Numbers>) {
         let others = self.alive();
         for (index, numbers) in all.iter_mut().enumerate() {
-            let found = others.iter().find_map(|other| Some((other, other.place_of(index, numbers)?)));
+            let found = others.iter().find_map(|other| Some((other, other.place_of(index, numbers.lines())?)));
             if let Some((other, place)) = found {
                 numbers.lie_in(other, place);
             }

@@ -1,7 +1,6 @@
 //! A device and its queue, as all that runs there shares them: who may submit, what went wrong, and whether it is open.
 
 use super::lock::lock;
-use super::shelf::Shelf;
 use super::watcher::Watcher;
 use crate::error::{Error, Result};
 use std::fmt::Display;
@@ -19,8 +18,6 @@ pub(super) struct Context {
     /// Runs that were submitted so far.
     submitted: AtomicU64,
     pub watcher: Watcher,
-    /// The weights of its programs.
-    pub shelf: Shelf,
     /// Held by whoever touches the memory of buffers, which goes when the device is closed.
     open: RwLock<()>,
     /// What went wrong since somebody last asked.
@@ -32,8 +29,8 @@ pub(super) struct Context {
 impl Context {
     /// A device that nobody has used yet.
     pub fn new(name: String, device: wgpu::Device, queue: wgpu::Queue) -> Self {
-        let (submitting, submitted, watcher, shelf, open, failure, loss) = Default::default();
-        Self { name, device, queue, submitting, submitted, watcher, shelf, open, failure, loss }
+        let (submitting, submitted, watcher, open, failure, loss) = Default::default();
+        Self { name, device, queue, submitting, submitted, watcher, open, failure, loss }
     }
 
     /// Hears of the device's errors and of its loss. A device that somebody else has opened tells its owner.

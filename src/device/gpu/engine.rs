@@ -7,6 +7,7 @@ use super::encoding::{Encoding, TIMESTAMPS};
 use super::family::Family;
 use super::groups;
 use super::program;
+use super::shelf::Shelf;
 use crate::compile::{Layout, Plan};
 use crate::device::Device;
 use crate::device::precision::Precision;
@@ -27,6 +28,7 @@ pub(in crate::device) struct Gpu {
     context: Arc<Context>,
     family: Family,
     backend: Box<dyn Backend>,
+    shelf: Shelf,
     /// Whether the device is the program's own, which closes it, and hears of its errors.
     borrowed: bool,
 }
@@ -57,7 +59,7 @@ impl Gpu {
         let context = Context::new(name, device, queue);
         context.listen();
         let backend = backend(&context);
-        Ok(Self { context: Arc::new(context), family, backend, borrowed: false })
+        Ok(Self { context: Arc::new(context), family, backend, shelf: Shelf::default(), borrowed: false })
     }
 
     /// A device that the caller has opened, and goes on using.
@@ -88,7 +90,13 @@ impl Gpu {
         let family = Family::of(&info, device.features());
         // Commands of our own would need the caller's queue for themselves, which wgpu guards for its own alone.
         let backend = Box::new(Encoding::new(&device));
-        Ok(Self { context: Arc::new(Context::new(name, device, queue)), family, backend, borrowed: true })
+        Ok(Self {
+            context: Arc::new(Context::new(name, device, queue)),
+            family,
+            backend,
+            shelf: Shelf::default(),
+            borrowed: true,
+        })
     }
 }
 
@@ -125,7 +133,7 @@ impl Engine for Gpu {
     }
 
     fn program(self: Arc<Self>, plan: Plan, terms: &Terms) -> Result<Arc<dyn Program>> {
-        program::program(&self.context, &*self.backend, self.family, plan, terms)
+        program::program(&self.context, &*self.backend, &self.shelf, self.family, plan, terms)
     }
 
     fn keep_kernels(&self, folder: &Path) {

@@ -3,6 +3,7 @@
 mod adapter;
 mod backend;
 mod constants;
+mod content;
 mod context;
 mod dispatch;
 mod encoding;

@@ -1,11 +1,13 @@
 //! A plan on the GPU: buffers, and steps bound to them, made once; then a copy in, one submit and one wait a run.
 
 use super::backend::{Backend, Binding, BoundDispatch, Work};
-use super::constants::{Constants, Range, Uploaded};
+use super::constants::{Constants, Uploaded};
+use super::content::Range;
 use super::context::Context;
 use super::dispatch::Dispatch;
 use super::family::Family;
 use super::ports::Port;
+use super::shelf::Shelf;
 use crate::compile::{Plan, Step, Target};
 use crate::device::precision::Precision;
 use crate::device::profile::StepTime;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 pub(super) fn program(
     context: &Arc<Context>,
     backend: &dyn Backend,
+    shelf: &Shelf,
     family: Family,
     plan: Plan,
     terms: &Terms,
@@ -70,8 +73,9 @@ pub(super) fn program(
         }
     }
     let _open = context.hold()?;
-    context
-        .guarded(|| backend.program(context, work(context, [&input, &output], &buffers, steps, max_batch, precision)?))
+    context.guarded(|| {
+        backend.program(context, work(context, shelf, [&input, &output], &buffers, steps, max_batch, precision)?)
+    })
 }
 
 /// A step whose weights are packed; the plan's are gone.
@@ -87,6 +91,7 @@ struct Packed {
 
 fn work(
     context: &Arc<Context>,
+    shelf: &Shelf,
     ends: [&Target; 2],
     buffers: &[usize],
     mut steps: Vec<Packed>,
@@ -114,7 +119,7 @@ fn work(
             weights.fill_with(Vec::new);
         }
     }
-    let Uploaded { shapes, weights } = constants.upload(context)?;
+    let Uploaded { shapes, weights } = constants.upload(context, shelf)?;
     // wgpu clears what was never written, and asks at every dispatch of what was bound before.
     let mut encoder = device.create_command_encoder(&Default::default());
     buffers.iter().for_each(|buffer| encoder.clear_buffer(buffer, 0, None));

@@ -1,6 +1,6 @@
 //! The weights that programs have on a device, those of the same network once.
 
-use super::constants::{Content, Range};
+use super::content::{Content, Range};
 use super::context::Context;
 use super::lock::lock;
 use crate::error::Result;
