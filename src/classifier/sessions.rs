@@ -63,7 +63,7 @@ impl Sessions {
             return Ok(session.clone());
         }
         self.compilations.fetch_add(1, Relaxed);
-        // Room first, so that memory does not hold more than before while the new one is made.
+        // Room for one more first. Its weights are those of the others, so that only their number counts yet.
         self.trim(part, shape, 0);
         let made = make().or_else(|error| match error {
             // It may be full of sessions that nobody needs now.
