@@ -1,6 +1,6 @@
 //! A tensor in host memory: element type, shape, and little-endian bytes.
 
-use crate::error::Error;
+use crate::error::{Error, named};
 use bytes::Bytes;
 use half::{bf16, f16};
 use std::fmt;
@@ -99,10 +99,7 @@ impl FromStr for DType {
     /// # Errors
     /// [`Error::Usage`] that lists the names.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let text = text.trim();
-        let is_meant = |one: &&Self| one.name().eq_ignore_ascii_case(text);
-        let names = Self::ALL.iter().map(|one| one.name());
-        Self::ALL.iter().find(is_meant).copied().ok_or_else(|| Error::not_among(text, "a type of elements", names))
+        named(text, "a type of elements", Self::ALL, Self::name)
     }
 }
 
@@ -227,18 +224,6 @@ fn convert<const N: usize, C: FromIterator<f32>>(bytes: &[u8], element: impl Fn(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_and_words_are_read_back() {
-        for &one in DType::ALL {
-            for text in [one.name().to_owned(), one.to_string(), one.name().to_uppercase(), format!(" {} ", one.name())]
-            {
-                assert_eq!(text.parse::<DType>().unwrap(), one, "{text}");
-            }
-        }
-        let error = "complex64".parse::<DType>().unwrap_err().to_string();
-        assert!(DType::ALL.iter().all(|one| error.contains(one.name())), "{error}");
-    }
 
     #[test]
     fn a_shape_that_overflows_is_an_error() {

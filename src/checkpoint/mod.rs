@@ -37,7 +37,7 @@ pub use rename::{Rename, Renaming};
 pub use save::{CheckpointConfig, Checkpoints, SaveFormat, SaveOptions};
 pub use state_dict::StateDict;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, named};
 use crate::file::directory::Directory;
 use crate::file::enclosure::Enclosure;
 use crate::file::{Files, Item};
@@ -146,10 +146,7 @@ impl FromStr for Format {
     /// # Errors
     /// [`Error::Usage`] that lists the names.
     fn from_str(text: &str) -> Result<Self> {
-        let text = text.trim();
-        let is_meant = |one: &&Self| [one.name(), &one.to_string()].iter().any(|word| word.eq_ignore_ascii_case(text));
-        let names = Self::ALL.iter().map(|one| one.name());
-        Self::ALL.iter().find(is_meant).copied().ok_or_else(|| Error::not_among(text, "a format of checkpoints", names))
+        named(text, "a format of checkpoints", Self::ALL, Self::name)
     }
 }
 
@@ -233,22 +230,5 @@ fn decode(format: Format, source: &Source) -> Result<StateDict> {
         Format::ShardedSafetensors | Format::ShardedTorch => {
             Err(source.fault("is an index of other files, which bytes alone do not lead to"))
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_words_are_read_back() {
-        for &one in Format::ALL {
-            for text in [one.name().to_owned(), one.to_string(), one.name().to_uppercase(), format!(" {} ", one.name())]
-            {
-                assert_eq!(text.parse::<Format>().unwrap(), one, "{text}");
-            }
-        }
-        let error = "keras".parse::<Format>().unwrap_err().to_string();
-        assert!(Format::ALL.iter().all(|one| error.contains(one.name())), "{error}");
     }
 }

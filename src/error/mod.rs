@@ -1,9 +1,11 @@
 //! One error for the whole crate, sorted by whose fault it is.
 
 mod kind;
+mod named;
 pub mod printable;
 
 pub use kind::ErrorKind;
+pub(crate) use named::named;
 
 use printable::lines;
 use std::any::Any;
@@ -187,12 +189,6 @@ impl Error {
     /// The device failed.
     pub fn device(reason: impl Into<String>) -> Self {
         Self::Device { kind: ErrorKind::DeviceFailed, reason: reason.into() }
-    }
-
-    /// The caller's `text` is not `what`, such as "a format", of which there are `choices`.
-    pub(crate) fn not_among<'c>(text: &str, what: &str, choices: impl IntoIterator<Item = &'c str>) -> Self {
-        let choices: Vec<&str> = choices.into_iter().collect();
-        Self::Usage(format!("\"{}\" is not {what}; there are {}", printable::cut(text, 60), choices.join(", ")))
     }
 
     /// A failed download of `url`.

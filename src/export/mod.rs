@@ -10,7 +10,7 @@ mod onnx;
 mod pools;
 mod reads;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, named};
 use crate::file::atomic;
 use crate::graph::Shape;
 use crate::model::Model;
@@ -70,14 +70,7 @@ impl FromStr for ExportFormat {
     /// # Errors
     /// [`Error::Usage`] that lists the names.
     fn from_str(text: &str) -> Result<Self> {
-        let text = text.trim();
-        let is_meant = |one: &&Self| [one.name(), &one.to_string()].iter().any(|word| word.eq_ignore_ascii_case(text));
-        let names = Self::ALL.iter().map(|one| one.name());
-        Self::ALL
-            .iter()
-            .find(is_meant)
-            .copied()
-            .ok_or_else(|| Error::not_among(text, "a format that networks are exported in", names))
+        named(text, "a format that networks are exported in", Self::ALL, Self::name)
     }
 }
 
@@ -156,18 +149,6 @@ fn within_protobuf(path: &Path, format: ExportFormat, bytes: u64) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_and_words_are_read_back() {
-        for &one in ExportFormat::ALL {
-            for text in [one.name().to_owned(), one.to_string(), one.name().to_uppercase(), format!(" {} ", one.name())]
-            {
-                assert_eq!(text.parse::<ExportFormat>().unwrap(), one, "{text}");
-            }
-        }
-        let error = "air".parse::<ExportFormat>().unwrap_err().to_string();
-        assert!(ExportFormat::ALL.iter().all(|one| error.contains(one.name())), "{error}");
-    }
 
     #[test]
     fn no_file_is_larger_than_its_readers_can_read() {

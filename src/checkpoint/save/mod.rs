@@ -16,7 +16,7 @@ pub use checkpoints::{CheckpointConfig, Checkpoints};
 
 use super::StateDict;
 use super::source::short;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, named};
 use crate::file::atomic;
 use crate::tensor::{DType, Tensor};
 use std::fmt;
@@ -91,14 +91,7 @@ impl FromStr for SaveFormat {
     /// # Errors
     /// [`Error::Usage`] that lists the names.
     fn from_str(text: &str) -> Result<Self> {
-        let text = text.trim();
-        let is_meant = |one: &&Self| [one.name(), &one.to_string()].iter().any(|word| word.eq_ignore_ascii_case(text));
-        let names = Self::ALL.iter().map(|one| one.name());
-        Self::ALL
-            .iter()
-            .find(is_meant)
-            .copied()
-            .ok_or_else(|| Error::not_among(text, "a format that checkpoints are written in", names))
+        named(text, "a format that checkpoints are written in", Self::ALL, Self::name)
     }
 }
 
@@ -167,21 +160,4 @@ type Named<'a> = (&'a str, Tensor);
 /// What keeps the tensor called `name` from being written to `path`.
 fn fault(path: &Path, name: &str, reason: impl fmt::Display) -> Error {
     Error::unwritable(path, format!("tensor `{}`: {reason}", short(name)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_words_are_read_back() {
-        for &one in SaveFormat::ALL {
-            for text in [one.name().to_owned(), one.to_string(), one.name().to_uppercase(), format!(" {} ", one.name())]
-            {
-                assert_eq!(text.parse::<SaveFormat>().unwrap(), one, "{text}");
-            }
-        }
-        let error = "keras".parse::<SaveFormat>().unwrap_err().to_string();
-        assert!(SaveFormat::ALL.iter().all(|one| error.contains(one.name())), "{error}");
-    }
 }

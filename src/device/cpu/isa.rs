@@ -1,7 +1,7 @@
 //! The instruction sets that kernels are compiled for, and which of them this machine has.
 
 use super::simd::{Portable, Vector};
-use crate::error::Error;
+use crate::error::{Error, named};
 use std::fmt;
 use std::str::FromStr;
 
@@ -131,30 +131,6 @@ impl FromStr for InstructionSet {
     /// # Errors
     /// [`Error::Usage`] that lists the names.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let text = text.trim();
-        let is_meant = |one: &&Self| [one.name(), &one.to_string()].iter().any(|word| word.eq_ignore_ascii_case(text));
-        let names = Self::ALL.iter().map(|one| one.name());
-        Self::ALL
-            .iter()
-            .find(is_meant)
-            .copied()
-            .ok_or_else(|| Error::not_among(text, "an instruction set that kernels are compiled for here", names))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_words_are_read_back() {
-        for &one in InstructionSet::ALL {
-            for text in [one.name().to_owned(), one.to_string(), one.name().to_uppercase(), format!(" {} ", one.name())]
-            {
-                assert_eq!(text.parse::<InstructionSet>().unwrap(), one, "{text}");
-            }
-        }
-        let error = "sse2".parse::<InstructionSet>().unwrap_err().to_string();
-        assert!(InstructionSet::ALL.iter().all(|one| error.contains(one.name())), "{error}");
+        named(text, "an instruction set that kernels are compiled for here", Self::ALL, Self::name)
     }
 }
