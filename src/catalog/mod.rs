@@ -58,7 +58,7 @@ pub fn find(name: &str) -> Result<&'static CatalogModel> {
     let nearest = MODELS.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     let hint =
         nearest.filter(|model| likeness(model) > 0.7).map_or(String::new(), |m| format!("; did you mean {}?", m.name));
-    let names = MODELS.each_ref().map(|model| model.name).join(", ");
+    let names = MODELS.iter().map(|model| model.name).collect::<Vec<_>>().join(", ");
     Err(Error::Usage(format!("no model is called {name:?}; there are {names}{hint}")))
 }
 

@@ -36,7 +36,7 @@ macro_rules! torchvision {
 }
 
 /// Every model with a name.
-pub const MODELS: [CatalogModel; 20] = [
+pub const MODELS: &[CatalogModel] = &[
     CatalogModel {
         name: DEFAULT,
         alias: None,

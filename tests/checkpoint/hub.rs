@@ -492,7 +492,7 @@ fn weights_that_lead_out_of_the_cache_or_verify_nothing_are_refused() {
 #[test]
 fn the_table_agrees_with_itself() {
     for weights in TORCHVISION {
-        assert_eq!(find(weights.model).unwrap(), weights);
+        assert_eq!(find(weights.model).unwrap(), *weights);
         assert_eq!(weights.url, format!("https://download.pytorch.org/models/{}", weights.file));
         assert!(weights.file.ends_with(&format!("-{}.pth", weights.sha256)), "{weights:?}");
     }

@@ -69,7 +69,7 @@ fn every_row_of_the_catalogue_is_sound() {
     let count = names.len();
     names.dedup();
     assert_eq!(names.len(), count, "two rows share a name");
-    for model in &catalog::MODELS {
+    for model in catalog::MODELS {
         assert_eq!(catalog::find(model.name).unwrap().name, model.name);
         let labels = model.labels().unwrap_or_else(|| panic!("{} has no labels", model.name));
         match (model.network, model.published) {

@@ -27,6 +27,10 @@ pub struct Export {
     #[arg(long)]
     fold: bool,
 
+    /// How images are prepared, which the exported model keeps; by default what the checkpoint says, if it does
+    #[arg(long, value_name = "NAME")]
+    preset: Option<Preset>,
+
     /// The images' side, or their width and height, in pixels, as for predict; by default those that its
     /// preset resizes to, or the network's usual ones
     #[arg(long, value_name = "N|WxH", conflicts_with = "sides")]
@@ -112,6 +116,12 @@ impl Export {
         network.notes.iter().for_each(|note| remark(format_args!("{}: {note}", printable::path(&self.input))));
         let mut metadata = state.metadata().clone();
         metadata.extend(description(state, network)?);
+        if let Some(preset) = self.preset {
+            metadata.insert("preset".to_owned(), preset.name().to_owned());
+        }
+        if !metadata.contains_key("preset") {
+            remark(format_args!("no preset is known, and predict will guess it from the export; --preset NAME writes it"));
+        }
         let [height, width] = sides.unwrap_or_else(|| usual_sides(network, metadata.get("preset")));
         let input = Shape { height, width, ..network.input };
         let options = ExportOptions { format, fold: self.fold, input: Some(input), metadata, overwrite: self.force };

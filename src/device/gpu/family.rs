@@ -1,4 +1,7 @@
-//! Which kernels suit an adapter.
+//! Which kernels suit an adapter, and which of them suit the work of a step.
+
+/// Tells which kernels run, in place of the adapter: `plain`, or `few` or `many` as if every step had few or many results.
+const KERNELS: &str = "PRETRAINED_KERNELS";
 
 /// A set of shaders that go together.
 ///
@@ -10,26 +13,65 @@
 pub(super) enum Family {
     /// Few invocations with large tiles, which spread their weights among 8 lanes.
     Spread,
-    /// Many invocations with small tiles, and no subgroup operations.
-    Plain,
+    /// Many invocations, by how many results a step has, and no subgroup operations.
+    Plain {
+        /// Invocations from which on the device is busy without slices.
+        full: usize,
+    },
+}
+
+/// Whether a step has results enough to keep a device busy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Results {
+    /// The inputs of each are sliced among invocations, which add up what they have.
+    Few,
+    /// Each invocation computes its own from all inputs.
+    Many,
 }
 
 /// Lanes of a subgroup that the shaders of [`Family::Spread`] count on.
 const LANES: u32 = 8;
 
 impl Family {
-    /// The table above.
+    /// The table above, unless the environment says otherwise.
     pub fn of(info: &wgpu::AdapterInfo, features: wgpu::Features) -> Self {
         let on_the_cpu = info.device_type == wgpu::DeviceType::Cpu;
         let lanes = info.subgroup_min_size >= LANES && features.contains(Self::Spread.features());
-        if on_the_cpu && lanes { Self::Spread } else { Self::Plain }
+        let plain = Self::Plain { full: full(info.device_type) };
+        match std::env::var(KERNELS).as_deref() {
+            Ok("plain") => plain,
+            Ok("few") => Self::Plain { full: usize::MAX },
+            Ok("many") => Self::Plain { full: 0 },
+            _ if on_the_cpu && lanes => Self::Spread,
+            _ => plain,
+        }
     }
 
     /// What its shaders need of the device.
     pub fn features(self) -> wgpu::Features {
         match self {
             Self::Spread => wgpu::Features::SUBGROUP.union(wgpu::Features::SHADER_INT64),
-            Self::Plain => wgpu::Features::empty(),
+            Self::Plain { .. } => wgpu::Features::empty(),
         }
+    }
+
+    /// Of a step that takes so many `invocations` where no input is sliced.
+    #[allow(dead_code, reason = "kernels that slice come next")]
+    pub fn results(self, invocations: usize) -> Results {
+        match self {
+            Self::Plain { full } if invocations < full => Results::Few,
+            _ => Results::Many,
+        }
+    }
+}
+
+/// Invocations that make a device of this kind busy: four waves of 64 for each unit that computes one, of which wgpu does not
+/// tell the number. Integrated GPUs have some 16, others from 60 to over 500.
+fn full(kind: wgpu::DeviceType) -> usize {
+    const WAVES: usize = 4 * 64;
+    match kind {
+        wgpu::DeviceType::Cpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 16 * WAVES,
+        _ => 160 * WAVES,
     }
 }

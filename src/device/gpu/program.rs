@@ -68,7 +68,10 @@ pub(super) fn program(
         let bytes = step.dispatch.weight_bytes();
         if bytes > binding {
             let name = &step.profile.name;
-            let reason = format!("the weights of {name} take {bytes} bytes, and {binding} is its limit");
+            let smaller = if precision == Precision::F32 { "half of it in f16; " } else { "" };
+            let reason = format!(
+                "the weights of {name} take {bytes} bytes, and {binding} is its limit: {smaller}the cpu has no such limit"
+            );
             return Err(context.too_large(reason));
         }
     }

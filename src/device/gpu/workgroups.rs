@@ -17,7 +17,7 @@ pub(super) type Workgroups = [usize; 2];
 pub(super) fn invocations(family: Family) -> usize {
     match family {
         Family::Spread => SPREAD,
-        Family::Plain => INVOCATIONS,
+        Family::Plain { .. } => INVOCATIONS,
     }
 }
 
@@ -26,7 +26,7 @@ pub(super) fn invocations(family: Family) -> usize {
 pub(super) fn rows(family: Family, out: Shape) -> usize {
     let most = match family {
         Family::Spread => 7,
-        Family::Plain => 2,
+        Family::Plain { .. } => 2,
     };
     out.height.div_ceil(out.height.div_ceil(most))
 }

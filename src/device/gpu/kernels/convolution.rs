@@ -61,7 +61,7 @@ fn dense(family: Family, step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2]
 /// The shader of a 1x1 convolution, the groups of outputs in its tile, and its workgroups.
 fn pointwise_tile(family: Family, out: Shape) -> (Shader, usize, Workgroups) {
     match family {
-        Family::Plain => (Shader::Pointwise, 2, per_tile_of_2(out)),
+        Family::Plain { .. } => (Shader::Pointwise, 2, per_tile_of_2(out)),
         Family::Spread => (Shader::Pointwise4x32, 8, per_tile_of_8(out)),
     }
 }
