@@ -25,8 +25,11 @@ struct Params {
     other_image: u32, // as those of x
     other_offset: u32, // as that of y
     other_pixel: u32, // as that of x, or 0 where one pixel goes to all
+    images: u32, // images whose pixels are counted together
     a: f32, // what the activation needs
     b: f32,
+    inner_a: f32, // what the inner activation needs
+    inner_b: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -4,8 +4,9 @@
 //! than being ranges of one, because wgpu orders dispatches by whole buffer. None is free that the step before still uses,
 //! where two steps could run side by side.
 
+use super::Layout;
 use super::placed::{Placed, PlacedStep, Plane, View};
-use super::plan::{Plan, Source, Step, Target, group_stride, plane};
+use super::plan::{Kernel, Plan, Source, Step, Target, group_stride, plane};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
@@ -19,7 +20,8 @@ struct Storage {
 }
 
 /// Gives every storage a buffer, and every plane an offset in it.
-pub(super) fn assign(placed: Placed, lanes: usize) -> Plan {
+pub(super) fn assign(placed: Placed, layout: Layout) -> Plan {
+    let lanes = layout.lanes;
     let producers = placed.storages.len();
     let output = producers - 1;
     // Producer `p` writes at moment `p`: the input at 0, step `i` at `i + 1`. Only a set's first producer has a storage.
@@ -48,6 +50,14 @@ pub(super) fn assign(placed: Placed, lanes: usize) -> Plan {
         }
     }
     storages[placed.storages[output]].last = usize::MAX;
+    let chained: Vec<bool> =
+        (0..placed.steps.len()).map(|i| layout.chained && is_chained(&placed, i, &storages)).collect();
+    for (i, step) in placed.steps.iter().enumerate().filter(|(i, _)| chained[*i]) {
+        for plane in &step.view.planes {
+            let storage = &mut storages[placed.storages[plane.producer]];
+            storage.last = storage.last.max(i + 2);
+        }
+    }
     let buffers = share(storages.iter_mut().filter(|storage| storage.elements > 0));
 
     let storage_of = |producer: usize| storages[placed.storages[producer]];
@@ -78,11 +88,32 @@ pub(super) fn assign(placed: Placed, lanes: usize) -> Plan {
     let (input, output) = (target(0), target(output));
     let place = |(i, step): (usize, &PlacedStep)| (source(&step.view), step.other.as_ref().map(source), target(i + 1));
     let places: Vec<_> = placed.steps.iter().enumerate().map(place).collect();
-    let steps = placed.steps.into_iter().zip(places).map(|(step, (source, other, target))| {
+    let steps = placed.steps.into_iter().zip(places).zip(chained).map(|((step, (source, other, target)), chained)| {
         let PlacedStep { name, kernel, activation, pool, .. } = step;
-        Step { name, kernel, activation, pool, source, other, target }
+        Step { name, kernel, activation, pool, source, other, target, chained }
     });
     Plan { input, steps: steps.collect(), output, buffers }
+}
+
+/// Whether step `i` is a depthwise convolution whose results only the next step reads, which is a 1x1 convolution.
+fn is_chained(placed: &Placed, i: usize, storages: &[Storage]) -> bool {
+    let (step, producer) = (&placed.steps[i], i + 1);
+    let Some(next) = placed.steps.get(i + 1) else { return false };
+    let (Kernel::Conv2d { conv, .. }, Kernel::Conv2d { conv: after, .. }) = (&step.kernel, &next.kernel) else {
+        return false;
+    };
+    let alone = placed.storages.iter().filter(|storage| **storage == producer).count() == 1;
+    // What is read and what is written may share a storage from the start.
+    let apart = step.view.planes.iter().all(|plane| placed.storages[plane.producer] != placed.storages[producer + 1]);
+    conv.is_depthwise()
+        && apart
+        && step.other.is_none()
+        && after.is_pointwise()
+        && next.view.planes.iter().all(|plane| plane.producer == producer)
+        && next.other.iter().flat_map(|view| &view.planes).all(|plane| plane.producer != producer)
+        && placed.storages[producer] == producer
+        && alone
+        && storages[producer].last == producer + 1
 }
 
 /// Picks a buffer for each storage, in order of first use, and returns the buffers' sizes.

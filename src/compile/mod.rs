@@ -16,6 +16,8 @@ mod whole_groups;
 
 pub(crate) use budget::Budget;
 pub(crate) use fuse::fold;
+#[cfg_attr(not(feature = "gpu"), allow(unused_imports, reason = "the CPU computes one at a time"))]
+pub(crate) use plan::Touched;
 pub use plan::{Kernel, Plan, Pool, Source, Step, Target};
 
 use crate::checkpoint::Limits;
@@ -37,12 +39,15 @@ pub struct Layout {
     /// The channels of the input from which on a dense convolution reads a copy of it in groups of lanes; with fewer,
     /// going by planes costs less than the copy.
     pub grouped_channels: usize,
+    /// Whether what a depthwise convolution reads stays until the 1x1 convolution after it is done, so that both can be
+    /// computed as one.
+    pub chained: bool,
 }
 
 impl Layout {
-    /// That of a device with so many lanes that takes no pools in.
+    /// That of a device with so many lanes that takes no pools in, and chains nothing.
     pub const fn of_lanes(lanes: usize) -> Self {
-        Self { lanes, pooled_weights: 0, widening: 2, grouped_channels: lanes }
+        Self { lanes, pooled_weights: 0, widening: 2, grouped_channels: lanes, chained: false }
     }
 }
 
@@ -70,5 +75,5 @@ pub(crate) fn compile_within(
     budget::check_planes(graph, shapes, budget)?;
     let operations = fuse::fuse(graph, weights, shapes, layout.pooled_weights, budget)?;
     let placed = channels::place(operations, shapes, graph.output(), layout, budget)?;
-    Ok(memory::assign(placed, lanes))
+    Ok(memory::assign(placed, layout))
 }

@@ -24,9 +24,15 @@ pub struct Plan {
 impl Plan {
     /// For each step whether it must wait for all before it, where steps that need not may run side by side.
     pub fn waits(&self) -> Vec<bool> {
-        let mut running: Vec<Touched> = Vec::new();
-        let waits = |step: &Step| {
-            let touched = step.touched();
+        Touched::waits(self.steps.iter().map(Step::touched))
+    }
+}
+
+impl Touched {
+    /// For each of what runs in this order whether it must wait for all before it.
+    pub(crate) fn waits(all: impl Iterator<Item = Self>) -> Vec<bool> {
+        let mut running: Vec<Self> = Vec::new();
+        let waits = |touched: Self| {
             let waits = running.len() == SIDE_BY_SIDE || running.iter().any(|earlier| earlier.orders(&touched));
             if waits {
                 running.clear();
@@ -34,7 +40,7 @@ impl Plan {
             running.push(touched);
             waits
         };
-        self.steps.iter().map(waits).collect()
+        all.map(waits).collect()
     }
 }
 
@@ -56,25 +62,35 @@ pub struct Step {
     pub other: Option<Source>,
     /// What is written.
     pub target: Target,
+    /// Whether a depthwise convolution's results are read by the next step alone, which is a 1x1 convolution and does not write
+    /// what this one reads; for a device that asked for it.
+    pub chained: bool,
 }
 
 /// As many steps as run side by side at most, so that each is compared with no more: devices fill up with fewer.
 const SIDE_BY_SIDE: usize = 64;
 
 /// What a step reads, and what it writes.
-struct Touched {
+pub(crate) struct Touched {
     read: [Option<Region>; 2],
     written: Region,
 }
 
 impl Step {
-    fn touched(&self) -> Touched {
+    pub(crate) fn touched(&self) -> Touched {
         let read = [Some(self.source.region()), self.other.as_ref().map(Source::region)];
         Touched { read, written: self.target.region() }
     }
 }
 
 impl Touched {
+    /// What two steps touch that are computed as one, where only the `next` reads what the first writes.
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "the CPU computes one at a time"))]
+    pub(crate) fn and(self, next: Self) -> Self {
+        let ([read, _], [_, other]) = (self.read, next.read);
+        Self { read: [read, other], written: next.written }
+    }
+
     /// Whether a `later` step must wait for this one: it reads what is written here, or writes what is used here.
     fn orders(&self, later: &Self) -> bool {
         let reads = |step: &Self, region: &Region| step.read.iter().flatten().any(|read| read.overlaps(region));

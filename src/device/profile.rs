@@ -62,6 +62,20 @@ impl StepTime {
         }
     }
 
+    /// Of this step and the `next`, which alone reads its results, where both are computed as one.
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "the CPU computes one at a time"))]
+    pub(super) fn and(self, next: Self, precision: Precision) -> Self {
+        let passed = (2 * self.output.elements() * precision.bytes()) as u64;
+        Self {
+            name: format!("{} {}", self.name, next.name),
+            input: self.input,
+            operations: self.operations + next.operations,
+            bytes: (self.bytes + next.bytes).saturating_sub(passed),
+            image_bytes: (self.image_bytes + next.image_bytes).saturating_sub(passed),
+            ..next
+        }
+    }
+
     /// The same for a batch of `count`, which took `time`.
     pub(super) fn of_batch(mut self, count: usize, time: Duration) -> Self {
         self.bytes += self.image_bytes * (count as u64 - 1);

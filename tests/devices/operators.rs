@@ -290,9 +290,54 @@ fn pointwise_convolution() {
         (Conv2d::new(58, 58, 1), (14, 5), (true, RELU), (3, 4)),
         (Conv2d::new(3, 9, 1), (1, 1), (false, RELU), (2, 2)),
         (Conv2d::new(1, 1, 1), (1, 2), (true, None), (1, 3)),
+        // Slices of inputs: a whole number of rounds of 16 groups, and rounds that some slices have no part in.
+        (Conv2d::new(128, 17, 1), (3, 3), (false, None), (2, 5)),
+        (Conv2d::new(150, 70, 1), (2, 5), (true, RELU), (1, 6)),
     ];
-    let conv = (1usize..40, 1usize..40, any::<bool>()).prop_map(|(i, o, bias)| Conv2d { bias, ..Conv2d::new(i, o, 1) });
+    let few = 1usize..40;
+    let many = prop_oneof![4 => few.clone(), 1 => 40usize..200];
+    let conv = (many, few, any::<bool>()).prop_map(|(i, o, bias)| Conv2d { bias, ..Conv2d::new(i, o, 1) });
     check(64, by_hand, (conv, sides(), tail(), batch()), conv_problem);
+}
+
+/// What a GPU may compute as one: a convolution that keeps channels apart, and then a 1x1 convolution.
+#[test]
+fn separable_convolution() {
+    type Case = (Conv2d, usize, bool, (usize, usize), [Option<Activation>; 2], (usize, u32));
+    let build = |view: &View, (first, out, added, sides, activations, batch): Case| {
+        let (mut g, x, input) = view.of(fitting(&first.window, first.in_channels, sides));
+        // Its results lie in whole groups, whatever lies in the view.
+        let x = g.conv2d("before", x, Conv2d::new(first.in_channels, first.in_channels, 1));
+        let y = g.conv2d("depthwise", x, first);
+        let y = add_activation(&mut g, y, activations[0]);
+        let mut y = g.conv2d("pointwise", y, Conv2d::new(first.in_channels, out, 1));
+        let same = first.window.stride == [1, 1]
+            && first.window.padding.top + first.window.padding.bottom + 1 == first.window.extent()[0]
+            && first.window.padding.left + first.window.padding.right + 1 == first.window.extent()[1];
+        if added && same && out == first.in_channels {
+            y = g.add(y, x);
+        }
+        let y = add_activation(&mut g, y, activations[1]);
+        Problem::new(g, y, input, batch)
+    };
+    let by_hand = [
+        (Conv2d::depthwise(58, 3).padding(1), 58, true, (7, 7), [None, RELU], (3, 1)),
+        (Conv2d::depthwise(150, 5).stride(2).padding(2), 9, false, (6, 5), [RELU, None], (2, 2)),
+        (Conv2d::depthwise(2, 3).padding(1), 2, true, (1, 3), [RELU, RELU], (1, 3)),
+    ];
+    let square = (prop_oneof![4 => 1usize..20, 1 => 60usize..140], 1usize..6, 1usize..4, 0usize..3)
+        .prop_map(|(c, k, stride, padding)| Conv2d::depthwise(c, k).stride(stride).padding(padding));
+    let any_window = (1usize..20, window(3)).prop_map(|(c, window)| Conv2d::depthwise(c, 1).window(window));
+    let same = (1usize..30, 1usize..3).prop_map(|(c, half)| Conv2d::depthwise(c, 2 * half + 1).padding(half));
+    let first = prop_oneof![square, any_window, same];
+    let out = (1usize..40, any::<bool>());
+    let generated = (first, out, any::<bool>(), sides(), [activation(), activation()], batch()).prop_map(
+        |(first, (out, equal), added, sides, activations, batch)| {
+            let out = if equal { first.in_channels } else { out };
+            (first, out, added, sides, activations, batch)
+        },
+    );
+    check(64, by_hand, generated, build);
 }
 
 #[test]
@@ -325,6 +370,9 @@ fn dense_and_grouped_convolution() {
     let by_hand = [
         (Conv2d::new(3, 10, 3).stride(2).padding(1).no_bias(), (67, 93), (true, RELU), (3, 1)),
         (Conv2d::new(15, 9, 3).groups(3).padding(1), (5, 5), (false, None), (2, 2)),
+        // Slices of inputs, as in a 1x1 convolution.
+        (Conv2d::new(140, 10, 3).padding(1), (5, 4), (true, RELU), (2, 3)),
+        (Conv2d::new(64, 34, 1).stride(2), (9, 7), (false, None), (3, 4)),
     ];
     let square = (1usize..6, 1usize..4, 0usize..3)
         .prop_map(|(k, stride, padding)| Conv2d::new(1, 1, k).stride(stride).padding(padding).window);

@@ -2,7 +2,7 @@
 
 use pretrained::compile::{Kernel, Layout, Plan, Source, Step, Target, compile};
 use pretrained::graph::{Builder, Conv2d, Graph, MaxPool2d, Shape, Value};
-use pretrained::zoo::{MobileNetV3, ShuffleNetV2, SqueezeNet};
+use pretrained::zoo::{MobileNetV2, MobileNetV3, ShuffleNetV2, SqueezeNet};
 use pretrained::{Model, Weights};
 use proptest::collection::vec;
 use proptest::strategy::Strategy;
@@ -108,6 +108,7 @@ proptest! {
             source: source(read),
             other: other.map(source),
             target: target(written),
+            chained: false,
         });
         let end = target((0, 0, 0));
         waits(&Plan { input: end.clone(), steps: steps.collect(), output: end, buffers: vec![64; 3] });
@@ -149,6 +150,62 @@ fn a_pool_takes_no_step() {
     for before in apart {
         assert!(!pooled(before, MaxPool2d::new(2), usize::MAX));
     }
+}
+
+/// For a device that asks for it, what a depthwise convolution reads outlives it, where a 1x1 convolution alone reads its
+/// results: the second writes nothing of what the first reads, and nobody else reads what lies between.
+#[test]
+fn a_separable_convolution_may_be_computed_as_one() {
+    let networks = [
+        (ShuffleNetV2::by_name("shufflenetv2_x1_0", 10).unwrap().network(), 19),
+        (MobileNetV2::by_name("mobilenet_v2", 10).unwrap().network(), 17),
+    ];
+    for (network, expected) in networks {
+        let input = Shape::new(3, 32, 32);
+        let plan = |chained| laid_out(&network.graph, input, Layout { chained, ..Layout::of_lanes(4) });
+        assert!(plan(false).steps.iter().all(|step| !step.chained));
+        let plan = plan(true);
+        check_places(&plan, 4);
+        waits(&plan);
+        assert_eq!(plan.steps.iter().filter(|step| step.chained).count(), expected, "{}", network.name);
+        for (i, pair) in plan.steps.windows(2).enumerate().filter(|(_, pair)| pair[0].chained) {
+            let [first, next] = pair else { unreachable!() };
+            assert_ne!(first.source.buffer, next.target.buffer, "{}", first.name);
+            let [_, between] = touched(first);
+            for later in &plan.steps[i + 2..] {
+                let [read, written] = touched(later);
+                assert!(read.is_disjoint(&between), "{} reads what {} writes", later.name, first.name);
+                if !written.is_disjoint(&between) {
+                    break;
+                }
+            }
+        }
+    }
+
+    // Somebody else reads the results; what is read and what is written share a storage; the results are the network's.
+    let chained = |build: fn(&mut Builder, Value) -> Value| {
+        let mut g = Builder::new();
+        let x = g.conv2d("before", Value::INPUT, Conv2d::new(8, 8, 1));
+        let output = build(&mut g, x);
+        let layout = Layout { chained: true, ..Layout::of_lanes(4) };
+        laid_out(&g.finish(output), Shape::new(8, 9, 9), layout).steps.iter().any(|step| step.chained)
+    };
+    let depthwise = |g: &mut Builder, x| g.conv2d("depthwise", x, Conv2d::depthwise(8, 3).padding(1));
+    assert!(chained(|g, x| {
+        let y = g.conv2d("depthwise", x, Conv2d::depthwise(8, 3).padding(1));
+        g.conv2d("pointwise", y, Conv2d::new(8, 8, 1))
+    }));
+    assert!(!chained(|g, x| {
+        let y = g.conv2d("depthwise", x, Conv2d::depthwise(8, 3).padding(1));
+        let z = g.conv2d("pointwise", y, Conv2d::new(8, 8, 1));
+        g.add(y, z)
+    }));
+    assert!(!chained(|g, x| {
+        let y = g.conv2d("depthwise", x, Conv2d::depthwise(8, 3).padding(1));
+        let z = g.conv2d("pointwise", y, Conv2d::new(8, 8, 1));
+        g.concat(&[x, z])
+    }));
+    assert!(!chained(depthwise));
 }
 
 /// Whatever a step reads and writes lies in its buffers, and it reads none that it writes.

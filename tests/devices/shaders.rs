@@ -68,8 +68,8 @@ fn variants(module: &naga::Module) -> Vec<Vec<(String, f64)>> {
     for (_, constant) in module.overrides.iter() {
         let name = constant.name.clone().unwrap();
         let values: Vec<u32> = match name.as_str() {
-            "ADD" | "GROUPED" | "SHARED" | "DENSE" | "PAIRS" | "ODD" => vec![0, 1],
-            "ACTIVATION" => (0..).take(Activation::ROWS.len() + 1).collect(),
+            "ADD" | "GROUPED" | "SHARED" | "DENSE" | "PAIRS" | "ODD" | "POINTWISE" => vec![0, 1],
+            "ACTIVATION" | "INNER" => (0..).take(Activation::ROWS.len() + 1).collect(),
             "OPERATION" => vec![0, 1, 2],
             "KERNEL" | "KERNEL_X" | "KERNEL_Y" => vec![1, 2, 3, 5],
             "STRIDE" => vec![1, 2, 3],
@@ -121,9 +121,10 @@ fn every_shader_opens_with_its_formula_and_its_parts() {
         let head: Vec<&str> = lines.collect();
         let text = head.concat();
         assert!(text.contains("Dispatch:") && text.contains("y["), "{}", shader.name());
-        let Parts { x, y, weights, other, activation } = shader.parts();
+        let Parts { x, y, weights, other, activations } = shader.parts();
         let forms = [x, y, weights, other].into_iter().flatten().map(|form| form.name);
-        let parts: Vec<&str> = ["params"].into_iter().chain(forms).chain(activation.then_some("activation")).collect();
+        let parts: Vec<&str> =
+            ["params"].into_iter().chain(forms).chain(activations.iter().map(|applied| applied.name)).collect();
         let joined = format!("// Joined with: {}.", parts.join(", "));
         assert_eq!(*head.last().unwrap(), joined, "{}", shader.name());
     }
@@ -151,8 +152,8 @@ fn every_file_is_part_of_a_shader() {
 fn every_shader_declares_the_same_parameters_and_activations_once() {
     for &shader in Shader::ALL {
         let source = shader.source(Halves::default());
-        let Parts { activation, .. } = shader.parts();
+        let Parts { activations, .. } = shader.parts();
         assert_eq!(source.matches("struct Params {").count(), 1, "{}", shader.name());
-        assert_eq!(source.matches("fn act(").count(), usize::from(activation), "{}", shader.name());
+        assert_eq!(source.matches("fn act").count(), activations.len(), "{}", shader.name());
     }
 }

@@ -4,6 +4,7 @@ use super::context::Context;
 use super::ports::{Port, Ports};
 use super::shader::Pipeline;
 use super::shelf::Shelved;
+use super::workgroups::Workgroups;
 use crate::device::profile::StepTime;
 use crate::device::program::Program;
 use crate::error::Result;
@@ -48,8 +49,7 @@ pub(super) struct BoundDispatch {
     pub name: String,
     pub pipeline: Pipeline,
     pub bindings: Vec<Binding>,
-    /// In x and y; z is the batch.
-    pub workgroups: [u32; 2],
+    pub workgroups: Workgroups,
     /// Whether it reads what an earlier one wrote, or writes what one used, since the last that waits.
     #[allow(dead_code, reason = "wgpu's encoder orders dispatches by itself")]
     pub waits: bool,

@@ -5,8 +5,9 @@ use super::groups::LANES;
 use super::kernels::{self, Kernel};
 use super::shader::{Halves, Params, Pipeline};
 use super::workgroups::Workgroups;
-use crate::compile::{Budget, Step};
+use crate::compile::Step;
 use crate::device::precision::Precision;
+use crate::device::program::Terms;
 use crate::error::Result;
 use crate::graph::{Activation, Padding, Window};
 use std::cell::Cell;
@@ -22,19 +23,26 @@ pub(super) struct Dispatch {
 }
 
 impl Dispatch {
-    /// Chooses the kernel for `step`, and packs what it needs within `budget`; nothing where a size or a place is over the
+    /// Chooses the kernel for `step`, and packs what it needs on these `terms`; nothing where a size or a place is over the
     /// 32 bits that shaders count in. The input and the `last` step's output are never halves.
-    pub fn of(step: &Step, family: Family, precision: Precision, last: bool, budget: &Budget) -> Result<Option<Self>> {
-        let half = precision == Precision::F16;
+    /// A `next` step is computed with it.
+    pub fn of(step: &Step, next: Option<&Step>, family: Family, terms: &Terms, last: bool) -> Result<Option<Self>> {
+        let half = terms.precision == Precision::F16;
+        let joined = next.map(|next| Step { source: step.source.clone(), ..next.clone() });
+        let whole = joined.as_ref().unwrap_or(step);
         let halves = Halves {
             x: half && step.source.lanes == LANES,
             y: half && !last,
             weights: half,
-            other: half && step.other.is_some(),
+            other: half && whole.other.is_some(),
         };
-        let kernel = kernels::of(step, family, halves.y, budget)?;
-        let number = step.activation.map_or(0, |activation| activation.place() + 1);
-        let activated = kernel.shader.parts().activation.then_some(("ACTIVATION", number));
+        let kernel = match next {
+            None => kernels::of(step, family, terms, halves.y)?,
+            Some(next) => kernels::separable(step, next, terms)?,
+        };
+        let number = |activation: Option<Activation>| activation.map_or(0, |activation| activation.place() + 1);
+        let applied = kernel.shader.parts().activations.iter().zip([whole.activation, kernel.inner]);
+        let activated = applied.map(|(applied, activation)| (applied.number, number(activation)));
         let counts = Counts { fit: Cell::new(true) };
         let constants = kernel.constants.iter().copied().chain(activated);
         let dispatch = Self {
@@ -43,7 +51,7 @@ impl Dispatch {
                 halves,
                 constants: constants.map(|(name, value)| (name, counts.narrow(value))).collect(),
             },
-            params: counts.params(step, &kernel),
+            params: counts.params(whole, &kernel),
             table: kernel.table.into_iter().map(|value| counts.narrow(value)).collect(),
             weights: kernel.weights,
             workgroups: kernel.workgroups,
@@ -95,8 +103,10 @@ impl Counts {
             other_image: n(other.map_or(0, |other| other.image_stride)),
             other_offset: n(other.and_then(|other| other.planes.first().copied()).unwrap_or(0)),
             other_pixel: n(other.filter(|other| other.height * other.width > 1).map_or(0, |other| other.lanes)),
+            images: n(kernel.images),
             activation: step.activation.map_or([0.0; 2], Activation::settings),
-            unused: [0; 2],
+            inner: kernel.inner.map_or([0.0; 2], Activation::settings),
+            unused: [0; 3],
         }
     }
 }

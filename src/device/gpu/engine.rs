@@ -5,7 +5,7 @@ use super::backend::Backend;
 use super::context::Context;
 use super::encoding::{Encoding, TIMESTAMPS};
 use super::family::Family;
-use super::groups;
+use super::groups::LANES;
 use super::program;
 use super::shelf::Shelf;
 use crate::compile::{Layout, Plan};
@@ -125,7 +125,8 @@ impl Engine for Gpu {
     }
 
     fn layout(&self) -> Layout {
-        groups::LAYOUT
+        let chained = self.family != Family::Spread;
+        Layout { chained, ..Layout::of_lanes(LANES) }
     }
 
     fn stores(&self, _: Precision) -> Result<()> {

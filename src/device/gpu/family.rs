@@ -56,7 +56,6 @@ impl Family {
     }
 
     /// Of a step that takes so many `invocations` where no input is sliced.
-    #[allow(dead_code, reason = "kernels that slice come next")]
     pub fn results(self, invocations: usize) -> Results {
         match self {
             Self::Plain { full } if invocations < full => Results::Few,
@@ -65,10 +64,10 @@ impl Family {
     }
 }
 
-/// Invocations that make a device of this kind busy: four waves of 64 for each unit that computes one, of which wgpu does not
+/// Invocations that make a device of this kind busy: two waves of 64 for each unit that computes one, of which wgpu does not
 /// tell the number. Integrated GPUs have some 16, others from 60 to over 500.
 fn full(kind: wgpu::DeviceType) -> usize {
-    const WAVES: usize = 4 * 64;
+    const WAVES: usize = 2 * 64;
     match kind {
         wgpu::DeviceType::Cpu => 0,
         wgpu::DeviceType::IntegratedGpu => 16 * WAVES,

@@ -1,13 +1,10 @@
 //! Groups of 4 channels that lie side by side, pixel by pixel: which of them a step reads.
 
-use crate::compile::{Layout, Source};
+use crate::compile::Source;
 use std::collections::HashMap;
 
 /// The plan keeps 4 channels side by side, so that a load is a vector.
 pub(super) const LANES: usize = 4;
-
-/// How plans are laid out.
-pub(super) const LAYOUT: Layout = Layout::of_lanes(LANES);
 
 /// The groups that a dense convolution reads, and which of its inputs are which of their channels.
 pub(super) struct Groups {
@@ -40,6 +37,11 @@ impl Groups {
         self.starts.len()
     }
 
+    /// Where each group begins, in units of 4 elements.
+    pub fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
     /// The first and the end of each run of groups that follow each other.
     pub fn runs(&self) -> Vec<[usize; 2]> {
         let mut runs: Vec<[usize; 2]> = Vec::new();
@@ -59,7 +61,7 @@ pub(super) fn planes(source: &Source) -> (Vec<usize>, bool) {
 }
 
 /// Whether the source's channels make whole groups, in order.
-fn whole(source: &Source) -> bool {
+pub(super) fn whole(source: &Source) -> bool {
     let in_order = |group: &[usize]| {
         group[0].is_multiple_of(LANES) && group.iter().zip(group[0]..).all(|(plane, expected)| *plane == expected)
     };

@@ -6,9 +6,10 @@ use super::content::Range;
 use super::context::Context;
 use super::dispatch::Dispatch;
 use super::family::Family;
+use super::kernels;
 use super::ports::Port;
 use super::shelf::Shelf;
-use crate::compile::{Plan, Step, Target};
+use crate::compile::{Plan, Step, Target, Touched};
 use crate::device::precision::Precision;
 use crate::device::profile::StepTime;
 use crate::device::program::{Program, Terms};
@@ -24,7 +25,7 @@ pub(super) fn program(
     plan: Plan,
     terms: &Terms,
 ) -> Result<Arc<dyn Program>> {
-    let &Terms { max_batch, precision, limits: most, budget } = terms;
+    let &Terms { max_batch, precision, limits: most, .. } = terms;
     let image = plan.buffers.iter().fold(0usize, |sum, elements| sum.saturating_add(*elements));
     let image = image.saturating_mul(size_of::<f32>()) as u64;
     if image > most.activation_bytes {
@@ -46,22 +47,31 @@ pub(super) fn program(
         );
         return Err(context.too_large(reason));
     }
-    let last = plan.steps.len().saturating_sub(1);
-    let waits = plan.waits();
-    let pack = |(i, step): (usize, Step)| {
-        let dispatch = Dispatch::of(&step, family, precision, i == last, budget)?;
+    let Plan { input, steps, output, buffers } = plan;
+    let mut rest = steps.into_iter().peekable();
+    let (mut steps, mut touched) = (Vec::new(), Vec::new());
+    while let Some(step) = rest.next() {
+        let next = rest.next_if(|next| kernels::are_separable(&step, next, family, terms));
+        let dispatch = Dispatch::of(&step, next.as_ref(), family, terms, rest.peek().is_none())?;
         let dispatch = dispatch
             .ok_or_else(|| context.unsupported("a step counts to more than 32 bits, which is the shaders' limit"))?;
-        let profile = StepTime::of(&step, dispatch.pipeline.shader.name(), precision);
-        let (source, target) = (step.source.buffer, step.target.buffer);
-        Ok(Packed { dispatch, profile, source, target, other: step.other.map(|other| other.buffer), waits: waits[i] })
-    };
-    let Plan { input, steps, output, buffers } = plan;
-    let steps: Vec<Packed> = steps.into_iter().enumerate().map(pack).collect::<Result<_>>()?;
+        let kernel = dispatch.pipeline.shader.name();
+        let profile = StepTime::of(&step, kernel, precision);
+        let (mut packed, mut touches) = (Packed::new(dispatch, profile, &step), step.touched());
+        if let Some(next) = next {
+            let profile = packed.profile.and(StepTime::of(&next, kernel, precision), precision);
+            packed = Packed { source: step.source.buffer, ..Packed::new(packed.dispatch, profile, &next) };
+            touches = touches.and(next.touched());
+        }
+        steps.push(packed);
+        touched.push(touches);
+    }
+    for (step, waits) in steps.iter_mut().zip(Touched::waits(touched.into_iter())) {
+        step.waits = waits;
+    }
     let most = limits.max_compute_workgroups_per_dimension as usize;
-    if let Some(workgroups) =
-        steps.iter().flat_map(|step| step.dispatch.workgroups).chain([max_batch]).find(|n| *n > most)
-    {
+    let workgroups = |step: &Packed| step.dispatch.workgroups.of(max_batch);
+    if let Some(workgroups) = steps.iter().flat_map(workgroups).find(|n| *n > most) {
         return Err(context.unsupported(format!("a step takes {workgroups} workgroups, and {most} is its limit")));
     }
     for step in &steps {
@@ -90,6 +100,13 @@ struct Packed {
     target: usize,
     other: Option<usize>,
     waits: bool,
+}
+
+impl Packed {
+    fn new(dispatch: Dispatch, profile: StepTime, step: &Step) -> Self {
+        let (source, target, other) = (step.source.buffer, step.target.buffer, &step.other);
+        Self { dispatch, profile, source, target, other: other.as_ref().map(|other| other.buffer), waits: true }
+    }
 }
 
 fn work(
@@ -153,7 +170,7 @@ fn work(
             // Where the step has no other, anything may stand there, and is not read.
             bindings.push(other.map_or_else(|| shape(6, 1), |other| whole(6, other)));
         }
-        let workgroups = dispatch.workgroups.map(|n| n as u32);
+        let workgroups = dispatch.workgroups;
         BoundDispatch { name: profile.name, pipeline: dispatch.pipeline, bindings, workgroups, waits }
     });
     let dispatches = dispatches.collect();

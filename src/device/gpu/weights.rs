@@ -36,6 +36,19 @@ pub(super) fn by_group(weight: &[f32], row: usize, budget: &Budget) -> Result<Ve
     Ok(packed)
 }
 
+/// A convolution's weights that keep channels apart, `[channel][tap]`, as `[group of `groups`][tap][4]`, its taps rounded up to a
+/// multiple of 4; padded by zeros. The groups may come in any order.
+pub(super) fn kept_apart(weight: &[f32], taps: usize, groups: &[usize], budget: &Budget) -> Result<Vec<f32>> {
+    let row = taps.next_multiple_of(LANES) * LANES;
+    let mut packed = zeros([groups.len(), row], weight, budget)?;
+    for (packed, group) in packed.chunks_mut(row).zip(groups) {
+        for (lane, channel) in weight.chunks(taps).skip(group * LANES).take(LANES).enumerate() {
+            channel.iter().enumerate().for_each(|(tap, &w)| packed[tap * LANES + lane] = w);
+        }
+    }
+    Ok(packed)
+}
+
 /// A bias, padded by zeros to whole tiles of `groups` groups.
 pub(super) fn bias(bias: &[f32], groups: usize) -> Vec<f32> {
     let mut packed = bias.to_vec();

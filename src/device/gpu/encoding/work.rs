@@ -3,6 +3,7 @@
 use super::in_flight::InFlight;
 use crate::device::gpu::backend::Work;
 use crate::device::gpu::context::Context;
+use crate::device::gpu::workgroups::Workgroups;
 use std::sync::Arc;
 
 /// [`Work`] as wgpu takes it.
@@ -19,7 +20,7 @@ pub(super) struct EncodedWork {
 pub(super) struct EncodedDispatch {
     pub pipeline: wgpu::ComputePipeline,
     pub bindings: wgpu::BindGroup,
-    pub workgroups: [u32; 2],
+    pub workgroups: Workgroups,
 }
 
 impl EncodedDispatch {
@@ -31,6 +32,7 @@ impl EncodedDispatch {
     /// For a pass that has the pipeline.
     pub fn dispatch(&self, pass: &mut wgpu::ComputePass, count: usize) {
         pass.set_bind_group(0, &self.bindings, &[]);
-        pass.dispatch_workgroups(self.workgroups[0], self.workgroups[1], count as u32);
+        let [x, y, z] = self.workgroups.counts(count);
+        pass.dispatch_workgroups(x, y, z);
     }
 }

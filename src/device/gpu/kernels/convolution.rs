@@ -2,21 +2,26 @@
 
 use super::kernel::Kernel;
 use crate::compile::{Budget, Step};
-use crate::device::gpu::family::Family;
+use crate::device::gpu::family::{Family, Results};
 use crate::device::gpu::groups::{Groups, LANES, planes};
 use crate::device::gpu::shader::Shader;
 use crate::device::gpu::weights;
 use crate::device::gpu::workgroups::{
-    Workgroups, invocations, per_pixel, per_quad, per_strip, per_tile_of_2, per_tile_of_8, rows,
+    INVOCATIONS, invocations, per_four_by_four, per_pixel, per_quad, per_strip, per_tile_of_2, per_tile_of_8,
+    per_two_pixels, rows,
 };
+use crate::device::program::Terms;
 use crate::error::Result;
 use crate::graph::{Conv2d, Shape, Window};
 
-pub(super) fn of(family: Family, step: &Step, conv: &Conv2d, values: [&[f32]; 2], budget: &Budget) -> Result<Kernel> {
-    let source = &step.source;
+pub(super) fn of(family: Family, terms: &Terms, step: &Step, conv: &Conv2d, values: [&[f32]; 2]) -> Result<Kernel> {
+    let (source, budget) = (&step.source, terms.budget);
     let bare = step.other.is_none();
     let kernel = if conv.groups == 1 && source.lanes == LANES {
-        dense(family, step, conv, values, budget)?
+        match family {
+            Family::Spread => spread(step, conv, values, budget)?,
+            Family::Plain { .. } => dense(family, terms, step, conv, values)?,
+        }
     } else if conv.is_depthwise() && bare && source.lanes == LANES {
         depthwise(family, step, conv, values, budget)?
     } else if family == Family::Spread && source.lanes == 1 && conv.groups == 1 && is_square(conv, 3, 2) && bare {
@@ -39,31 +44,44 @@ fn taps(conv: &Conv2d) -> Vec<(&'static str, usize)> {
 }
 
 /// Every output of all inputs, which lie in groups.
-fn dense(family: Family, step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2], budget: &Budget) -> Result<Kernel> {
+fn dense(family: Family, terms: &Terms, step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2]) -> Result<Kernel> {
+    const TILE: usize = 4;
+    let out = step.target.shape;
+    let read = Groups::of(&step.source);
+    let (shader, (workgroups, images)) = match is_sliced(family, terms, out) {
+        true => (Shader::DenseSliced, (per_four_by_four(out), 1)),
+        false => (Shader::Dense, per_two_pixels(out, terms.max_batch)),
+    };
+    let weight = weights::matrix(&read, weight, conv.window.taps(), TILE, terms.budget)?;
+    let weights = Some([weight, weights::bias(bias, TILE)]);
+    let (inputs, mut constants) = (read.len(), taps(conv));
+    constants.push(("POINTWISE", conv.is_pointwise().into()));
+    Ok(Kernel { inputs, images, weights, constants, ..Kernel::new(shader, read.starts().to_vec(), workgroups) })
+}
+
+/// Whether there are so few results that their inputs are sliced.
+pub(super) fn is_sliced(family: Family, terms: &Terms, out: Shape) -> bool {
+    let workgroups = per_two_pixels(out, terms.max_batch).0.of(terms.max_batch);
+    let invocations = workgroups.into_iter().fold(INVOCATIONS, usize::saturating_mul);
+    family.results(invocations) == Results::Few
+}
+
+/// As [`dense`], where loads cost.
+fn spread(step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2], budget: &Budget) -> Result<Kernel> {
     let out = step.target.shape;
     let read = Groups::of(&step.source);
     let runs = read.runs();
-    let (shader, tile, workgroups) = match conv.is_pointwise() {
-        true => pointwise_tile(family, out),
-        false => (Shader::ConvGrouped, 2, per_tile_of_2(out)),
-    };
-    let constants = match shader {
-        Shader::Pointwise => Vec::new(),
-        Shader::Pointwise4x32 => vec![("PAIRS", out.pixels().is_multiple_of(2).into())],
-        _ => taps(conv),
+    let (shader, tile, workgroups, constants) = match conv.is_pointwise() {
+        true => {
+            let pairs = vec![("PAIRS", out.pixels().is_multiple_of(2).into())];
+            (Shader::Pointwise4x32, 8, per_tile_of_8(out), pairs)
+        }
+        false => (Shader::ConvGrouped, 2, per_tile_of_2(out), taps(conv)),
     };
     let weight = weights::matrix(&read, weight, conv.window.taps(), tile, budget)?;
     let weights = Some([weight, weights::bias(bias, tile)]);
     let kernel = Kernel::new(shader, runs.concat(), workgroups);
     Ok(Kernel { inputs: read.len(), runs: runs.len(), weights, constants, ..kernel })
-}
-
-/// The shader of a 1x1 convolution, the groups of outputs in its tile, and its workgroups.
-fn pointwise_tile(family: Family, out: Shape) -> (Shader, usize, Workgroups) {
-    match family {
-        Family::Plain { .. } => (Shader::Pointwise, 2, per_tile_of_2(out)),
-        Family::Spread => (Shader::Pointwise4x32, 8, per_tile_of_8(out)),
-    }
 }
 
 /// Every output of one input.

@@ -4,7 +4,7 @@ use super::kernel::Kernel;
 use crate::compile::{Source, Step};
 use crate::device::gpu::groups;
 use crate::device::gpu::shader::Shader;
-use crate::device::gpu::workgroups::per_pixel;
+use crate::device::gpu::workgroups::{Workgroups, per_pixel};
 
 /// By the numbers of `OPERATION` in elementwise.wgsl.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,7 @@ pub(super) fn of(step: &Step, operation: Operation) -> Kernel {
 
 /// One workgroup a pixel.
 pub(super) fn softmax(source: &Source) -> Kernel {
-    let kernel = Kernel::new(Shader::Softmax, source.planes.clone(), [source.height * source.width, 1]);
+    let kernel =
+        Kernel::new(Shader::Softmax, source.planes.clone(), Workgroups::Each([source.height * source.width, 1]));
     Kernel { inputs: source.planes.len(), ..kernel }
 }

@@ -2,7 +2,7 @@
 
 use crate::device::gpu::shader::Shader;
 use crate::device::gpu::workgroups::Workgroups;
-use crate::graph::Window;
+use crate::graph::{Activation, Window};
 
 /// A kernel that is chosen for a step, with what differs between kernels.
 pub(in crate::device::gpu) struct Kernel {
@@ -17,6 +17,10 @@ pub(in crate::device::gpu) struct Kernel {
     pub window: Window,
     /// Rows that an invocation computes.
     pub rows: usize,
+    /// Images whose pixels are counted on, one image after the other.
+    pub images: usize,
+    /// What is applied to what results are made of.
+    pub inner: Option<Activation>,
     /// Weight and bias, packed.
     pub weights: Option<[Vec<f32>; 2]>,
     pub workgroups: Workgroups,
@@ -25,7 +29,19 @@ pub(in crate::device::gpu) struct Kernel {
 impl Kernel {
     pub fn new(shader: Shader, table: Vec<usize>, workgroups: Workgroups) -> Self {
         let (constants, weights, window) = (Vec::new(), None, Window::square(1));
-        Self { shader, constants, table, inputs: 0, runs: 0, window, rows: 1, weights, workgroups }
+        Self {
+            shader,
+            constants,
+            table,
+            inputs: 0,
+            runs: 0,
+            window,
+            rows: 1,
+            images: 1,
+            inner: None,
+            weights,
+            workgroups,
+        }
     }
 
     pub fn constant(mut self, name: &'static str, value: usize) -> Self {

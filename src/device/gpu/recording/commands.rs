@@ -79,7 +79,7 @@ impl Recorder<'_> {
             if dispatch.waits {
                 self.barrier(&DISPATCHES);
             }
-            let [x, y] = dispatch.workgroups;
+            let [x, y, z] = dispatch.workgroups.counts(count);
             // SAFETY: 1, 2, 5, 6 and 8.
             unsafe {
                 if pipeline != dispatch.pipeline.raw {
@@ -88,7 +88,7 @@ impl Recorder<'_> {
                 }
                 let (point, sets) = (vk::PipelineBindPoint::COMPUTE, [dispatch.bindings]);
                 device.cmd_bind_descriptor_sets(self.commands, point, dispatch.layout, 0, &sets, &[]);
-                device.cmd_dispatch(self.commands, x, y, count as u32);
+                device.cmd_dispatch(self.commands, x, y, z);
             }
         }
     }

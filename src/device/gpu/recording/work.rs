@@ -6,6 +6,7 @@ use super::objects::Owned;
 use super::vulkan::{Vulkan, raw};
 use crate::device::gpu::backend::Work;
 use crate::device::gpu::context::Context;
+use crate::device::gpu::workgroups::Workgroups;
 use crate::error::Result;
 use ash::vk;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub(super) struct RecordedDispatch {
     pub pipeline: Arc<Owned<vk::Pipeline>>,
     pub layout: vk::PipelineLayout,
     pub bindings: vk::DescriptorSet,
-    pub workgroups: [u32; 2],
+    pub workgroups: Workgroups,
     pub waits: bool,
 }
 

@@ -26,9 +26,11 @@ pub(in crate::device::gpu) struct Params {
     pub other_image: u32,
     pub other_offset: u32,
     pub other_pixel: u32,
+    pub images: u32,
     pub activation: [f32; 2],
+    pub inner: [f32; 2],
     /// Uniforms are sized in units of 16 bytes.
-    pub unused: [u32; 2],
+    pub unused: [u32; 3],
 }
 
 #[cfg(test)]
@@ -73,7 +75,9 @@ mod tests {
             other_image: "other_image",
             other_offset: "other_offset",
             other_pixel: "other_pixel",
+            images: "images",
             activation: "a" "b",
+            inner: "inner_a" "inner_b",
         }
     }
 }

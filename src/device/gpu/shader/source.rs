@@ -27,6 +27,23 @@ macro_rules! form {
     };
 }
 
+/// A function of the table of activations that a pipeline chooses.
+#[derive(Debug, Clone, Copy)]
+pub struct Applied {
+    /// What it is joined as.
+    #[allow(dead_code, reason = "tests/devices/shaders.rs compares it with the kernel's first lines")]
+    pub name: &'static str,
+    function: &'static str,
+    /// The `override` that says which one it is.
+    pub number: &'static str,
+    /// The parameters that hold its settings.
+    settings: [&'static str; 2],
+}
+
+const OUTER: Applied = Applied { name: "activation", function: "act", number: "ACTIVATION", settings: ["a", "b"] };
+const INNER: Applied =
+    Applied { name: "activation_inner", function: "act_inner", number: "INNER", settings: ["inner_a", "inner_b"] };
+
 const NONE: Option<Form> = None;
 const X: Option<Form> = form!("x");
 const X_ELEMENTS: Option<Form> = form!("x_elements");
@@ -48,8 +65,8 @@ pub struct Parts {
     pub weights: Option<Form>,
     /// The second operand, where the kernel reads one.
     pub other: Option<Form>,
-    /// Whether an activation is applied to the results.
-    pub activation: bool,
+    /// The functions that are applied: none, one to the results, or another to what results are made of besides.
+    pub activations: &'static [Applied],
 }
 
 /// Which arrays hold numbers in 16 bits, in pairs, which every device can take apart.
@@ -62,7 +79,7 @@ pub struct Halves {
 }
 
 macro_rules! shaders {
-    ($($variant:ident $name:literal $x:ident $y:ident $weights:ident $other:ident $activation:literal)*) => {
+    ($($variant:ident $name:literal $x:ident $y:ident $weights:ident $other:ident $activations:expr;)*) => {
         /// A kernel: a file of shaders/.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Shader {
@@ -91,7 +108,7 @@ macro_rules! shaders {
                         y: $y,
                         weights: $weights,
                         other: $other,
-                        activation: $activation,
+                        activations: &$activations,
                     }),*
                 }
             }
@@ -100,48 +117,52 @@ macro_rules! shaders {
 }
 
 shaders! {
-    // shader                         x           y        weights        other  activation
-    Pointwise      "pointwise"        X           Y        WEIGHTS        OTHER  true
-    Pointwise4x32  "pointwise_4x32"   X_PAIRS     Y_PAIRS  WEIGHTS_PAIRS  OTHER  true
-    Depthwise      "depthwise"        X           Y        WEIGHTS        NONE   true
-    DepthwiseAny   "depthwise_any"    X           Y        WEIGHTS        NONE   true
-    DepthwisePairs "depthwise_pairs"  X_PAIRS     Y_PAIRS  WEIGHTS        NONE   true
-    Conv           "conv"             X_ELEMENTS  Y        WEIGHTS        OTHER  true
-    ConvGrouped    "conv_grouped"     X           Y        WEIGHTS        OTHER  true
-    Stem           "stem"             NONE        Y        WEIGHTS        NONE   true
-    Linear         "linear"           X           Y        WEIGHTS        NONE   true
-    Linear8        "linear_8"         X           NONE     WEIGHTS_PAIRS  NONE   true
-    MaxPool        "max_pool"         X           Y        NONE           NONE   false
-    Pool           "pool"             X           Y        NONE           NONE   false
-    Mean           "mean"             X           Y        NONE           NONE   false
-    Softmax        "softmax"          X_ELEMENTS  Y        NONE           NONE   false
-    Elementwise    "elementwise"      X_ELEMENTS  Y        NONE           OTHER  true
+    // shader                         x           y        weights        other  activations
+    Dense          "dense"            X           Y        WEIGHTS        OTHER  [OUTER];
+    DenseSliced    "dense_sliced"     X           Y        WEIGHTS        OTHER  [OUTER];
+    SeparableSliced "separable_sliced" X          Y        WEIGHTS        OTHER  [OUTER, INNER];
+    Pointwise4x32  "pointwise_4x32"   X_PAIRS     Y_PAIRS  WEIGHTS_PAIRS  OTHER  [OUTER];
+    Depthwise      "depthwise"        X           Y        WEIGHTS        NONE   [OUTER];
+    DepthwiseAny   "depthwise_any"    X           Y        WEIGHTS        NONE   [OUTER];
+    DepthwisePairs "depthwise_pairs"  X_PAIRS     Y_PAIRS  WEIGHTS        NONE   [OUTER];
+    Conv           "conv"             X_ELEMENTS  Y        WEIGHTS        OTHER  [OUTER];
+    ConvGrouped    "conv_grouped"     X           Y        WEIGHTS        OTHER  [OUTER];
+    Stem           "stem"             NONE        Y        WEIGHTS        NONE   [OUTER];
+    Linear         "linear"           X           Y        WEIGHTS        NONE   [OUTER];
+    Linear8        "linear_8"         X           NONE     WEIGHTS_PAIRS  NONE   [OUTER];
+    MaxPool        "max_pool"         X           Y        NONE           NONE   [];
+    Pool           "pool"             X           Y        NONE           NONE   [];
+    Mean           "mean"             X           Y        NONE           NONE   [];
+    Softmax        "softmax"          X_ELEMENTS  Y        NONE           NONE   [];
+    Elementwise    "elementwise"      X_ELEMENTS  Y        NONE           OTHER  [OUTER];
 }
 
 impl Shader {
     /// The whole text, with the arrays that `halves` names in 16 bits.
     pub fn source(self, halves: Halves) -> String {
-        let Parts { x, y, weights, other, activation } = self.parts();
+        let Parts { x, y, weights, other, activations } = self.parts();
         let arrays = [(x, halves.x), (y, halves.y), (weights, halves.weights), (other, halves.other)];
         let stored = |(form, half): (Option<Form>, bool)| form.map(|form| if half { form.f16 } else { form.f32 });
-        let activations = activation.then(activations);
-        let parts = arrays.into_iter().filter_map(stored).chain(activations.as_deref());
+        let activations: Vec<String> = activations.iter().map(Applied::text).collect();
+        let parts = arrays.into_iter().filter_map(stored).chain(activations.iter().map(String::as_str));
         let texts: Vec<&str> = [file!("common/params")].into_iter().chain(parts).chain([self.kernel()]).collect();
         texts.join("\n")
     }
 }
 
-/// `act`, which is applied to results: nothing where ACTIVATION is 0, and otherwise the formula of the row with that number,
-/// counted from 1. Its settings are `a` and `b` of the parameters.
-fn activations() -> String {
-    let cases = Activation::ROWS.iter().zip(1..).map(|(row, number)| {
-        let settings = row.settings.iter().zip(["a", "b"]);
-        let settings: String = settings.map(|(name, place)| format!("let {name} = params.{place}; ")).collect();
-        format!("        case {number}u: {{ {settings}return {}; }}\n", row.wgsl)
-    });
-    let cases: String = cases.collect();
-    format!(
-        "override ACTIVATION: u32 = 0u;\n\nfn act(v: vec4<f32>) -> vec4<f32> {{\n    switch ACTIVATION {{\n{cases}        \
-         default: {{ return v; }}\n    }}\n}}\n"
-    )
+impl Applied {
+    /// Nothing where the number is 0, and otherwise the formula of the row with that number, counted from 1.
+    fn text(&self) -> String {
+        let Self { function, number, settings: places, .. } = self;
+        let cases = Activation::ROWS.iter().zip(1..).map(|(row, number)| {
+            let settings = row.settings.iter().zip(places);
+            let settings: String = settings.map(|(name, place)| format!("let {name} = params.{place}; ")).collect();
+            format!("        case {number}u: {{ {settings}return {}; }}\n", row.wgsl)
+        });
+        let cases: String = cases.collect();
+        format!(
+            "override {number}: u32 = 0u;\n\nfn {function}(v: vec4<f32>) -> vec4<f32> {{\n    switch {number} {{\n\
+             {cases}        default: {{ return v; }}\n    }}\n}}\n"
+        )
+    }
 }

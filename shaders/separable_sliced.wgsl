@@ -1,0 +1,107 @@
+// A convolution that keeps channels apart and the 1x1 convolution after it, where there are few results: y[o, p] = act(bias[o] +
+// sum over k of weight[o, k] * v[k, p] + other[o, p]), where v[k, p] = act_inner(inner_bias[k] + sum over ky, kx of
+// inner_weight[k, ky, kx] * x[k, p * stride + (ky, kx) * dilation - (top, left)]), for each image. Channels lie in groups of 4.
+//
+// A workgroup computes 4 pixels of 4 groups of outputs. In each round its invocations first compute 16 groups of v, a pixel
+// each, and then the part that one of these groups has in 4 pixels of one group of outputs. At last some of them add the parts up.
+// Dispatch: (pixels / 4, groups / 4, batch), rounded up. starts: where each group that v is made of begins in x, in units of 4
+// elements. weight: [tile][group of v][4 groups][4 in][4 out], and behind it the inner weights [group of v][KERNEL_Y][KERNEL_X]
+// [4], their taps rounded up to a multiple of 4; all padded by zeros. bias: [tile][4 groups], and behind it [group of v], likewise.
+//
+// Joined with: params, x, y, weights, other, activation, activation_inner.
+
+@group(0) @binding(1) var<storage, read> x: array<X>;
+@group(0) @binding(2) var<storage, read> starts: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
+@group(0) @binding(4) var<storage, read> weight: array<array<W, 4>>;
+@group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> other: array<Other>;
+
+// Whether the other is added.
+override ADD: bool = false;
+override KERNEL_Y: u32 = 3u;
+override KERNEL_X: u32 = 3u;
+
+const SLICES: u32 = 16u;
+
+// The groups of v of this round and of the one before, 4 pixels each.
+var<workgroup> inner: array<array<array<vec4<f32>, 4>, 16>, 2>;
+
+// What the slices have of 4 pixels of 4 groups. A vector more a slice lets neighbours use different banks of memory.
+var<workgroup> parts: array<array<array<vec4<f32>, 5>, 16>, 4>;
+
+fn tiles() -> u32 {
+    return (params.out_groups + 3u) / 4u;
+}
+
+// A pixel of group `k` of v, whose window begins at (row, column) of x.
+fn depthwise(image: u32, k: u32, row: i32, column: i32) -> vec4<f32> {
+    let start = image + starts[k];
+    let w = tiles() * params.inputs * 4u + k * ((KERNEL_Y * KERNEL_X + 3u) / 4u);
+    var sum = bias[tiles() * 4u + k];
+    for (var ky = 0u; ky < KERNEL_Y; ky++) {
+        for (var kx = 0u; kx < KERNEL_X; kx++) {
+            let r = row + i32(ky * params.dilation_y);
+            let c = column + i32(kx * params.dilation_x);
+            // Without branches, so that all loads are on their way together.
+            let inside = (r >= 0) & (r < i32(params.x_height)) & (c >= 0) & (c < i32(params.x_width));
+            let v = from_x(x[start + select(0u, u32(r) * params.x_width + u32(c), inside)]);
+            let tap = ky * KERNEL_X + kx;
+            sum += from_w(weight[w + tap / 4u][tap % 4u]) * select(vec4<f32>(), v, inside);
+        }
+    }
+    return act_inner(sum);
+}
+
+fn plus(sum: vec4<f32>, w: array<W, 4>, v: vec4<f32>) -> vec4<f32> {
+    return sum + from_w(w[0]) * v.x + from_w(w[1]) * v.y + from_w(w[2]) * v.z + from_w(w[3]) * v.w;
+}
+
+// What all slices have.
+fn total(local_group: u32, pixel: u32) -> vec4<f32> {
+    var sum = vec4<f32>();
+    for (var slice = 0u; slice < SLICES; slice++) {
+        sum += parts[local_group][slice][pixel];
+    }
+    return sum;
+}
+
+@compute @workgroup_size(16, 4)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let slice = local.x;
+    let first = workgroup.x * 4u;
+    let image = workgroup.z * params.x_image / 4u;
+    let own = first + local.y;
+    let row = i32(own / params.y_width * params.stride_y) - i32(params.top);
+    let column = i32(own % params.y_width * params.stride_x) - i32(params.left);
+    var sums = mat4x4<f32>();
+    for (var done = 0u; done < params.inputs; done += SLICES) {
+        let k = done + slice;
+        let round = done / SLICES % 2u;
+        if k < params.inputs {
+            inner[round][slice][local.y] = depthwise(image, k, row, column);
+        }
+        workgroupBarrier();
+        if k < params.inputs {
+            let w = weight[(workgroup.y * params.inputs + k) * 4u + local.y];
+            sums[0] = plus(sums[0], w, inner[round][slice][0]);
+            sums[1] = plus(sums[1], w, inner[round][slice][1]);
+            sums[2] = plus(sums[2], w, inner[round][slice][2]);
+            sums[3] = plus(sums[3], w, inner[round][slice][3]);
+        }
+    }
+    parts[local.y][slice][0] = sums[0];
+    parts[local.y][slice][1] = sums[1];
+    parts[local.y][slice][2] = sums[2];
+    parts[local.y][slice][3] = sums[3];
+    workgroupBarrier();
+    let group = workgroup.y * 4u + local.y;
+    let pixel = first + slice;
+    if slice < 4u && group < params.out_groups && pixel * 4u < params.y_group {
+        var sum = bias[group] + total(local.y, slice);
+        if ADD {
+            sum += from_other(other[(workgroup.z * params.other_image + params.other_offset + group * params.y_group) / 4u + pixel]);
+        }
+        y[(workgroup.z * params.y_image + params.y_offset + group * params.y_group) / 4u + pixel] = to_y(act(sum));
+    }
+}
