@@ -2,6 +2,9 @@
 
 mod adapter;
 mod backend;
+/// Where naga writes what Vulkan takes.
+#[cfg(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd"))]
+pub mod blueprint;
 mod constants;
 mod content;
 mod context;
@@ -21,6 +24,8 @@ mod program;
 mod recording;
 mod shader;
 mod shelf;
+#[cfg(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd"))]
+mod spirv;
 mod watcher;
 mod weights;
 mod workgroups;
