@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_part_larger_than_the_cache_is_never_kept() {
-        let touched = Touched { buffer: 0, elements: vec![0..4 * BLOCK], bytes: 4 };
+        let touched = Touched { buffer: 0, elements: std::iter::once(0..4 * BLOCK).collect(), bytes: 4 };
         let mut cache = cache(2.0 * BLOCK as f64 * 4.0);
         let all = (4 * BLOCK * 4) as f64;
         for _ in 0..2 {

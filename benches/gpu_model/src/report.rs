@@ -102,10 +102,11 @@ fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 /// The page, for a date in words: totals of all, and the steps of what `detailed` names.
 pub fn page(studied: &[Studied], gpus: &[Gpu], date: &str, detailed: &str) -> String {
     let mut page = format!(
-        "# Kernels on GPUs that are not here\n{date}, by `cargo run --release -p gpu_model -- --page DATE`. Registers and \
-         instructions are what RADV's compiler made for navi21; bytes follow from the plan; times are a model's, for none of \
-         these GPUs was here. [The tool's page](../../benches/gpu_model/README.md) says what it assumes. Compare figures of \
-         this page with each other alone.\n\n"
+        "# Kernels on GPUs that are not here\n\
+         {date}, by `cargo run --release -p gpu_model -- --page DATE`. Registers and instructions are what RADV's compiler made for\n\
+         navi21; bytes follow from the plan; times are a model's, for none of these GPUs was here.\n\
+         [The tool's page](../../benches/gpu_model/README.md) says what it assumes. Compare figures of this page with each other\n\
+         alone.\n\n"
     );
     for gpu in gpus {
         page += &format!("- `{}`: {}; {:.1} TFLOP/s at most.\n", gpu.name, gpu.is, gpu.peak() / 1e3);

@@ -218,12 +218,12 @@ impl Wave<'_> {
                 self.pass(1.0);
                 if let Some(loads) = loads {
                     let done = self.loads.len().saturating_sub(loads.into());
-                    let last = self.loads.drain(..done).last();
+                    let last = self.loads.drain(..done).next_back();
                     self.until(last);
                 }
                 if let Some(others) = others {
                     let done = self.shared.len().saturating_sub(others.into());
-                    let last = self.shared.drain(..done).last();
+                    let last = self.shared.drain(..done).next_back();
                     self.until(last);
                     // Constants may come in any order, so whoever waits for them waits for all.
                     if others == 0 {

@@ -5,14 +5,14 @@
 mod common;
 
 use common::{required, skipped};
-use gpu_model::compiler::{Compiled, Distinct, Outcome, compile};
+use gpu_model::compiler::{Compiled, Distinct, Outcome, Source, compile};
 use gpu_model::gpus::GPUS;
 use gpu_model::kernel::Kernel;
 use gpu_model::networks::{NAMES, blueprint};
 use gpu_model::study::FAMILY;
 use pretrained::Precision;
 use pretrained::gpu::{Kernels, PlannedStep};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -21,19 +21,18 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 /// Families of AMD GPUs, as RADV calls them: RDNA 2, GCN 5, RDNA 3, and an APU of GCN 5.
 const FAMILIES: [&str; 4] = ["navi21", "vega10", "gfx1100", "renoir"];
 
-/// Vector registers that a lane may take, by shader: so that no fewer waves than now hide each other's waiting.
-const REGISTERS: [(&str, u64); 11] = [
+/// Vector registers that a lane may take, by shader, so that no fewer waves than now hide each other's waiting; those of
+/// RDNA come in eights.
+const REGISTERS: [(&str, u64); 9] = [
     ("pointwise", 112),
     ("conv_grouped", 112),
-    ("conv", 112),
-    ("depthwise", 112),
-    ("depthwise_any", 112),
-    ("linear", 112),
-    ("max_pool", 112),
-    ("pool", 112),
-    ("mean", 112),
-    ("softmax", 112),
-    ("elementwise", 112),
+    ("depthwise", 84),
+    ("max_pool", 40),
+    ("linear", 32),
+    ("conv", 24),
+    ("depthwise_any", 24),
+    ("mean", 24),
+    ("elementwise", 24),
 ];
 
 /// Bytes that a workgroup may share: as many as any device of WebGPU grants.
@@ -106,6 +105,7 @@ fn compiled(family: &str) -> Option<Vec<Compiled>> {
 
 #[test]
 fn no_kernel_spills_or_takes_too_many_registers() {
+    let mut over = Vec::new();
     for family in FAMILIES {
         let Some(compiled) = compiled(family) else { return };
         let pipelines = &distinct().pipelines;
@@ -123,10 +123,13 @@ fn no_kernel_spills_or_takes_too_many_registers() {
             ];
             for (what, most) in bounds {
                 let found = compiled.statistic(what).unwrap();
-                assert!(found <= most, "{name} on {family}: {what} {found}, and {most} is its bound");
+                if found > most {
+                    over.push(format!("{name} on {family}: {what} {found}, and {most} is its bound"));
+                }
             }
         }
     }
+    assert!(over.is_empty(), "{}", over.join("\n"));
 }
 
 /// The model understands each kernel: its loops are those that its text has, and it computes what its step needs.
@@ -143,6 +146,24 @@ fn every_kernel_is_understood() {
                 kernels[place].walk(step, &GPUS[0].costs).unwrap_or_else(|error| panic!("{name}: {error}"));
             }
         }
+    }
+}
+
+/// Neither a kernel that computes less than its step needs is believed, nor one with loops that its text has not.
+#[test]
+fn a_listing_that_is_misread_gives_no_figure() {
+    let step = planned()[0].ways[0].2.iter().find(|step| step.pipeline.shader() == "pointwise").unwrap();
+    let source = Source::of(&step.pipeline).unwrap();
+    let statistics = [("VGPRs".to_owned(), 24), ("LDS size".to_owned(), 0)].into();
+    let nested = "BB0:\n\ts_nop 0\nBB1:\n\ts_cbranch_scc1 BB5\nBB2:\n\ts_cbranch_scc1 BB4\nBB3:\n\tv_fmac_f32 v1, v2, v3\n\
+                  \ts_branch BB2\nBB4:\n\ts_branch BB1\nBB5:\n\tbuffer_store_dwordx4 v[4:7], v1, s[12:15], 0 offen\n";
+    let single = "BB0:\n\ts_cbranch_scc1 BB2\nBB1:\n\ts_branch BB0\nBB2:\n\ts_endpgm\n";
+    for (listing, expected) in
+        [(nested, "times what the step needs"), (single, "are not those that trips.rs knows: []")]
+    {
+        let compiled = Compiled { statistics: BTreeMap::clone(&statistics), listing: listing.to_owned() };
+        let refused = Kernel::of(&source, &compiled).unwrap().walk(step, &GPUS[0].costs).unwrap_err().to_string();
+        assert!(refused.contains(&step.name) && refused.contains(expected), "{refused}");
     }
 }
 
@@ -168,25 +189,25 @@ fn spirv_val_accepts_every_kernel() {
 /// and in 16. A change that alters one of these alters this table.
 const EXPECTED: [(&str, [usize; 4]); NAMES.len()] = [
     // network             dispatches waits f32 f16
-    ("shufflenetv2_x0_5", [59, 55, 0, 0]),
-    ("shufflenetv2_x1_0", [59, 55, 0, 0]),
-    ("shufflenetv2_x1_5", [0, 0, 0, 0]),
-    ("shufflenetv2_x2_0", [0, 0, 0, 0]),
-    ("mobilenet_v2", [0, 0, 0, 0]),
-    ("mobilenet_v3_small", [0, 0, 0, 0]),
-    ("mobilenet_v3_large", [0, 0, 0, 0]),
-    ("squeezenet1_0", [0, 0, 0, 0]),
-    ("squeezenet1_1", [0, 0, 0, 0]),
-    ("resnet18", [0, 0, 0, 0]),
-    ("resnet34", [0, 0, 0, 0]),
-    ("resnet50", [0, 0, 0, 0]),
-    ("resnet101", [0, 0, 0, 0]),
-    ("resnet152", [0, 0, 0, 0]),
-    ("resnext50_32x4d", [0, 0, 0, 0]),
-    ("resnext101_32x8d", [0, 0, 0, 0]),
-    ("resnext101_64x4d", [0, 0, 0, 0]),
-    ("wide_resnet50_2", [0, 0, 0, 0]),
-    ("wide_resnet101_2", [0, 0, 0, 0]),
+    ("shufflenetv2_x0_5", [59, 55, 7, 7]),
+    ("shufflenetv2_x1_0", [59, 55, 7, 7]),
+    ("shufflenetv2_x1_5", [59, 55, 7, 7]),
+    ("shufflenetv2_x2_0", [59, 55, 7, 7]),
+    ("mobilenet_v2", [54, 53, 8, 8]),
+    ("mobilenet_v3_small", [73, 72, 14, 14]),
+    ("mobilenet_v3_large", [81, 80, 17, 17]),
+    ("squeezenet1_0", [30, 21, 5, 5]),
+    ("squeezenet1_1", [30, 21, 5, 5]),
+    ("resnet18", [23, 22, 8, 8]),
+    ("resnet34", [39, 38, 8, 8]),
+    ("resnet50", [56, 55, 9, 9]),
+    ("resnet101", [107, 106, 9, 9]),
+    ("resnet152", [158, 157, 9, 9]),
+    ("resnext50_32x4d", [56, 55, 9, 9]),
+    ("resnext101_32x8d", [107, 106, 9, 9]),
+    ("resnext101_64x4d", [107, 106, 9, 9]),
+    ("wide_resnet50_2", [56, 55, 9, 9]),
+    ("wide_resnet101_2", [107, 106, 9, 9]),
 ];
 
 #[test]

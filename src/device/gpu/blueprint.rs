@@ -230,8 +230,8 @@ impl Touched {
 
     fn written(target: &Target, bytes: usize) -> Self {
         let groups = target.shape.channels.div_ceil(target.lanes);
-        let end = target.offset + groups * target.group_stride();
-        Self { buffer: target.buffer, elements: vec![target.offset..end], bytes }
+        let elements = target.offset..target.offset + groups * target.group_stride();
+        Self { buffer: target.buffer, elements: std::iter::once(elements).collect(), bytes }
     }
 
     /// Bytes of all of it, an image.
