@@ -53,6 +53,9 @@ pub use checkpoint::{
     CheckpointConfig, Checkpoints, Format, Limits, Rename, Renaming, SaveFormat, SaveOptions, StateDict,
 };
 pub use classifier::{Classifier, ClassifierBuilder};
+#[cfg(all(feature = "gpu", any(windows, target_os = "linux", target_os = "android", target_os = "freebsd")))]
+#[doc(hidden)]
+pub use device::blueprint as gpu;
 pub use device::cpu::{CpuOptions, InstructionSet};
 pub use device::{
     Device, DeviceChoice, DeviceInfo, DeviceKind, Precision, Session, SessionOptions, Staged, StepTime, Ticket,

@@ -16,6 +16,8 @@ mod ticket;
 mod wake;
 
 pub use choice::DeviceChoice;
+#[cfg(all(feature = "gpu", any(windows, target_os = "linux", target_os = "android", target_os = "freebsd")))]
+pub use gpu::blueprint;
 pub use info::{DeviceInfo, DeviceKind};
 pub use precision::Precision;
 pub use profile::StepTime;

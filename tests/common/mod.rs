@@ -6,12 +6,12 @@ use std::io::Write;
 use std::path::PathBuf;
 
 /// Whether `PRETRAINED_REQUIRE`, a comma-separated list, contains `what`.
-fn required(what: &str) -> bool {
+pub fn required(what: &str) -> bool {
     std::env::var("PRETRAINED_REQUIRE").is_ok_and(|list| list.split(',').any(|item| item.trim() == what))
 }
 
 /// Says that a test skips. Not by `eprintln`, which the test runner swallows.
-fn skipped(why: &str) {
+pub fn skipped(why: &str) {
     let thread = std::thread::current();
     let _ = writeln!(std::io::stderr(), "skipped: {} {why}", thread.name().unwrap_or("a test"));
 }

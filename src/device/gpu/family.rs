@@ -66,7 +66,7 @@ impl Family {
 
 /// Invocations that make a device of this kind busy: two waves of 64 for each unit that computes one, of which wgpu does not
 /// tell the number. Integrated GPUs have some 16, others from 60 to over 500.
-fn full(kind: wgpu::DeviceType) -> usize {
+pub(super) fn full(kind: wgpu::DeviceType) -> usize {
     const WAVES: usize = 2 * 64;
     match kind {
         wgpu::DeviceType::Cpu => 0,

@@ -2,6 +2,9 @@
 
 mod adapter;
 mod backend;
+/// Where naga writes what Vulkan takes.
+#[cfg(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd"))]
+pub mod blueprint;
 mod constants;
 mod content;
 mod context;
@@ -12,6 +15,7 @@ mod family;
 mod groups;
 mod kernels;
 mod lock;
+mod packed;
 mod pipelines;
 mod ports;
 mod presence;
@@ -21,6 +25,8 @@ mod program;
 mod recording;
 mod shader;
 mod shelf;
+#[cfg(any(windows, target_os = "linux", target_os = "android", target_os = "freebsd"))]
+mod spirv;
 mod watcher;
 mod weights;
 mod workgroups;

@@ -4,14 +4,12 @@ use super::backend::{Backend, Binding, BoundDispatch, Work};
 use super::constants::{Constants, Uploaded};
 use super::content::Range;
 use super::context::Context;
-use super::dispatch::Dispatch;
 use super::family::Family;
-use super::kernels;
+use super::packed::Packed;
 use super::ports::Port;
 use super::shelf::Shelf;
-use crate::compile::{Plan, Step, Target, Touched};
+use crate::compile::{Plan, Target};
 use crate::device::precision::Precision;
-use crate::device::profile::StepTime;
 use crate::device::program::{Program, Terms};
 use crate::error::Result;
 use std::sync::Arc;
@@ -48,27 +46,7 @@ pub(super) fn program(
         return Err(context.too_large(reason));
     }
     let Plan { input, steps, output, buffers } = plan;
-    let mut rest = steps.into_iter().peekable();
-    let (mut steps, mut touched) = (Vec::new(), Vec::new());
-    while let Some(step) = rest.next() {
-        let next = rest.next_if(|next| kernels::are_separable(&step, next, family, terms));
-        let dispatch = Dispatch::of(&step, next.as_ref(), family, terms, rest.peek().is_none())?;
-        let dispatch = dispatch
-            .ok_or_else(|| context.unsupported("a step counts to more than 32 bits, which is the shaders' limit"))?;
-        let kernel = dispatch.pipeline.shader.name();
-        let profile = StepTime::of(&step, kernel, precision);
-        let (mut packed, mut touches) = (Packed::new(dispatch, profile, &step), step.touched());
-        if let Some(next) = next {
-            let profile = packed.profile.and(StepTime::of(&next, kernel, precision), precision);
-            packed = Packed { source: step.source.buffer, ..Packed::new(packed.dispatch, profile, &next) };
-            touches = touches.and(next.touched());
-        }
-        steps.push(packed);
-        touched.push(touches);
-    }
-    for (step, waits) in steps.iter_mut().zip(Touched::waits(touched.into_iter())) {
-        step.waits = waits;
-    }
+    let steps = Packed::all(steps, family, terms)?;
     let most = limits.max_compute_workgroups_per_dimension as usize;
     let workgroups = |step: &Packed| step.dispatch.workgroups.of(max_batch);
     if let Some(workgroups) = steps.iter().flat_map(workgroups).find(|n| *n > most) {
@@ -89,24 +67,6 @@ pub(super) fn program(
     context.guarded(|| {
         backend.program(context, work(context, shelf, [&input, &output], &buffers, steps, max_batch, precision)?)
     })
-}
-
-/// A step whose weights are packed; the plan's are gone.
-struct Packed {
-    dispatch: Dispatch,
-    profile: StepTime,
-    /// The buffers that it reads and writes.
-    source: usize,
-    target: usize,
-    other: Option<usize>,
-    waits: bool,
-}
-
-impl Packed {
-    fn new(dispatch: Dispatch, profile: StepTime, step: &Step) -> Self {
-        let (source, target, other) = (step.source.buffer, step.target.buffer, &step.other);
-        Self { dispatch, profile, source, target, other: other.as_ref().map(|other| other.buffer), waits: true }
-    }
 }
 
 fn work(
@@ -161,14 +121,14 @@ fn work(
             let buffer = buffers[index].clone();
             Binding { binding, offset: 0, size: buffer.size(), buffer }
         };
-        let mut bindings = vec![shape(0, 0), whole(1, source), shape(2, 1), whole(3, target)];
+        let mut bindings = vec![shape(0, 0), whole(1, source.buffer), shape(2, 1), whole(3, target.buffer)];
         if dispatch.weights.is_some() {
             let two = placed.by_ref().take(2);
             bindings.extend((4..).zip(two).map(|(binding, (shelved, range))| part(binding, &shelved.buffer, range)));
         }
         if dispatch.pipeline.shader.signature().paired() {
             // Where the step has no other, anything may stand there, and is not read.
-            bindings.push(other.map_or_else(|| shape(6, 1), |other| whole(6, other)));
+            bindings.push(other.map_or_else(|| shape(6, 1), |other| whole(6, other.buffer)));
         }
         let workgroups = dispatch.workgroups;
         BoundDispatch { name: profile.name, pipeline: dispatch.pipeline, bindings, workgroups, waits }

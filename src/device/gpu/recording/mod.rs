@@ -37,7 +37,6 @@ mod layouts;
 mod objects;
 mod program;
 mod slot;
-mod spirv;
 mod vulkan;
 mod work;
 

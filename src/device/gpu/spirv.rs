@@ -1,7 +1,7 @@
 //! Shaders in the form that Vulkan takes.
 
-use crate::device::gpu::lock::lock;
-use crate::device::gpu::shader::{Halves, Pipeline, Shader};
+use super::lock::lock;
+use super::shader::{Halves, Pipeline, Shader};
 use naga::back::pipeline_constants::process_overrides;
 use naga::back::spv;
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};

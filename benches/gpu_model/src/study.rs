@@ -1,0 +1,83 @@
+//! Networks on GPUs: what is asked for, planned, compiled once, and estimated.
+
+use crate::Result;
+use crate::compiler::{Distinct, Outcome, compile};
+use crate::estimate::{Estimate, estimate};
+use crate::gpus::Gpu;
+use crate::kernel::Kernel;
+use crate::networks::blueprint;
+use pretrained::Precision;
+use serde::Serialize;
+use std::path::Path;
+
+/// The family whose instructions stand for those of all GPUs.
+pub const FAMILY: &str = "navi21";
+
+/// What is to be estimated: each with each.
+#[derive(Debug, Clone)]
+pub struct Study {
+    /// By name.
+    pub networks: Vec<String>,
+    /// Widths of stored numbers.
+    pub precisions: Vec<Precision>,
+    /// Images of a batch.
+    pub batches: Vec<usize>,
+    /// Where they run.
+    pub gpus: Vec<Gpu>,
+}
+
+/// What came of one network at one width.
+#[derive(Debug, Serialize)]
+pub struct Studied {
+    /// The network.
+    pub network: String,
+    /// `f32` or `f16`.
+    pub precision: String,
+    /// For each GPU one for each batch, in order.
+    pub estimates: Vec<Estimate>,
+}
+
+impl Study {
+    /// Compiles in a process of `program`, which is one of this package.
+    ///
+    /// # Errors
+    /// Where a network is unknown, the driver is absent or fails, or what it made cannot be understood.
+    pub fn run(&self, program: &Path) -> Result<Vec<Studied>> {
+        let mut distinct = Distinct::default();
+        let mut planned = Vec::new();
+        for name in &self.networks {
+            let blueprint = blueprint(name)?;
+            for &precision in &self.precisions {
+                let mut runs = Vec::new();
+                for gpu in &self.gpus {
+                    for &images in &self.batches {
+                        let steps = blueprint.steps(gpu.kernels, precision, images)?;
+                        let places = steps.iter().map(|step| distinct.place(&step.pipeline));
+                        let places: Vec<usize> = places.collect::<Result<_>>()?;
+                        runs.push((gpu, images, steps, places));
+                    }
+                }
+                planned.push((name, precision, blueprint.input(), runs));
+            }
+        }
+        let compiled = match compile(program, FAMILY, &distinct.sources)? {
+            Outcome::Compiled(compiled) => compiled,
+            Outcome::Absent(reason) => {
+                return Err(format!("there is no RADV, which Debian's mesa-vulkan-drivers has: {reason}").into());
+            }
+            Outcome::Failed(reason) => return Err(format!("RADV failed: {reason}").into()),
+        };
+        let kernels = distinct.sources.iter().zip(&compiled).map(|(source, compiled)| Kernel::of(source, compiled));
+        let kernels: Vec<Kernel> = kernels.collect::<Result<_>>()?;
+        let studied = planned.into_iter().map(|(name, precision, input, runs)| {
+            let mut estimates = Vec::new();
+            for (gpu, images, steps, places) in runs {
+                let kernels: Vec<&Kernel> = places.iter().map(|place| &kernels[*place]).collect();
+                let estimate = estimate(gpu, &steps, &kernels, &input, images);
+                estimates.push(estimate.map_err(|error| format!("{name}, {precision}, {}: {error}", gpu.name))?);
+            }
+            Ok(Studied { network: name.clone(), precision: precision.to_string(), estimates })
+        });
+        studied.collect()
+    }
+}

@@ -1,0 +1,230 @@
+//! Every pipeline of every network that can be named, compiled for GPUs that are not there: registers, spills, validity; and
+//! how many pipelines, dispatches and waits each network takes.
+
+#[path = "../../../tests/common/mod.rs"]
+mod common;
+
+use common::{required, skipped};
+use gpu_model::compiler::{Compiled, Distinct, Outcome, Source, compile};
+use gpu_model::gpus::GPUS;
+use gpu_model::kernel::Kernel;
+use gpu_model::networks::{NAMES, blueprint};
+use gpu_model::study::FAMILY;
+use pretrained::Precision;
+use pretrained::gpu::{Kernels, PlannedStep};
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Families of AMD GPUs, as RADV calls them: RDNA 2, GCN 5, RDNA 3, and an APU of GCN 5.
+const FAMILIES: [&str; 4] = ["navi21", "vega10", "gfx1100", "renoir"];
+
+/// Vector registers that a lane may take, by shader, so that no fewer waves than now hide each other's waiting; those of
+/// RDNA come in eights.
+const REGISTERS: [(&str, u64); 11] = [
+    ("dense", 120),
+    ("dense_sliced", 80),
+    ("separable_sliced", 112),
+    ("conv_grouped", 112),
+    ("depthwise", 84),
+    ("max_pool", 40),
+    ("linear", 32),
+    ("conv", 24),
+    ("depthwise_any", 24),
+    ("mean", 24),
+    ("elementwise", 24),
+];
+
+/// Bytes that a workgroup may share: as many as any device of WebGPU grants.
+const SHARED: u64 = 16384;
+
+/// A network's steps for each kind of kernels and each width.
+struct Planned {
+    name: &'static str,
+    ways: Vec<(Kernels, Precision, Vec<PlannedStep>)>,
+}
+
+/// All of them, planned once, on as many threads as there are cores.
+fn planned() -> &'static [Planned] {
+    static PLANNED: OnceLock<Vec<Planned>> = OnceLock::new();
+    PLANNED.get_or_init(|| {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut found = Vec::new();
+            while let Some((index, name)) = NAMES.iter().enumerate().nth(next.fetch_add(1, Relaxed)) {
+                found.push((index, plan(name)));
+            }
+            found
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut all: Vec<(usize, Planned)> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        all.sort_by_key(|(index, _)| *index);
+        all.into_iter().map(|(_, planned)| planned).collect()
+    })
+}
+
+fn plan(name: &'static str) -> Planned {
+    let blueprint = blueprint(name).unwrap();
+    let mut ways = Vec::new();
+    for kernels in [Kernels::Few, Kernels::Many] {
+        for precision in [Precision::F32, Precision::F16] {
+            ways.push((kernels, precision, blueprint.steps(kernels, precision, 1).unwrap()));
+        }
+    }
+    Planned { name, ways }
+}
+
+/// Their pipelines, each once.
+fn distinct() -> &'static Distinct {
+    static DISTINCT: OnceLock<Distinct> = OnceLock::new();
+    DISTINCT.get_or_init(|| {
+        let mut distinct = Distinct::default();
+        for (_, _, steps) in planned().iter().flat_map(|planned| &planned.ways) {
+            steps.iter().for_each(|step| _ = distinct.place(&step.pipeline).unwrap());
+        }
+        distinct
+    })
+}
+
+/// What RADV makes of them for a family, or none, and a visible line, where it is absent and not required.
+fn compiled(family: &str) -> Option<Vec<Compiled>> {
+    let program = Path::new(env!("CARGO_BIN_EXE_gpu_model"));
+    match compile(program, family, &distinct().sources).unwrap() {
+        Outcome::Compiled(compiled) => Some(compiled),
+        Outcome::Failed(reason) => panic!("{family}: {reason}"),
+        Outcome::Absent(reason) => {
+            assert!(!required("radv"), "RADV is absent, and PRETRAINED_REQUIRE asks for it: {reason}");
+            skipped("needs RADV, which Debian's mesa-vulkan-drivers has");
+            None
+        }
+    }
+}
+
+#[test]
+fn no_kernel_spills_or_takes_too_many_registers() {
+    let mut over = Vec::new();
+    for family in FAMILIES {
+        let Some(compiled) = compiled(family) else { return };
+        let pipelines = &distinct().pipelines;
+        assert_eq!(compiled.len(), pipelines.len());
+        for (pipeline, compiled) in pipelines.iter().zip(&compiled) {
+            let (shader, name) = (pipeline.shader(), pipeline.name());
+            let bound = REGISTERS.iter().find(|(found, _)| *found == shader);
+            let (_, most) = bound.unwrap_or_else(|| panic!("REGISTERS has no row for {shader}"));
+            let bounds = [
+                ("VGPRs", *most),
+                ("Spilled VGPRs", 0),
+                ("Spilled SGPRs", 0),
+                ("Scratch size", 0),
+                ("LDS size", SHARED),
+            ];
+            for (what, most) in bounds {
+                let found = compiled.statistic(what).unwrap();
+                if found > most {
+                    over.push(format!("{name} on {family}: {what} {found}, and {most} is its bound"));
+                }
+            }
+        }
+    }
+    assert!(over.is_empty(), "{}", over.join("\n"));
+}
+
+/// The model understands each kernel: its loops are those that its text has, and it computes what its step needs.
+#[test]
+fn every_kernel_is_understood() {
+    let Some(compiled) = compiled(FAMILY) else { return };
+    let Distinct { pipelines, sources, .. } = distinct();
+    let kernels: Vec<Kernel> = sources.iter().zip(&compiled).map(|(s, c)| Kernel::of(s, c).unwrap()).collect();
+    let mut seen = HashSet::new();
+    for Planned { name, ways } in planned() {
+        for step in ways.iter().flat_map(|(_, _, steps)| steps) {
+            let place = pipelines.iter().position(|pipeline| *pipeline == step.pipeline).unwrap();
+            if seen.insert((place, step.inputs, step.runs, step.rows, step.workgroups(1), step.input)) {
+                kernels[place].walk(step, &GPUS[0].costs).unwrap_or_else(|error| panic!("{name}: {error}"));
+            }
+        }
+    }
+}
+
+/// Neither a kernel that computes less than its step needs is believed, nor one with loops that its text has not.
+#[test]
+fn a_listing_that_is_misread_gives_no_figure() {
+    let step = planned()[0].ways[0].2.iter().find(|step| step.pipeline.shader() == "dense").unwrap();
+    let source = Source::of(&step.pipeline).unwrap();
+    let statistics = [("VGPRs".to_owned(), 24), ("LDS size".to_owned(), 0)].into();
+    let nested = "BB0:\n\ts_nop 0\nBB1:\n\ts_cbranch_scc1 BB5\nBB2:\n\ts_cbranch_scc1 BB4\nBB3:\n\tv_fmac_f32 v1, v2, v3\n\
+                  \ts_branch BB2\nBB4:\n\ts_branch BB1\nBB5:\n\tbuffer_store_dwordx4 v[4:7], v1, s[12:15], 0 offen\n";
+    let single = "BB0:\n\ts_cbranch_scc1 BB2\nBB1:\n\ts_branch BB0\nBB2:\n\ts_endpgm\n";
+    for (listing, expected) in
+        [(nested, "times what the step needs"), (single, "are not those that trips.rs knows: []")]
+    {
+        let compiled = Compiled { statistics: BTreeMap::clone(&statistics), listing: listing.to_owned() };
+        let refused = Kernel::of(&source, &compiled).unwrap().walk(step, &GPUS[0].costs).unwrap_err().to_string();
+        assert!(refused.contains(&step.name) && refused.contains(expected), "{refused}");
+    }
+}
+
+#[test]
+fn spirv_val_accepts_every_kernel() {
+    if Command::new("spirv-val").arg("--version").output().is_err() {
+        assert!(!required("spirv-val"), "spirv-val is absent, and PRETRAINED_REQUIRE asks for it");
+        skipped("needs spirv-val, which Debian's spirv-tools has");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (pipeline, source) in distinct().pipelines.iter().zip(&distinct().sources) {
+        let path = folder.path().join("kernel.spv");
+        let bytes: Vec<u8> = source.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        std::fs::write(&path, bytes).unwrap();
+        let output = Command::new("spirv-val").args(["--target-env", "vulkan1.1"]).arg(&path).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", pipeline.name());
+    }
+}
+
+/// Where every step has many results: dispatches, and how many of them wait; pipelines where numbers are stored in 32 bits,
+/// and in 16. A change that alters one of these alters this table.
+const EXPECTED: [(&str, [usize; 4]); NAMES.len()] = [
+    // network             dispatches waits f32 f16
+    ("shufflenetv2_x0_5", [59, 55, 7, 7]),
+    ("shufflenetv2_x1_0", [59, 55, 7, 7]),
+    ("shufflenetv2_x1_5", [59, 55, 7, 7]),
+    ("shufflenetv2_x2_0", [59, 55, 7, 7]),
+    ("mobilenet_v2", [54, 53, 8, 8]),
+    ("mobilenet_v3_small", [73, 72, 14, 14]),
+    ("mobilenet_v3_large", [81, 80, 17, 17]),
+    ("squeezenet1_0", [30, 21, 5, 5]),
+    ("squeezenet1_1", [30, 21, 5, 5]),
+    ("resnet18", [23, 22, 8, 8]),
+    ("resnet34", [39, 38, 8, 8]),
+    ("resnet50", [56, 55, 9, 9]),
+    ("resnet101", [107, 106, 9, 9]),
+    ("resnet152", [158, 157, 9, 9]),
+    ("resnext50_32x4d", [56, 55, 9, 9]),
+    ("resnext101_32x8d", [107, 106, 9, 9]),
+    ("resnext101_64x4d", [107, 106, 9, 9]),
+    ("wide_resnet50_2", [56, 55, 9, 9]),
+    ("wide_resnet101_2", [107, 106, 9, 9]),
+];
+
+#[test]
+fn networks_take_so_many_dispatches_waits_and_pipelines() {
+    let steps = |ways: &'static [(Kernels, Precision, Vec<PlannedStep>)], precision| {
+        let way = ways.iter().find(|way| way.0 == Kernels::Many && way.1 == precision);
+        way.map(|(_, _, steps)| steps).unwrap()
+    };
+    let pipelines = |steps: &[PlannedStep]| steps.iter().map(|step| &step.pipeline).collect::<HashSet<_>>().len();
+    let found = planned().iter().map(|Planned { name, ways }| {
+        let (f32, f16) = (steps(ways, Precision::F32), steps(ways, Precision::F16));
+        let waits = f32.iter().filter(|step| step.waits).count();
+        (*name, [f32.len(), waits, pipelines(f32), pipelines(f16)])
+    });
+    let found: Vec<_> = found.collect();
+    let differ: Vec<_> = found.iter().filter(|row| !EXPECTED.contains(row)).collect();
+    assert!(differ.is_empty(), "the table is another one: {differ:?}");
+}
