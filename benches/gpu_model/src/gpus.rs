@@ -70,7 +70,7 @@ impl Gpu {
 
 /// RDNA 2: a wave of 64 on 32 lanes, and as ACO itself assumes it, 320 cycles for a load and 100 for constants.
 const RDNA: Costs =
-    Costs { vector: 2.0, load: 320.0, l0: 8.0, constants: 100.0, shared: 64.0, shared_number: 2.0, barrier: 32.0 };
+    Costs { vector: 2.0, load: 320.0, l0: 8.0, constants: 100.0, shared: 40.0, shared_number: 2.0, barrier: 32.0 };
 
 const MIB: f64 = 1048576.0;
 

@@ -72,7 +72,9 @@ impl Kernel {
         let (computed, needed) = match step.pipeline.shader() {
             _ if step.weight_bytes > 0 => (counts[Count::Multiplied], step.operations as f64 / 2.0),
             // Halves are added by what multiplies by one besides.
-            "mean" => (counts[Count::Added] + counts[Count::Multiplied], step.input.elements() as f64),
+            shader if shader.starts_with("mean") => {
+                (counts[Count::Added] + counts[Count::Multiplied], step.input.elements() as f64)
+            }
             _ => (numbers, results),
         };
         let invocations = step.workgroups(1).iter().product::<usize>() * self.invocations;

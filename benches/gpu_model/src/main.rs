@@ -3,6 +3,7 @@
 use gpu_model::gpus::GPUS;
 use gpu_model::study::Study;
 use gpu_model::{Result, compiler, report};
+use std::io::Write;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -73,10 +74,10 @@ fn run() -> Result<()> {
         study.networks.push(DETAILED.to_owned());
     }
     let studied = study.run(&std::env::current_exe()?)?;
-    match page {
-        Some(date) => print!("{}", report::page(&studied, &study.gpus, &date, DETAILED)),
-        None if json => println!("{}", serde_json::to_string_pretty(&studied)?),
-        None => print!("{}", report::text(&studied, &study.gpus, steps)),
-    }
-    Ok(())
+    let text = match page {
+        Some(date) => report::page(&studied, &study.gpus, &date, DETAILED),
+        None if json => serde_json::to_string_pretty(&studied)? + "\n",
+        None => report::text(&studied, &study.gpus, steps),
+    };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
 }

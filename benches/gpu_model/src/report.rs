@@ -103,7 +103,7 @@ fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 pub fn page(studied: &[Studied], gpus: &[Gpu], date: &str, detailed: &str) -> String {
     let mut page = format!(
         "# Kernels on GPUs that are not here\n\
-         {date}, by `cargo run --release -p gpu_model -- --page DATE`. Registers and instructions are what RADV's compiler made for\n\
+         {date}, by `cargo run -p gpu_model -- --page DATE`. Registers and instructions are what RADV's compiler made for\n\
          navi21; bytes follow from the plan; times are a model's, for none of these GPUs was here.\n\
          [The tool's page](../../benches/gpu_model/README.md) says what it assumes. Compare figures of this page with each other\n\
          alone.\n\n"

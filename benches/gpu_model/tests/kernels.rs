@@ -91,10 +91,10 @@ fn distinct() -> &'static Distinct {
     })
 }
 
-/// What RADV makes of them for a family, or none, and a visible line, where it is absent and not required.
-fn compiled(family: &str) -> Option<Vec<Compiled>> {
+/// What RADV makes of sources for a family, or none, and a visible line, where it is absent and not required.
+fn compiled(family: &str, sources: &[Source]) -> Option<Vec<Compiled>> {
     let program = Path::new(env!("CARGO_BIN_EXE_gpu_model"));
-    match compile(program, family, &distinct().sources).unwrap() {
+    match compile(program, family, sources).unwrap() {
         Outcome::Compiled(compiled) => Some(compiled),
         Outcome::Failed(reason) => panic!("{family}: {reason}"),
         Outcome::Absent(reason) => {
@@ -109,7 +109,7 @@ fn compiled(family: &str) -> Option<Vec<Compiled>> {
 fn no_kernel_spills_or_takes_too_many_registers() {
     let mut over = Vec::new();
     for family in FAMILIES {
-        let Some(compiled) = compiled(family) else { return };
+        let Some(compiled) = compiled(family, &distinct().sources) else { return };
         let pipelines = &distinct().pipelines;
         assert_eq!(compiled.len(), pipelines.len());
         for (pipeline, compiled) in pipelines.iter().zip(&compiled) {
@@ -134,11 +134,24 @@ fn no_kernel_spills_or_takes_too_many_registers() {
     assert!(over.is_empty(), "{}", over.join("\n"));
 }
 
+/// So many invocations that registers do not suffice make the driver spill, and tell it.
+#[test]
+fn what_spills_is_seen() {
+    const LOCAL_SIZE: u32 = 17;
+    let dense = distinct().pipelines.iter().position(|pipeline| pipeline.shader() == "conv_grouped").unwrap();
+    let mut source = distinct().sources[dense].clone();
+    let size = source.words.windows(4).position(|words| words[0] == LOCAL_SIZE && words[3] == 1).unwrap() + 1;
+    source.words[size..size + 2].copy_from_slice(&[32, 32]);
+    assert_eq!(source.invocations(), Some(1024));
+    let Some(compiled) = compiled("vega10", &[source]) else { return };
+    assert!(compiled[0].statistic("Spilled VGPRs").unwrap() > 0, "{:?}", compiled[0].statistics);
+}
+
 /// The model understands each kernel: its loops are those that its text has, and it computes what its step needs.
 #[test]
 fn every_kernel_is_understood() {
-    let Some(compiled) = compiled(FAMILY) else { return };
     let Distinct { pipelines, sources, .. } = distinct();
+    let Some(compiled) = compiled(FAMILY, sources) else { return };
     let kernels: Vec<Kernel> = sources.iter().zip(&compiled).map(|(s, c)| Kernel::of(s, c).unwrap()).collect();
     let mut seen = HashSet::new();
     for Planned { name, ways } in planned() {
