@@ -325,6 +325,10 @@ fn dense_and_grouped_convolution() {
     let by_hand = [
         (Conv2d::new(3, 10, 3).stride(2).padding(1).no_bias(), (67, 93), (true, RELU), (3, 1)),
         (Conv2d::new(15, 9, 3).groups(3).padding(1), (5, 5), (false, None), (2, 2)),
+        // Of planes, in tiles of 6, 4 and 5 groups of outputs.
+        (Conv2d::new(3, 70, 7).stride(2).padding(3), (19, 16), (true, RELU), (1, 3)),
+        (Conv2d::new(1, 26, 3).padding(2), (3, 5), (false, RELU), (2, 4)),
+        (Conv2d::new(2, 58, 5).stride(3), (14, 9), (false, None), (2, 5)),
     ];
     let square = (1usize..6, 1usize..4, 0usize..3)
         .prop_map(|(k, stride, padding)| Conv2d::new(1, 1, k).stride(stride).padding(padding).window);
@@ -345,7 +349,13 @@ fn linear() {
         let x = add_activation(&mut g, x, activation);
         Problem::new(g, x, input, batch)
     };
-    let by_hand = [((1, 28, 28), 10, true, RELU, (3, 1)), ((5, 1, 1), 1, false, None, (1, 2))];
+    // Several slices of inputs, the last with a tail, and several tiles of images.
+    let by_hand = [
+        ((1, 28, 28), 10, true, RELU, (3, 1)),
+        ((5, 1, 1), 1, false, None, (1, 2)),
+        ((1030, 1, 1), 6, true, None, (6, 3)),
+        ((35, 5, 4), 9, true, RELU, (5, 4)),
+    ];
     let image = (1usize..9, 1usize..9, 1usize..9);
     check(64, by_hand, (image, 1usize..80, any::<bool>(), activation(), batch()), build);
 }
@@ -383,7 +393,10 @@ fn pool_problem(view: &View, (channels, sides, pool, activation, batch): PoolCas
 fn max_pool() {
     let by_hand = MaxPool2d::new(3).stride(2).padding(1);
     let by_hand = [(5, (17, 23), (by_hand.window, false, false), None, (3, 1))];
-    let generated = (1usize..40, sides(), pools(), activation(), batch());
+    let square = (1usize..6, 1usize..4, 0usize..5).prop_map(|(side, stride, padding)| {
+        (MaxPool2d::new(side).stride(stride).padding(padding.min(side - 1)).window, false, false)
+    });
+    let generated = (1usize..40, sides(), prop_oneof![square, pools()], activation(), batch());
     check(96, by_hand, generated, |view, case| pool_problem(view, case, false));
 }
 
@@ -468,6 +481,22 @@ fn sums_and_products() {
     check(96, by_hand, (conv, (1usize..9, 1usize..9), what, activation(), batch()), build);
 }
 
+/// The sum of two convolutions of the graph's input, whose channels are planes.
+#[test]
+fn sums_of_convolutions_of_planes() {
+    type Case = ((usize, usize), Window, (usize, usize), Option<Activation>, (usize, u32));
+    let build = |_: &View, ((i, o), window, sides, activation, batch): Case| {
+        let input = fitting(&window, i, sides);
+        let mut g = Builder::new();
+        let conv = Conv2d::new(i, o, 1).window(window);
+        let (a, b) = (g.conv2d("a", Value::INPUT, conv), g.conv2d("b", Value::INPUT, conv));
+        let sum = g.add(a, b);
+        let sum = add_activation(&mut g, sum, activation);
+        Problem::new(g, sum, input, batch)
+    };
+    check(32, [], ((1usize..5, 1usize..40), window(2), sides(), activation(), batch()), build);
+}
+
 #[test]
 fn softmax() {
     type Case = (usize, (usize, usize), bool, (usize, u32));
@@ -489,7 +518,8 @@ fn mean() {
         let x = g.mean(x);
         Problem::new(g, x, input, batch)
     };
-    check(48, [(70, (7, 7), (3, 1))], (1usize..80, sides(), batch()), build);
+    let by_hand = [(70, (7, 7), (3, 1)), (9, (1, 1), (2, 2)), (3, (40, 33), (2, 3))];
+    check(48, by_hand, (1usize..80, sides(), batch()), build);
 }
 
 #[test]

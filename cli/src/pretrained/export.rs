@@ -120,7 +120,9 @@ impl Export {
             metadata.insert("preset".to_owned(), preset.name().to_owned());
         }
         if !metadata.contains_key("preset") {
-            remark(format_args!("no preset is known, and predict will guess it from the export; --preset NAME writes it"));
+            remark(format_args!(
+                "no preset is known, and predict will guess it from the export; --preset NAME writes it"
+            ));
         }
         let [height, width] = sides.unwrap_or_else(|| usual_sides(network, metadata.get("preset")));
         let input = Shape { height, width, ..network.input };

@@ -105,15 +105,20 @@ shaders! {
     Pointwise4x32  "pointwise_4x32"   X_PAIRS     Y_PAIRS  WEIGHTS_PAIRS  OTHER  true
     Depthwise      "depthwise"        X           Y        WEIGHTS        NONE   true
     DepthwiseAny   "depthwise_any"    X           Y        WEIGHTS        NONE   true
+    DepthwiseRows  "depthwise_rows"   X           Y        WEIGHTS        NONE   true
     DepthwisePairs "depthwise_pairs"  X_PAIRS     Y_PAIRS  WEIGHTS        NONE   true
     Conv           "conv"             X_ELEMENTS  Y        WEIGHTS        OTHER  true
+    Planes         "planes"           NONE        Y        WEIGHTS        OTHER  true
     ConvGrouped    "conv_grouped"     X           Y        WEIGHTS        OTHER  true
     Stem           "stem"             NONE        Y        WEIGHTS        NONE   true
     Linear         "linear"           X           Y        WEIGHTS        NONE   true
+    LinearSliced   "linear_sliced"    X           Y        WEIGHTS        NONE   true
     Linear8        "linear_8"         X           NONE     WEIGHTS_PAIRS  NONE   true
     MaxPool        "max_pool"         X           Y        NONE           NONE   false
+    MaxPoolRows    "max_pool_rows"    X           Y        NONE           NONE   false
     Pool           "pool"             X           Y        NONE           NONE   false
     Mean           "mean"             X           Y        NONE           NONE   false
+    MeanSliced     "mean_sliced"      X           Y        NONE           NONE   false
     Softmax        "softmax"          X_ELEMENTS  Y        NONE           NONE   false
     Elementwise    "elementwise"      X_ELEMENTS  Y        NONE           OTHER  true
 }
