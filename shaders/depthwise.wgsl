@@ -2,7 +2,7 @@
 // x[c, p * STRIDE + (ky, kx) - (top, left)]), for each image. Channels lie in groups of 4.
 //
 // One invocation computes one column of one group, `rows` rows of it, and reads each of its 3 x 3 windows but for the rows
-// that the window above had too. Dispatch: (columns * height / rows / WORKGROUP, groups, batch), rounded up. planes: the
+// that the window above had too. Dispatch: (columns * height / rows / 8, groups, batch), rounded up. planes: the
 // element of x at which each channel lies, or where GROUPED only the first of each group counts, whose others lie beside
 // it. weight: [group][3][3][4]. bias: [group].
 //
@@ -14,7 +14,6 @@
 @group(0) @binding(4) var<storage, read> weight: array<W>;
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
 
-override WORKGROUP: u32 = 64u;
 override STRIDE: u32 = 1u;
 override GROUPED: bool = true;
 
@@ -58,9 +57,9 @@ fn load(at: vec4<u32>, row: i32, columns: Columns) -> Window {
     );
 }
 
-@compute @workgroup_size(WORKGROUP)
+@compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let strip = workgroup.x * WORKGROUP + local;
+    let strip = workgroup.x * 8u + local;
     let group = workgroup.y;
     let column = strip % params.y_width;
     let first = strip / params.y_width * params.rows;

@@ -2,7 +2,7 @@
 // groups of 4.
 //
 // One invocation computes one column of one group, `rows` rows of it. The padding must be less than KERNEL, so that no
-// window lies outside the image. Dispatch: (columns * height / rows / WORKGROUP, groups, batch), rounded up. planes: the element
+// window lies outside the image. Dispatch: (columns * height / rows / 8, groups, batch), rounded up. planes: the element
 // of x at which each channel lies, or where GROUPED only the first of each group counts, whose others lie beside it.
 //
 // Joined with: params, x, y.
@@ -11,7 +11,6 @@
 @group(0) @binding(2) var<storage, read> planes: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<Y>;
 
-override WORKGROUP: u32 = 64u;
 override KERNEL: u32 = 3u;
 override STRIDE: u32 = 2u;
 override GROUPED: bool = true;
@@ -40,9 +39,9 @@ fn row_maximum(at: vec4<u32>, row: u32, left: i32) -> vec4<f32> {
     return best;
 }
 
-@compute @workgroup_size(WORKGROUP)
+@compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let strip = workgroup.x * WORKGROUP + local;
+    let strip = workgroup.x * 8u + local;
     let group = workgroup.y;
     let column = strip % params.y_width;
     let first = strip / params.y_width * params.rows;

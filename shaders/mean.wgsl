@@ -1,6 +1,6 @@
 // The mean of each plane: y[c] = sum over p of x[c, p] / pixels, for each image. Channels lie in groups of 4.
 //
-// One invocation computes one group. Dispatch: (groups / WORKGROUP, 1, batch), rounded up. planes: the element of x at which each
+// One invocation computes one group. Dispatch: (groups / 8, 1, batch), rounded up. planes: the element of x at which each
 // channel lies, or where GROUPED only the first of each group counts, whose others lie beside it.
 //
 // Joined with: params, x, y.
@@ -9,7 +9,6 @@
 @group(0) @binding(2) var<storage, read> planes: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<Y>;
 
-override WORKGROUP: u32 = 64u;
 override GROUPED: bool = true;
 
 fn element(i: u32) -> f32 {
@@ -25,7 +24,7 @@ fn load(at: vec4<u32>, p: u32) -> vec4<f32> {
     return vec4<f32>(element(i.x), element(i.y), element(i.z), element(i.w));
 }
 
-@compute @workgroup_size(WORKGROUP)
+@compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let group = id.x;
     if group >= params.out_groups {

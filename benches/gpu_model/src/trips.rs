@@ -37,20 +37,29 @@ fn known(step: &PlannedStep) -> Vec<Known> {
         "dense" => vec![taps(vec![counted(inputs, [])])],
         "dense_sliced" if value("POINTWISE") == 1 => vec![counted((step.inputs / 16) as f64, []), constant(16, [])],
         // Rounds of taps inside of the image, and after them what is left, or all of the others.
-        "dense_sliced" => vec![taps(vec![counted((step.inputs / 16) as f64, []), counted(step.inputs.div_ceil(16) as f64 - (step.inputs / 16) as f64, [])]), constant(16, [])],
+        "dense_sliced" => vec![
+            taps(vec![
+                counted((step.inputs / 16) as f64, []),
+                counted(step.inputs.div_ceil(16) as f64 - (step.inputs / 16) as f64, []),
+            ]),
+            constant(16, []),
+        ],
         "separable_sliced" => {
             vec![counted(step.inputs.div_ceil(16) as f64, [taps(vec![])]), constant(16, [])]
         }
         "conv_grouped" => vec![taps(vec![runs()])],
-        "conv" => vec![counted(inputs, [taps(vec![])])],
-        "depthwise" => vec![Known { broken: true, ..counted(step.rows as f64, []) }],
-        "depthwise_any" | "pool" => vec![taps(vec![])],
-        "linear" => vec![counted(inputs, [])],
-        "max_pool" => {
-            let further = || constant(value("KERNEL") - 1, []);
-            vec![counted(step.rows as f64, [further(), constant(value("KERNEL") - 1, [further()])])]
+        "conv" | "planes" => vec![counted(inputs, [taps(vec![])])],
+        "depthwise_rows" => {
+            let rows = value("KERNEL_Y") + (value("ROWS") - 1) * value("STRIDE");
+            vec![constant(rows, [constant(value("KERNEL_X"), [])])]
         }
-        "mean" => vec![counted(step.input.height as f64, [counted(step.input.width as f64, [])])],
+        "depthwise_any" | "pool" => vec![taps(vec![])],
+        "linear_sliced" => vec![counted(of_64(step.inputs), [])],
+        "max_pool_rows" => {
+            let rows = value("KERNEL") + (value("ROWS") - 1) * value("STRIDE");
+            vec![constant(rows, [constant(value("KERNEL") - 1, [])])]
+        }
+        "mean_sliced" => vec![counted(of_64(step.input.pixels()), [])],
         "softmax" => {
             let (inputs, groups) = (of_64(step.inputs), of_64(step.output.channels.div_ceil(4)));
             vec![

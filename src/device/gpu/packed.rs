@@ -31,9 +31,13 @@ impl Packed {
         let (mut packed, mut touched) = (Vec::new(), Vec::new());
         while let Some(step) = rest.next() {
             let next = rest.next_if(|next| kernels::are_separable(&step, next, family, terms));
-            let dispatch = Dispatch::of(&step, next.as_ref(), family, terms, rest.peek().is_none())?.ok_or_else(|| {
-                Error::unsupported(format!("{} counts to more than 32 bits, which is the shaders' limit", step.name))
-            })?;
+            let dispatch =
+                Dispatch::of(&step, next.as_ref(), family, terms, rest.peek().is_none())?.ok_or_else(|| {
+                    Error::unsupported(format!(
+                        "{} counts to more than 32 bits, which is the shaders' limit",
+                        step.name
+                    ))
+                })?;
             let kernel = dispatch.pipeline.shader.name();
             let (profile, touches) = (StepTime::of(&step, kernel, terms.precision), step.touched());
             let (profile, touches, source, last) = match next {

@@ -27,10 +27,16 @@ pub(super) fn matrix(groups: &Groups, weight: &[f32], taps: usize, tile: usize, 
 
 /// Rows of outputs `[out][everything else]` as `[group][everything else][4]`, padded by zeros.
 pub(super) fn by_group(weight: &[f32], row: usize, budget: &Budget) -> Result<Vec<f32>> {
-    let mut packed = zeros([weight.len().div_ceil(LANES * row), row, LANES], weight, budget)?;
-    for (packed, group) in packed.chunks_mut(LANES * row).zip(weight.chunks(LANES * row)) {
-        for (o, weights) in group.chunks(row).enumerate() {
-            weights.iter().enumerate().for_each(|(k, &w)| packed[k * LANES + o] = w);
+    by_tile(weight, row, 1, budget)
+}
+
+/// Rows of outputs `[out][everything else]` as `[tile][everything else][tile's groups][4]`, padded by zeros.
+pub(super) fn by_tile(weight: &[f32], row: usize, groups: usize, budget: &Budget) -> Result<Vec<f32>> {
+    let outputs = groups * LANES;
+    let mut packed = zeros([weight.len().div_ceil(outputs * row), row, outputs], weight, budget)?;
+    for (packed, tile) in packed.chunks_mut(outputs * row).zip(weight.chunks(outputs * row)) {
+        for (o, weights) in tile.chunks(row).enumerate() {
+            weights.iter().enumerate().for_each(|(k, &w)| packed[k * outputs + o] = w);
         }
     }
     Ok(packed)
@@ -45,6 +51,18 @@ pub(super) fn kept_apart(weight: &[f32], taps: usize, groups: &[usize], budget: 
         for (lane, channel) in weight.chunks(taps).skip(group * LANES).take(LANES).enumerate() {
             channel.iter().enumerate().for_each(|(tap, &w)| packed[tap * LANES + lane] = w);
         }
+    }
+    Ok(packed)
+}
+
+/// A matrix `[out][in]` as `[out][row]`, where `places` tells where in a row each input goes, padded by zeros to whole
+/// groups of outputs.
+pub(super) fn by_place(weight: &[f32], places: &[usize], row: usize, budget: &Budget) -> Result<Vec<f32>> {
+    let outputs = (weight.len() / places.len()).next_multiple_of(LANES);
+    let mut packed = zeros([outputs, row], weight, budget)?;
+    for (packed, weights) in packed.chunks_mut(row).zip(weight.chunks(places.len())) {
+        // An input may be read twice.
+        places.iter().zip(weights).for_each(|(&place, &w)| packed[place] += w);
     }
     Ok(packed)
 }

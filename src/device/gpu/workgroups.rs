@@ -1,13 +1,12 @@
 //! How many workgroups a dispatch takes.
 
-use super::family::Family;
 use super::groups::LANES;
-use crate::graph::Shape;
+use crate::graph::{Shape, Window};
 
-/// Invocations of a workgroup where a shader leaves it open, and in those that do not.
+/// Invocations of a workgroup.
 pub(super) const INVOCATIONS: usize = 64;
 
-/// Invocations of a workgroup in the shaders of [`Family::Spread`].
+/// Invocations of a workgroup in the shaders of the family `Spread`.
 const SPREAD: usize = 8;
 
 /// The most workgroups in one direction, as WebGPU promises it.
@@ -37,22 +36,19 @@ impl Workgroups {
     }
 }
 
-/// Invocations of a workgroup in a shader that leaves it open.
-pub(super) fn invocations(family: Family) -> usize {
-    match family {
-        Family::Spread => SPREAD,
-        Family::Plain { .. } => INVOCATIONS,
-    }
+/// Rows that an invocation of the family `Spread` computes one below the other, so that it need not read all that they
+/// share again.
+pub(super) fn rows(out: Shape) -> usize {
+    const MOST: usize = 7;
+    out.height.div_ceil(out.height.div_ceil(MOST))
 }
 
-/// Rows that an invocation computes one below the other, so that it need not read all that they share again: more where
-/// a load costs, few where there are many invocations to feed.
-pub(super) fn rows(family: Family, out: Shape) -> usize {
-    let most = match family {
-        Family::Spread => 7,
-        Family::Plain { .. } => 2,
-    };
-    out.height.div_ceil(out.height.div_ceil(most))
+/// Rows that any other computes at once: two, where their windows share what is read, and are small enough for compilers
+/// to unroll both.
+pub(super) fn rows_at_once(window: Window) -> usize {
+    let Window { kernel, stride, dilation, .. } = window;
+    let small = kernel.iter().all(|side| *side <= 3);
+    1 + usize::from(small && dilation[0] == 1 && stride[0] < kernel[0])
 }
 
 /// For invocations of one pixel of one group.
@@ -60,9 +56,19 @@ pub(super) fn per_pixel(out: Shape) -> Workgroups {
     Workgroups::Each([out.pixels().div_ceil(INVOCATIONS), groups(out)])
 }
 
-/// For invocations of one group.
-pub(super) fn per_group(family: Family, out: Shape) -> Workgroups {
-    Workgroups::Each([groups(out).div_ceil(invocations(family)), 1])
+/// For invocations of one group, of the family `Spread`.
+pub(super) fn per_group(out: Shape) -> Workgroups {
+    Workgroups::Each([groups(out).div_ceil(SPREAD), 1])
+}
+
+/// For workgroups of one group, whose invocations share its inputs.
+pub(super) fn per_shared_group(channels: usize) -> Workgroups {
+    Workgroups::Each([channels.div_ceil(LANES), 1])
+}
+
+/// For invocations of one pixel of so many groups.
+pub(super) fn per_pixel_of(tile: usize, out: Shape) -> Workgroups {
+    Workgroups::Each([out.pixels().div_ceil(INVOCATIONS), groups(out).div_ceil(tile)])
 }
 
 /// For invocations of one group of a vector.
@@ -75,10 +81,18 @@ pub(super) fn per_eight(outputs: usize) -> Workgroups {
     Workgroups::Each([outputs.div_ceil(LANES).div_ceil(2), 1])
 }
 
-/// For strips of `rows` pixels, one below the other.
-pub(super) fn per_strip(family: Family, out: Shape, rows: usize) -> Workgroups {
-    let strips = out.height.div_ceil(rows) * out.width;
-    Workgroups::Each([strips.div_ceil(invocations(family)), groups(out)])
+/// For strips of `rows` pixels, one below the other, of the family `Spread`.
+pub(super) fn per_strip(out: Shape, rows: usize) -> Workgroups {
+    Workgroups::Each([strips(out, rows).div_ceil(SPREAD), groups(out)])
+}
+
+/// For the same of any other.
+pub(super) fn per_rows(out: Shape, rows: usize) -> Workgroups {
+    Workgroups::Each([strips(out, rows).div_ceil(INVOCATIONS), groups(out)])
+}
+
+fn strips(out: Shape, rows: usize) -> usize {
+    out.height.div_ceil(rows) * out.width
 }
 
 /// For invocations of 4 pixels by 2 groups of outputs.

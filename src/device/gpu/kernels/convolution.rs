@@ -7,8 +7,8 @@ use crate::device::gpu::groups::{Groups, LANES, planes};
 use crate::device::gpu::shader::Shader;
 use crate::device::gpu::weights;
 use crate::device::gpu::workgroups::{
-    INVOCATIONS, invocations, per_four_by_four, per_pixel, per_quad, per_strip, per_tile_of_2, per_tile_of_8,
-    per_two_pixels, rows,
+    INVOCATIONS, per_four_by_four, per_pixel, per_pixel_of, per_quad, per_rows, per_strip, per_tile_of_2,
+    per_tile_of_8, per_two_pixels, rows, rows_at_once,
 };
 use crate::device::program::Terms;
 use crate::error::Result;
@@ -23,9 +23,14 @@ pub(super) fn of(family: Family, terms: &Terms, step: &Step, conv: &Conv2d, valu
             Family::Plain { .. } => dense(family, terms, step, conv, values)?,
         }
     } else if conv.is_depthwise() && bare && source.lanes == LANES {
-        depthwise(family, step, conv, values, budget)?
+        match family {
+            Family::Spread => depthwise(step, conv, values, budget)?,
+            Family::Plain { .. } => depthwise_rows(step, conv, values, budget)?,
+        }
     } else if family == Family::Spread && source.lanes == 1 && conv.groups == 1 && is_square(conv, 3, 2) && bare {
         stem(step, conv, values, budget)?
+    } else if family != Family::Spread && source.lanes == 1 && conv.groups == 1 {
+        of_planes(step, conv, values, budget)?
     } else {
         any(step, conv, values, budget)?
     };
@@ -84,33 +89,25 @@ fn spread(step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2], budget: &Budg
     Ok(Kernel { inputs: read.len(), runs: runs.len(), weights, constants, ..kernel })
 }
 
-/// Every output of one input.
-fn depthwise(
-    family: Family,
-    step: &Step,
-    conv: &Conv2d,
-    [weight, bias]: [&[f32]; 2],
-    budget: &Budget,
-) -> Result<Kernel> {
+/// Every output of one input, where every load costs.
+fn depthwise(step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2], budget: &Budget) -> Result<Kernel> {
     let (source, out) = (&step.source, step.target.shape);
     let (table, grouped) = planes(source);
     let weights = Some([weights::by_group(weight, conv.window.taps(), budget)?, weights::bias(bias, 1)]);
     let stride = conv.window.stride[0];
     // Two columns lie where one load finds them.
     let pairs = grouped && [source.width, out.width].iter().all(|width| width.is_multiple_of(2));
-    Ok(if family == Family::Spread && is_square(conv, 3, stride) && stride <= 2 && pairs {
-        let rows = rows(family, out);
-        let workgroups = per_strip(family, Shape { width: out.width / 2, ..out }, rows);
+    let rows = rows(out);
+    Ok(if is_square(conv, 3, stride) && stride <= 2 && pairs {
+        let workgroups = per_strip(Shape { width: out.width / 2, ..out }, rows);
         let kernel = Kernel::new(Shader::DepthwisePairs, table, workgroups)
             .constant("STRIDE", stride)
             .constant("ODD", conv.window.padding.left % 2);
         Kernel { rows, weights, ..kernel }
     } else if is_square(conv, 3, stride) {
-        let rows = rows(family, out);
-        let kernel = Kernel::new(Shader::Depthwise, table, per_strip(family, out, rows))
+        let kernel = Kernel::new(Shader::Depthwise, table, per_strip(out, rows))
             .constant("STRIDE", stride)
-            .constant("GROUPED", grouped.into())
-            .constant("WORKGROUP", invocations(family));
+            .constant("GROUPED", grouped.into());
         Kernel { rows, weights, ..kernel }
     } else {
         let kernel = Kernel::new(Shader::DepthwiseAny, table, per_pixel(out));
@@ -118,11 +115,36 @@ fn depthwise(
     })
 }
 
+/// Every output of one input.
+fn depthwise_rows(step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2], budget: &Budget) -> Result<Kernel> {
+    let (table, grouped) = planes(&step.source);
+    let rows = rows_at_once(conv.window);
+    let kernel = Kernel::new(Shader::DepthwiseRows, table, per_rows(step.target.shape, rows));
+    let weights = Some([weights::by_group(weight, conv.window.taps(), budget)?, weights::bias(bias, 1)]);
+    let kernel = Kernel { constants: taps(conv), weights, ..kernel };
+    // Where rows are computed one by one, one pipeline serves every stride.
+    let kernel = kernel.constant("STRIDE", if rows == 1 { 1 } else { conv.window.stride[0] });
+    Ok(kernel.constant("ROWS", rows).constant("GROUPED", grouped.into()))
+}
+
 /// 3x3 taps of stride 2 over planes, where every load costs.
 fn stem(step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2], budget: &Budget) -> Result<Kernel> {
     let kernel = Kernel::new(Shader::Stem, step.source.planes.clone(), per_quad(step.target.shape));
     let weights = [weights::stem(weight, conv.in_channels, budget)?, weights::bias(bias, 6)];
     Ok(Kernel { inputs: conv.in_channels, weights: Some(weights), ..kernel })
+}
+
+/// Every output of all inputs, which are planes.
+fn of_planes(step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2], budget: &Budget) -> Result<Kernel> {
+    const MOST: usize = 6;
+    let out = step.target.shape;
+    let groups = out.channels.div_ceil(LANES);
+    let tile = groups.div_ceil(groups.div_ceil(MOST));
+    let row = conv.in_channels * conv.window.taps();
+    let weights = [weights::by_tile(weight, row, tile, budget)?, weights::bias(bias, tile)];
+    let kernel = Kernel::new(Shader::Planes, step.source.planes.clone(), per_pixel_of(tile, out));
+    let kernel = Kernel { inputs: conv.in_channels, weights: Some(weights), constants: taps(conv), ..kernel };
+    Ok(kernel.constant("TILE", tile))
 }
 
 /// Any groups, over channels that lie anywhere.

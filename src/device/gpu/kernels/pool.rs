@@ -5,7 +5,7 @@ use crate::compile::Source;
 use crate::device::gpu::family::Family;
 use crate::device::gpu::groups::planes;
 use crate::device::gpu::shader::Shader;
-use crate::device::gpu::workgroups::{invocations, per_group, per_pixel, per_strip, rows};
+use crate::device::gpu::workgroups::{per_group, per_pixel, per_rows, per_shared_group, per_strip, rows, rows_at_once};
 use crate::graph::{AvgPool2d, Shape, Window};
 
 /// By the numbers of `OPERATION` in pool.wgsl.
@@ -23,13 +23,18 @@ pub(super) fn max(family: Family, source: &Source, out: Shape, window: Window) -
         return any(source, out, window, Operation::Largest);
     }
     let (table, grouped) = planes(source);
-    let rows = rows(family, out);
-    let kernel = Kernel::new(Shader::MaxPool, table, per_strip(family, out, rows))
-        .constant("KERNEL", side)
-        .constant("STRIDE", stride)
-        .constant("GROUPED", grouped.into())
-        .constant("WORKGROUP", invocations(family));
-    Kernel { window, rows, ..kernel }
+    let kernel = match family {
+        Family::Spread => {
+            let rows = rows(out);
+            Kernel { rows, ..Kernel::new(Shader::MaxPool, table, per_strip(out, rows)) }
+        }
+        Family::Plain { .. } => {
+            let rows = rows_at_once(window);
+            Kernel::new(Shader::MaxPoolRows, table, per_rows(out, rows)).constant("ROWS", rows)
+        }
+    };
+    let kernel = kernel.constant("KERNEL", side).constant("STRIDE", stride).constant("GROUPED", grouped.into());
+    Kernel { window, ..kernel }
 }
 
 pub(super) fn average(source: &Source, out: Shape, pool: &AvgPool2d) -> Kernel {
@@ -49,7 +54,9 @@ fn any(source: &Source, out: Shape, window: Window, operation: Operation) -> Ker
 
 pub(super) fn mean(family: Family, source: &Source, out: Shape) -> Kernel {
     let (table, grouped) = planes(source);
-    Kernel::new(Shader::Mean, table, per_group(family, out))
-        .constant("GROUPED", grouped.into())
-        .constant("WORKGROUP", invocations(family))
+    let kernel = match family {
+        Family::Spread => Kernel::new(Shader::Mean, table, per_group(out)),
+        Family::Plain { .. } => Kernel::new(Shader::MeanSliced, table, per_shared_group(out.channels)),
+    };
+    kernel.constant("GROUPED", grouped.into())
 }

@@ -117,24 +117,29 @@ macro_rules! shaders {
 }
 
 shaders! {
-    // shader                         x           y        weights        other  activations
-    Dense          "dense"            X           Y        WEIGHTS        OTHER  [OUTER];
-    DenseSliced    "dense_sliced"     X           Y        WEIGHTS        OTHER  [OUTER];
-    SeparableSliced "separable_sliced" X          Y        WEIGHTS        OTHER  [OUTER, INNER];
-    Pointwise4x32  "pointwise_4x32"   X_PAIRS     Y_PAIRS  WEIGHTS_PAIRS  OTHER  [OUTER];
-    Depthwise      "depthwise"        X           Y        WEIGHTS        NONE   [OUTER];
-    DepthwiseAny   "depthwise_any"    X           Y        WEIGHTS        NONE   [OUTER];
-    DepthwisePairs "depthwise_pairs"  X_PAIRS     Y_PAIRS  WEIGHTS        NONE   [OUTER];
-    Conv           "conv"             X_ELEMENTS  Y        WEIGHTS        OTHER  [OUTER];
-    ConvGrouped    "conv_grouped"     X           Y        WEIGHTS        OTHER  [OUTER];
-    Stem           "stem"             NONE        Y        WEIGHTS        NONE   [OUTER];
-    Linear         "linear"           X           Y        WEIGHTS        NONE   [OUTER];
-    Linear8        "linear_8"         X           NONE     WEIGHTS_PAIRS  NONE   [OUTER];
-    MaxPool        "max_pool"         X           Y        NONE           NONE   [];
-    Pool           "pool"             X           Y        NONE           NONE   [];
-    Mean           "mean"             X           Y        NONE           NONE   [];
-    Softmax        "softmax"          X_ELEMENTS  Y        NONE           NONE   [];
-    Elementwise    "elementwise"      X_ELEMENTS  Y        NONE           OTHER  [OUTER];
+    // shader        file               x          y        weights       other  activations
+    Pointwise4x32   "pointwise_4x32"   X_PAIRS    Y_PAIRS  WEIGHTS_PAIRS OTHER  [OUTER];
+    Dense           "dense"            X          Y        WEIGHTS       OTHER  [OUTER];
+    DenseSliced     "dense_sliced"     X          Y        WEIGHTS       OTHER  [OUTER];
+    SeparableSliced "separable_sliced" X          Y        WEIGHTS       OTHER  [OUTER, INNER];
+    Depthwise       "depthwise"        X          Y        WEIGHTS       NONE   [OUTER];
+    DepthwiseAny    "depthwise_any"    X          Y        WEIGHTS       NONE   [OUTER];
+    DepthwiseRows   "depthwise_rows"   X          Y        WEIGHTS       NONE   [OUTER];
+    DepthwisePairs  "depthwise_pairs"  X_PAIRS    Y_PAIRS  WEIGHTS       NONE   [OUTER];
+    Conv            "conv"             X_ELEMENTS Y        WEIGHTS       OTHER  [OUTER];
+    Planes          "planes"           NONE       Y        WEIGHTS       OTHER  [OUTER];
+    ConvGrouped     "conv_grouped"     X          Y        WEIGHTS       OTHER  [OUTER];
+    Stem            "stem"             NONE       Y        WEIGHTS       NONE   [OUTER];
+    Linear          "linear"           X          Y        WEIGHTS       NONE   [OUTER];
+    LinearSliced    "linear_sliced"    X          Y        WEIGHTS       NONE   [OUTER];
+    Linear8         "linear_8"         X          NONE     WEIGHTS_PAIRS NONE   [OUTER];
+    MaxPool         "max_pool"         X          Y        NONE          NONE   [];
+    MaxPoolRows     "max_pool_rows"    X          Y        NONE          NONE   [];
+    Pool            "pool"             X          Y        NONE          NONE   [];
+    Mean            "mean"             X          Y        NONE          NONE   [];
+    MeanSliced      "mean_sliced"      X          Y        NONE          NONE   [];
+    Softmax         "softmax"          X_ELEMENTS Y        NONE          NONE   [];
+    Elementwise     "elementwise"      X_ELEMENTS Y        NONE          OTHER  [OUTER];
 }
 
 impl Shader {
