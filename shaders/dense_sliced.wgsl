@@ -2,12 +2,12 @@
 // of weight[o, k, ky, kx] * x[k, p * stride + (ky, kx) * dilation - (top, left)] + other[o, p]), for each image. Channels lie in
 // groups of 4.
 //
-// A workgroup computes 4 pixels of 4 groups of outputs. Each of its invocations computes the part that a sixteenth of the groups
-// of inputs has in 4 pixels of one group, and some of them add the parts up. Dispatch: (pixels / 4, groups / 4, batch), rounded
-// up. starts: where each group begins in x, in units of 4 elements. weight: [tile][KERNEL_Y][KERNEL_X][in group][4 groups]
+// A workgroup computes 4 pixels of 64 / SLICES groups of outputs. Each of its invocations computes the part that one slice of the
+// groups of inputs has in 4 pixels of one group, and then they add the parts up. Dispatch: (pixels / 4, groups / 64 * SLICES,
+// batch), rounded up. starts: where each group begins in x, in units of 4 elements. weight: [tile][KERNEL_Y][KERNEL_X][in group][4 groups]
 // [4 in][4 out], padded by zeros. bias: [tile][4 groups], likewise.
 //
-// Joined with: params, x, y, weights, other, activation.
+// Joined with: params, x, y, weights, other, activation, slices.
 
 @group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> starts: array<u32>;
@@ -22,11 +22,6 @@ override KERNEL_Y: u32 = 3u;
 override KERNEL_X: u32 = 3u;
 // Whether each output is made of the pixel at its own place alone.
 override POINTWISE: bool = false;
-
-const SLICES: u32 = 16u;
-
-// What the slices have of 4 pixels of 4 groups. A vector more a slice lets neighbours use different banks of memory.
-var<workgroup> parts: array<array<array<vec4<f32>, 5>, 16>, 4>;
 
 // What is computed of a group: a pixel a column.
 alias Sums = mat4x4<f32>;
@@ -82,35 +77,29 @@ fn add_inside(sums: Sums, w: array<W, 4>, start: u32, taps: Taps) -> Sums {
     );
 }
 
-// What all slices have.
-fn total(local_group: u32, pixel: u32) -> vec4<f32> {
-    var sum = vec4<f32>();
-    for (var slice = 0u; slice < SLICES; slice++) {
-        sum += parts[local_group][slice][pixel];
-    }
-    return sum;
-}
-
-@compute @workgroup_size(16, 4)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let slice = local.x;
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let slice = slice_of(local);
+    let groups = workgroup.y * (64u / SLICES);
     let first = workgroup.x * 4u;
     let image = workgroup.z * params.x_image / 4u;
     // Slices that have a group in each round, and then those that have one more.
     let whole = params.inputs / SLICES * SLICES;
-    let tile = workgroup.y * KERNEL_Y * KERNEL_X * params.inputs;
-    let lane = slice * 4u + local.y;
+    let group = groups + group_of(local);
+    let tile = group / 4u * KERNEL_Y * KERNEL_X * params.inputs;
+    let lane = slice * 4u + group % 4u;
     var sums = Sums();
     if POINTWISE {
         let w = tile * 4u + lane;
         var start = starts[slice];
-        for (var k = 0u; k < whole; k += SLICES) {
+        var k = 0u;
+        for (; k < whole; k += SLICES) {
             let next = starts[k + SLICES + slice];
             sums = add_four(sums, weight[w + k * 4u], start + (image + first));
             start = next;
         }
-        if whole + slice < params.inputs {
-            sums = add_four(sums, weight[w + whole * 4u], start + (image + first));
+        for (; k + slice < params.inputs; k += SLICES) {
+            sums = add_four(sums, weight[w + k * 4u], start + (image + first));
         }
     } else {
         for (var ky = 0u; ky < KERNEL_Y; ky++) {
@@ -133,18 +122,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
             }
         }
     }
-    parts[local.y][slice][0] = sums[0];
-    parts[local.y][slice][1] = sums[1];
-    parts[local.y][slice][2] = sums[2];
-    parts[local.y][slice][3] = sums[3];
-    workgroupBarrier();
-    let group = workgroup.y * 4u + local.y;
-    let pixel = first + slice;
-    if slice < 4u && group < params.out_groups && pixel * 4u < params.y_group {
-        var sum = bias[group] + total(local.y, slice);
+    let total = total(local, sums);
+    let out = groups + total.group;
+    let pixel = first + total.pixel;
+    if total.had && out < params.out_groups && pixel * 4u < params.y_group {
+        var sum = bias[out] + total.sum;
         if ADD {
-            sum += from_other(other[(workgroup.z * params.other_image + params.other_offset + group * params.y_group) / 4u + pixel]);
+            sum += from_other(other[(workgroup.z * params.other_image + params.other_offset + out * params.y_group) / 4u + pixel]);
         }
-        y[(workgroup.z * params.y_image + params.y_offset + group * params.y_group) / 4u + pixel] = to_y(act(sum));
+        y[(workgroup.z * params.y_image + params.y_offset + out * params.y_group) / 4u + pixel] = to_y(act(sum));
     }
 }

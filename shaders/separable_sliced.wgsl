@@ -3,12 +3,12 @@
 // inner_weight[k, ky, kx] * x[k, p * stride + (ky, kx) * dilation - (top, left)]), for each image. Channels lie in groups of 4.
 //
 // A workgroup computes 4 pixels of 4 groups of outputs. In each round its invocations first compute 16 groups of v, a pixel
-// each, and then the part that one of these groups has in 4 pixels of one group of outputs. At last some of them add the parts up.
+// each, and then the part that one of these groups has in 4 pixels of one group of outputs. At last they add the parts up.
 // Dispatch: (pixels / 4, groups / 4, batch), rounded up. starts: where each group that v is made of begins in x, in units of 4
 // elements. weight: [tile][group of v][4 groups][4 in][4 out], and behind it the inner weights [group of v][KERNEL_Y][KERNEL_X]
 // [4], their taps rounded up to a multiple of 4; all padded by zeros. bias: [tile][4 groups], and behind it [group of v], likewise.
 //
-// Joined with: params, x, y, weights, other, activation, activation_inner.
+// Joined with: params, x, y, weights, other, activation, activation_inner, slices.
 
 @group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> starts: array<u32>;
@@ -22,13 +22,8 @@ override ADD: bool = false;
 override KERNEL_Y: u32 = 3u;
 override KERNEL_X: u32 = 3u;
 
-const SLICES: u32 = 16u;
-
 // The groups of v of this round and of the one before, 4 pixels each.
 var<workgroup> inner: array<array<array<vec4<f32>, 4>, 16>, 2>;
-
-// What the slices have of 4 pixels of 4 groups. A vector more a slice lets neighbours use different banks of memory.
-var<workgroup> parts: array<array<array<vec4<f32>, 5>, 16>, 4>;
 
 fn tiles() -> u32 {
     return (params.out_groups + 3u) / 4u;
@@ -57,21 +52,13 @@ fn plus(sum: vec4<f32>, w: array<W, 4>, v: vec4<f32>) -> vec4<f32> {
     return sum + from_w(w[0]) * v.x + from_w(w[1]) * v.y + from_w(w[2]) * v.z + from_w(w[3]) * v.w;
 }
 
-// What all slices have.
-fn total(local_group: u32, pixel: u32) -> vec4<f32> {
-    var sum = vec4<f32>();
-    for (var slice = 0u; slice < SLICES; slice++) {
-        sum += parts[local_group][slice][pixel];
-    }
-    return sum;
-}
-
-@compute @workgroup_size(16, 4)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let slice = local.x;
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let slice = slice_of(local);
+    let fourth = group_of(local);
     let first = workgroup.x * 4u;
     let image = workgroup.z * params.x_image / 4u;
-    let own = first + local.y;
+    let own = first + fourth;
     let row = i32(own / params.y_width * params.stride_y) - i32(params.top);
     let column = i32(own % params.y_width * params.stride_x) - i32(params.left);
     var sums = mat4x4<f32>();
@@ -79,26 +66,22 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let k = done + slice;
         let round = done / SLICES % 2u;
         if k < params.inputs {
-            inner[round][slice][local.y] = depthwise(image, k, row, column);
+            inner[round][slice][fourth] = depthwise(image, k, row, column);
         }
         workgroupBarrier();
         if k < params.inputs {
-            let w = weight[(workgroup.y * params.inputs + k) * 4u + local.y];
+            let w = weight[(workgroup.y * params.inputs + k) * 4u + fourth];
             sums[0] = plus(sums[0], w, inner[round][slice][0]);
             sums[1] = plus(sums[1], w, inner[round][slice][1]);
             sums[2] = plus(sums[2], w, inner[round][slice][2]);
             sums[3] = plus(sums[3], w, inner[round][slice][3]);
         }
     }
-    parts[local.y][slice][0] = sums[0];
-    parts[local.y][slice][1] = sums[1];
-    parts[local.y][slice][2] = sums[2];
-    parts[local.y][slice][3] = sums[3];
-    workgroupBarrier();
-    let group = workgroup.y * 4u + local.y;
-    let pixel = first + slice;
-    if slice < 4u && group < params.out_groups && pixel * 4u < params.y_group {
-        var sum = bias[group] + total(local.y, slice);
+    let total = total(local, sums);
+    let group = workgroup.y * 4u + total.group;
+    let pixel = first + total.pixel;
+    if total.had && group < params.out_groups && pixel * 4u < params.y_group {
+        var sum = bias[group] + total.sum;
         if ADD {
             sum += from_other(other[(workgroup.z * params.other_image + params.other_offset + group * params.y_group) / 4u + pixel]);
         }

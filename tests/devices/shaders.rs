@@ -122,10 +122,10 @@ fn every_shader_opens_with_its_formula_and_its_parts() {
         let head: Vec<&str> = lines.collect();
         let text = head.concat();
         assert!(text.contains("Dispatch:") && text.contains("y["), "{}", shader.name());
-        let Parts { x, y, weights, other, activations } = shader.parts();
+        let Parts { x, y, weights, other, activations, slices } = shader.parts();
         let forms = [x, y, weights, other].into_iter().flatten().map(|form| form.name);
-        let parts: Vec<&str> =
-            ["params"].into_iter().chain(forms).chain(activations.iter().map(|applied| applied.name)).collect();
+        let parts = ["params"].into_iter().chain(forms).chain(activations.iter().map(|applied| applied.name));
+        let parts: Vec<&str> = parts.chain(slices.then_some("slices")).collect();
         let joined = format!("// Joined with: {}.", parts.join(", "));
         assert_eq!(*head.last().unwrap(), joined, "{}", shader.name());
     }

@@ -31,22 +31,18 @@ fn known(step: &PlannedStep) -> Vec<Known> {
     let inputs = step.inputs as f64;
     let of_64 = |count: usize| count.div_ceil(64) as f64;
     let taps = |inside: Vec<Known>| constant(value("KERNEL_Y"), [constant(value("KERNEL_X"), inside)]);
+    // Rounds in which all slices have a group, and one more where there is a rest; then fours of slices.
+    let slices = step.pipeline.constant("SLICES").unwrap_or(16) as usize;
+    let (rounds, rest) = ((step.inputs / slices) as f64, f64::from(u8::from(!step.inputs.is_multiple_of(slices))));
+    let sliced = || vec![counted(rounds, []), counted(rest, [])];
+    let fours = || constant((slices / 4) as u32 - 1, []);
     // Groups in runs.
     let runs = || counted(step.runs as f64, [counted(inputs / step.runs.max(1) as f64, [])]);
     match step.pipeline.shader() {
         "dense" => vec![taps(vec![counted(inputs, [])])],
-        "dense_sliced" if value("POINTWISE") == 1 => vec![counted((step.inputs / 16) as f64, []), constant(16, [])],
-        // Rounds of taps inside of the image, and after them what is left, or all of the others.
-        "dense_sliced" => vec![
-            taps(vec![
-                counted((step.inputs / 16) as f64, []),
-                counted(step.inputs.div_ceil(16) as f64 - (step.inputs / 16) as f64, []),
-            ]),
-            constant(16, []),
-        ],
-        "separable_sliced" => {
-            vec![counted(step.inputs.div_ceil(16) as f64, [taps(vec![])]), constant(16, [])]
-        }
+        "dense_sliced" if value("POINTWISE") == 1 => [sliced(), vec![fours()]].concat(),
+        "dense_sliced" => vec![taps(sliced()), fours()],
+        "separable_sliced" => vec![counted(rounds + rest, [taps(vec![])]), fours()],
         "conv_grouped" => vec![taps(vec![runs()])],
         "conv" | "planes" => vec![counted(inputs, [taps(vec![])])],
         "depthwise_rows" => {

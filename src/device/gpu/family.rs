@@ -1,6 +1,7 @@
 //! Which kernels suit an adapter, and which of them suit the work of a step.
 
-/// Tells which kernels run, in place of the adapter: `plain`, or `few` or `many` as if every step had few or many results.
+/// Tells which kernels run, in place of the adapter: `plain`, or `few` or `many` as if every step had few or many
+/// results, or the number of invocations from which on the device is busy.
 const KERNELS: &str = "PRETRAINED_KERNELS";
 
 /// A set of shaders that go together.
@@ -42,6 +43,7 @@ impl Family {
             Ok("plain") => plain,
             Ok("few") => Self::Plain { full: usize::MAX },
             Ok("many") => Self::Plain { full: 0 },
+            Ok(full) if full.parse::<usize>().is_ok() => Self::Plain { full: full.parse().unwrap_or(0) },
             _ if on_the_cpu && lanes => Self::Spread,
             _ => plain,
         }
@@ -52,6 +54,15 @@ impl Family {
         match self {
             Self::Spread => wgpu::Features::SUBGROUP.union(wgpu::Features::SHADER_INT64),
             Self::Plain { .. } => wgpu::Features::empty(),
+        }
+    }
+
+    /// Whether it takes less time to compute again what so many `invocations` need than to wait until others have it: some
+    /// 4 us, in which a unit gets through 20 waves.
+    pub fn repeats(self, invocations: usize) -> bool {
+        match self {
+            Self::Plain { full } => invocations <= full.saturating_mul(10),
+            Self::Spread => false,
         }
     }
 

@@ -22,6 +22,11 @@ pub(super) enum Workgroups {
 }
 
 impl Workgroups {
+    /// Invocations of a batch of `count` images.
+    pub fn invocations(self, count: usize) -> usize {
+        self.of(count).into_iter().fold(INVOCATIONS, usize::saturating_mul)
+    }
+
     /// In x, y and z, for a batch of `count` images.
     pub fn of(self, count: usize) -> [usize; 3] {
         match self {
@@ -112,9 +117,9 @@ pub(super) fn per_two_pixels(out: Shape, max_batch: usize) -> (Workgroups, usize
     }
 }
 
-/// For workgroups of 4 pixels of 4 groups of outputs.
-pub(super) fn per_four_by_four(out: Shape) -> Workgroups {
-    Workgroups::Each([out.pixels().div_ceil(4), groups(out).div_ceil(4)])
+/// For workgroups of 4 pixels, whose invocations are so many slices of the inputs of some groups of outputs.
+pub(super) fn per_slices(out: Shape, slices: usize) -> Workgroups {
+    Workgroups::Each([out.pixels().div_ceil(4), groups(out).div_ceil(INVOCATIONS / slices)])
 }
 
 /// For invocations of 4 pixels by 8 groups of outputs.

@@ -7,8 +7,8 @@ use crate::device::gpu::groups::{Groups, LANES, planes};
 use crate::device::gpu::shader::Shader;
 use crate::device::gpu::weights;
 use crate::device::gpu::workgroups::{
-    INVOCATIONS, per_four_by_four, per_pixel, per_pixel_of, per_quad, per_rows, per_strip, per_tile_of_2,
-    per_tile_of_8, per_two_pixels, rows, rows_at_once,
+    per_pixel, per_pixel_of, per_quad, per_rows, per_slices, per_strip, per_tile_of_2, per_tile_of_8, per_two_pixels,
+    rows, rows_at_once,
 };
 use crate::device::program::Terms;
 use crate::error::Result;
@@ -53,22 +53,43 @@ fn dense(family: Family, terms: &Terms, step: &Step, conv: &Conv2d, [weight, bia
     const TILE: usize = 4;
     let out = step.target.shape;
     let read = Groups::of(&step.source);
+    let mut constants = taps(conv);
+    constants.push(("POINTWISE", conv.is_pointwise().into()));
     let (shader, (workgroups, images)) = match is_sliced(family, terms, out) {
-        true => (Shader::DenseSliced, (per_four_by_four(out), 1)),
+        true => {
+            let slices = slices(family, terms, out);
+            constants.push(("SLICES", slices));
+            (Shader::DenseSliced, (per_slices(out, slices), 1))
+        }
         false => (Shader::Dense, per_two_pixels(out, terms.max_batch)),
     };
     let weight = weights::matrix(&read, weight, conv.window.taps(), TILE, terms.budget)?;
     let weights = Some([weight, weights::bias(bias, TILE)]);
-    let (inputs, mut constants) = (read.len(), taps(conv));
-    constants.push(("POINTWISE", conv.is_pointwise().into()));
-    Ok(Kernel { inputs, images, weights, constants, ..Kernel::new(shader, read.starts().to_vec(), workgroups) })
+    Ok(Kernel {
+        inputs: read.len(),
+        images,
+        weights,
+        constants,
+        ..Kernel::new(shader, read.starts().to_vec(), workgroups)
+    })
 }
 
 /// Whether there are so few results that their inputs are sliced.
 pub(super) fn is_sliced(family: Family, terms: &Terms, out: Shape) -> bool {
-    let workgroups = per_two_pixels(out, terms.max_batch).0.of(terms.max_batch);
-    let invocations = workgroups.into_iter().fold(INVOCATIONS, usize::saturating_mul);
-    family.results(invocations) == Results::Few
+    /// Vectors that an invocation computes where no input is sliced.
+    const EACH: usize = 8;
+    let vectors =
+        [out.pixels(), out.channels.div_ceil(LANES), terms.max_batch].into_iter().fold(1, usize::saturating_mul);
+    family.results(vectors / EACH) == Results::Few
+}
+
+/// Slices of inputs that a workgroup has at most.
+pub(super) const SLICES: usize = 16;
+
+/// Into how many slices inputs are cut: no more than it takes to keep the device busy, for each costs a part of the sum.
+fn slices(family: Family, terms: &Terms, out: Shape) -> usize {
+    let busy = |slices| family.results(per_slices(out, slices).invocations(terms.max_batch) / 2) == Results::Many;
+    [SLICES / 4, SLICES / 2].into_iter().find(|slices| busy(*slices)).unwrap_or(SLICES)
 }
 
 /// As [`dense`], where loads cost.

@@ -1,13 +1,13 @@
 //! A depthwise convolution and the 1x1 convolution after it as one, where there are few results.
 
-use super::convolution::is_sliced;
+use super::convolution::{SLICES, is_sliced};
 use super::kernel::Kernel;
 use crate::compile::{Budget, Kernel as Computed, Step};
 use crate::device::gpu::family::Family;
 use crate::device::gpu::groups::{Groups, LANES, whole};
 use crate::device::gpu::shader::Shader;
 use crate::device::gpu::weights;
-use crate::device::gpu::workgroups::per_four_by_four;
+use crate::device::gpu::workgroups::per_slices;
 use crate::device::program::Terms;
 use crate::error::{Error, Result};
 use crate::graph::Conv2d;
@@ -17,7 +17,10 @@ use crate::graph::Conv2d;
 pub(in crate::device::gpu) fn are_separable(step: &Step, next: &Step, family: Family, terms: &Terms) -> bool {
     let apart = step.source.buffer != next.target.buffer;
     let wide = next.source.height * next.source.width > 1;
-    step.chained && apart && wide && whole(&step.source) && is_sliced(family, terms, next.target.shape)
+    let rounds = next.source.planes.len().div_ceil(LANES * SLICES);
+    let invocations = per_slices(next.target.shape, SLICES).invocations(terms.max_batch);
+    let few = is_sliced(family, terms, next.target.shape) && family.repeats(invocations.saturating_mul(rounds));
+    step.chained && apart && wide && whole(&step.source) && few
 }
 
 /// The kernel for both.
@@ -37,7 +40,7 @@ pub(in crate::device::gpu) fn of(step: &Step, next: &Step, terms: &Terms) -> Res
     packed.extend(weights::kept_apart(weight, taps, &groups, budget)?);
     biases.extend(groups.iter().flat_map(|group| &inner[group * LANES..][..LANES]));
     let starts: Vec<usize> = groups.iter().map(|group| step.source.planes[group * LANES] / LANES).collect();
-    let (inputs, workgroups) = (starts.len(), per_four_by_four(next.target.shape));
+    let (inputs, workgroups) = (starts.len(), per_slices(next.target.shape, SLICES));
     let kernel = Kernel::new(Shader::SeparableSliced, starts, workgroups)
         .constant("KERNEL_Y", conv.window.kernel[0])
         .constant("KERNEL_X", conv.window.kernel[1])

@@ -67,6 +67,8 @@ pub struct Parts {
     pub other: Option<Form>,
     /// The functions that are applied: none, one to the results, or another to what results are made of besides.
     pub activations: &'static [Applied],
+    /// Whether its invocations add up slices.
+    pub slices: bool,
 }
 
 /// Which arrays hold numbers in 16 bits, in pairs, which every device can take apart.
@@ -79,7 +81,7 @@ pub struct Halves {
 }
 
 macro_rules! shaders {
-    ($($variant:ident $name:literal $x:ident $y:ident $weights:ident $other:ident $activations:expr;)*) => {
+    ($($variant:ident $name:literal $x:ident $y:ident $weights:ident $other:ident $activations:expr, $slices:literal;)*) => {
         /// A kernel: a file of shaders/.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Shader {
@@ -109,6 +111,7 @@ macro_rules! shaders {
                         weights: $weights,
                         other: $other,
                         activations: &$activations,
+                        slices: $slices,
                     }),*
                 }
             }
@@ -117,39 +120,40 @@ macro_rules! shaders {
 }
 
 shaders! {
-    // shader        file               x          y        weights       other  activations
-    Pointwise4x32   "pointwise_4x32"   X_PAIRS    Y_PAIRS  WEIGHTS_PAIRS OTHER  [OUTER];
-    Dense           "dense"            X          Y        WEIGHTS       OTHER  [OUTER];
-    DenseSliced     "dense_sliced"     X          Y        WEIGHTS       OTHER  [OUTER];
-    SeparableSliced "separable_sliced" X          Y        WEIGHTS       OTHER  [OUTER, INNER];
-    Depthwise       "depthwise"        X          Y        WEIGHTS       NONE   [OUTER];
-    DepthwiseAny    "depthwise_any"    X          Y        WEIGHTS       NONE   [OUTER];
-    DepthwiseRows   "depthwise_rows"   X          Y        WEIGHTS       NONE   [OUTER];
-    DepthwisePairs  "depthwise_pairs"  X_PAIRS    Y_PAIRS  WEIGHTS       NONE   [OUTER];
-    Conv            "conv"             X_ELEMENTS Y        WEIGHTS       OTHER  [OUTER];
-    Planes          "planes"           NONE       Y        WEIGHTS       OTHER  [OUTER];
-    ConvGrouped     "conv_grouped"     X          Y        WEIGHTS       OTHER  [OUTER];
-    Stem            "stem"             NONE       Y        WEIGHTS       NONE   [OUTER];
-    Linear          "linear"           X          Y        WEIGHTS       NONE   [OUTER];
-    LinearSliced    "linear_sliced"    X          Y        WEIGHTS       NONE   [OUTER];
-    Linear8         "linear_8"         X          NONE     WEIGHTS_PAIRS NONE   [OUTER];
-    MaxPool         "max_pool"         X          Y        NONE          NONE   [];
-    MaxPoolRows     "max_pool_rows"    X          Y        NONE          NONE   [];
-    Pool            "pool"             X          Y        NONE          NONE   [];
-    Mean            "mean"             X          Y        NONE          NONE   [];
-    MeanSliced      "mean_sliced"      X          Y        NONE          NONE   [];
-    Softmax         "softmax"          X_ELEMENTS Y        NONE          NONE   [];
-    Elementwise     "elementwise"      X_ELEMENTS Y        NONE          OTHER  [OUTER];
+    // shader        file               x          y        weights       other  activations    slices
+    Pointwise4x32   "pointwise_4x32"   X_PAIRS    Y_PAIRS  WEIGHTS_PAIRS OTHER [OUTER],        false;
+    Dense           "dense"            X          Y        WEIGHTS       OTHER [OUTER],        false;
+    DenseSliced     "dense_sliced"     X          Y        WEIGHTS       OTHER [OUTER],        true;
+    SeparableSliced "separable_sliced" X          Y        WEIGHTS       OTHER [OUTER, INNER], true;
+    Depthwise       "depthwise"        X          Y        WEIGHTS       NONE  [OUTER],        false;
+    DepthwiseAny    "depthwise_any"    X          Y        WEIGHTS       NONE  [OUTER],        false;
+    DepthwiseRows   "depthwise_rows"   X          Y        WEIGHTS       NONE  [OUTER],        false;
+    DepthwisePairs  "depthwise_pairs"  X_PAIRS    Y_PAIRS  WEIGHTS       NONE  [OUTER],        false;
+    Conv            "conv"             X_ELEMENTS Y        WEIGHTS       OTHER [OUTER],        false;
+    Planes          "planes"           NONE       Y        WEIGHTS       OTHER [OUTER],        false;
+    ConvGrouped     "conv_grouped"     X          Y        WEIGHTS       OTHER [OUTER],        false;
+    Stem            "stem"             NONE       Y        WEIGHTS       NONE  [OUTER],        false;
+    Linear          "linear"           X          Y        WEIGHTS       NONE  [OUTER],        false;
+    LinearSliced    "linear_sliced"    X          Y        WEIGHTS       NONE  [OUTER],        false;
+    Linear8         "linear_8"         X          NONE     WEIGHTS_PAIRS NONE  [OUTER],        false;
+    MaxPool         "max_pool"         X          Y        NONE          NONE  [],             false;
+    MaxPoolRows     "max_pool_rows"    X          Y        NONE          NONE  [],             false;
+    Pool            "pool"             X          Y        NONE          NONE  [],             false;
+    Mean            "mean"             X          Y        NONE          NONE  [],             false;
+    MeanSliced      "mean_sliced"      X          Y        NONE          NONE  [],             false;
+    Softmax         "softmax"          X_ELEMENTS Y        NONE          NONE  [],             false;
+    Elementwise     "elementwise"      X_ELEMENTS Y        NONE          OTHER [OUTER],        false;
 }
 
 impl Shader {
     /// The whole text, with the arrays that `halves` names in 16 bits.
     pub fn source(self, halves: Halves) -> String {
-        let Parts { x, y, weights, other, activations } = self.parts();
+        let Parts { x, y, weights, other, activations, slices } = self.parts();
         let arrays = [(x, halves.x), (y, halves.y), (weights, halves.weights), (other, halves.other)];
         let stored = |(form, half): (Option<Form>, bool)| form.map(|form| if half { form.f16 } else { form.f32 });
         let activations: Vec<String> = activations.iter().map(Applied::text).collect();
         let parts = arrays.into_iter().filter_map(stored).chain(activations.iter().map(String::as_str));
+        let parts = parts.chain(slices.then_some(file!("common/slices")));
         let texts: Vec<&str> = [file!("common/params")].into_iter().chain(parts).chain([self.kernel()]).collect();
         texts.join("\n")
     }

@@ -1,0 +1,56 @@
+// How the 64 invocations of a workgroup add up what each has of 4 pixels: those of SLICES slices of the inputs, for each of
+// 64 / SLICES groups of outputs.
+
+override SLICES: u32 = 16u;
+
+// What each has, and then what 4 slices have together. Not more, so that many workgroups find room.
+var<workgroup> parts: array<vec4<f32>, 256>;
+
+// A sum: of which group of the workgroup's, and which of its pixels.
+struct Total {
+    group: u32,
+    pixel: u32,
+    sum: vec4<f32>,
+    // Whether this invocation has it.
+    had: bool,
+}
+
+// The slice of invocation `local`.
+fn slice_of(local: u32) -> u32 {
+    return local % SLICES;
+}
+
+// Its group of outputs, of the workgroup's.
+fn group_of(local: u32) -> u32 {
+    return local / SLICES;
+}
+
+// Where a pixel of invocation `local` lies: neighbours use different banks of memory.
+fn part(local: u32, pixel: u32) -> u32 {
+    return local * 4u + (pixel + local) % 4u;
+}
+
+// To be called by all invocations of a workgroup, each with what its slice has of its group, a pixel a column.
+fn total(local: u32, sums: mat4x4<f32>) -> Total {
+    parts[part(local, 0u)] = sums[0];
+    parts[part(local, 1u)] = sums[1];
+    parts[part(local, 2u)] = sums[2];
+    parts[part(local, 3u)] = sums[3];
+    workgroupBarrier();
+    let each = SLICES / 4u;
+    let result = local / each;
+    let group = result / 4u;
+    let pixel = result % 4u;
+    let first = group * SLICES + local % each * 4u;
+    var sum = parts[part(first, pixel)] + parts[part(first + 1u, pixel)];
+    sum += parts[part(first + 2u, pixel)] + parts[part(first + 3u, pixel)];
+    if SLICES > 4u {
+        workgroupBarrier();
+        parts[local] = sum;
+        workgroupBarrier();
+        for (var i = 1u; i < each; i++) {
+            sum += parts[local + i];
+        }
+    }
+    return Total(group, pixel, sum, local % each == 0u);
+}
