@@ -311,6 +311,12 @@ fn shape(input: &impl Borrow<Planes>) -> Shape {
 fn values<P: Borrow<Planes>>(batch: &[P]) -> Cow<'_, [f32]> {
     match batch {
         [one] => Cow::Borrowed(&one.borrow().values),
-        several => several.iter().flat_map(|input| &input.borrow().values).copied().collect(),
+        several => {
+            let each = several.iter().map(|input| &input.borrow().values[..]);
+            // In one piece: it is megabytes, which would be copied as they grow, and given back to the system and taken again.
+            let mut values = Vec::with_capacity(each.clone().map(<[f32]>::len).sum());
+            each.for_each(|input| values.extend_from_slice(input));
+            values.into()
+        }
     }
 }

@@ -86,10 +86,11 @@ pub(super) fn is_sliced(family: Family, terms: &Terms, out: Shape) -> bool {
 /// Slices of inputs that a workgroup has at most.
 pub(super) const SLICES: usize = 16;
 
-/// Into how many slices inputs are cut: no more than it takes to keep the device busy, for each costs a part of the sum.
+/// Into how many slices inputs are cut: few where these keep the device busy, for each costs a part of the sum.
 fn slices(family: Family, terms: &Terms, out: Shape) -> usize {
-    let busy = |slices| family.results(per_slices(out, slices).invocations(terms.max_batch) / 2) == Results::Many;
-    [SLICES / 4, SLICES / 2].into_iter().find(|slices| busy(*slices)).unwrap_or(SLICES)
+    let few = SLICES / 4;
+    let busy = family.results(per_slices(out, few).invocations(terms.max_batch) / 2) == Results::Many;
+    if busy { few } else { SLICES }
 }
 
 /// As [`dense`], where loads cost.
