@@ -3,6 +3,7 @@
 //! Results go to standard output in the order of the images, everything else to standard error. Exit codes: 0 all
 //! images were predicted, 1 some were not, 2 nothing could start or results could not be written.
 
+mod allocator;
 mod args;
 #[path = "../common/console.rs"]
 mod console;
@@ -36,6 +37,7 @@ use std::time::Duration;
 
 fn main() -> ExitCode {
     console::report_panics();
+    allocator::keep_freed();
     let args: Args = match console::arguments() {
         Ok(args) => args,
         Err(code) => return code.into(),
