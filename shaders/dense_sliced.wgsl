@@ -37,8 +37,8 @@ fn taps(image: u32, first: u32, ky: u32, kx: u32) -> Taps {
     let pixels = first + vec4<u32>(0u, 1u, 2u, 3u);
     let rows = vec4<i32>(pixels / params.y_width * params.stride_y + ky * params.dilation_y) - i32(params.top);
     let columns = vec4<i32>(pixels % params.y_width * params.stride_x + kx * params.dilation_x) - i32(params.left);
-    let inside = rows == clamp(rows, vec4<i32>(), vec4<i32>(i32(params.x_height) - 1))
-        & columns == clamp(columns, vec4<i32>(), vec4<i32>(i32(params.x_width) - 1));
+    let inside = (rows == clamp(rows, vec4<i32>(), vec4<i32>(i32(params.x_height) - 1)))
+        & (columns == clamp(columns, vec4<i32>(), vec4<i32>(i32(params.x_width) - 1)));
     let at = select(vec4<u32>(), vec4<u32>(rows) * params.x_width + vec4<u32>(columns), inside);
     return Taps(image + at, select(vec4<f32>(), vec4<f32>(1.0), inside));
 }

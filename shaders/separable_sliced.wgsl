@@ -17,6 +17,8 @@
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read> other: array<Other>;
 
+// SLICES must be 16: 4 invocations share a slice, one for each pixel.
+
 // Whether the other is added.
 override ADD: bool = false;
 override KERNEL_Y: u32 = 3u;

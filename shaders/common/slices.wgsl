@@ -1,6 +1,7 @@
 // How the 64 invocations of a workgroup add up what each has of 4 pixels: those of SLICES slices of the inputs, for each of
 // 64 / SLICES groups of outputs.
 
+// 4 or 16.
 override SLICES: u32 = 16u;
 
 // What each has, and then what 4 slices have together. Not more, so that many workgroups find room.

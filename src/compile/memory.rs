@@ -102,18 +102,16 @@ fn is_chained(placed: &Placed, i: usize, storages: &[Storage]) -> bool {
     let (Kernel::Conv2d { conv, .. }, Kernel::Conv2d { conv: after, .. }) = (&step.kernel, &next.kernel) else {
         return false;
     };
-    let alone = placed.storages.iter().filter(|storage| **storage == producer).count() == 1;
-    // What is read and what is written may share a storage from the start.
-    let apart = step.view.planes.iter().all(|plane| placed.storages[plane.producer] != placed.storages[producer + 1]);
     conv.is_depthwise()
-        && apart
         && step.other.is_none()
         && after.is_pointwise()
+        && placed.storages[producer] == producer
+        && storages[producer].last == producer + 1
         && next.view.planes.iter().all(|plane| plane.producer == producer)
         && next.other.iter().flat_map(|view| &view.planes).all(|plane| plane.producer != producer)
-        && placed.storages[producer] == producer
-        && alone
-        && storages[producer].last == producer + 1
+        // What is read and what is written may share a storage from the start.
+        && step.view.planes.iter().all(|plane| placed.storages[plane.producer] != placed.storages[producer + 1])
+        && placed.storages[producer + 1..].iter().all(|storage| *storage != producer)
 }
 
 /// Picks a buffer for each storage, in order of first use, and returns the buffers' sizes.

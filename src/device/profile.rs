@@ -65,7 +65,7 @@ impl StepTime {
     /// Of this step and the `next`, which alone reads its results, where both are computed as one.
     #[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "the CPU computes one at a time"))]
     pub(super) fn and(self, next: Self, precision: Precision) -> Self {
-        let passed = (2 * self.output.elements() * precision.bytes()) as u64;
+        let passed = ((self.output.elements() + next.input.elements()) * precision.bytes()) as u64;
         Self {
             name: format!("{} {}", self.name, next.name),
             input: self.input,

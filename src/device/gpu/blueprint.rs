@@ -116,7 +116,7 @@ pub struct PlannedStep {
 impl PlannedStep {
     fn of(step: Packed) -> Self {
         let Packed { dispatch, profile, source, other, target, waits } = step;
-        let Dispatch { pipeline, params, table, weights, workgroups } = &dispatch;
+        let Dispatch { pipeline, params, table, weights, workgroups, .. } = &dispatch;
         let Halves { x, y, other: paired, .. } = pipeline.halves;
         let bytes = |half| if half { Precision::F16 } else { Precision::F32 }.bytes();
         let sources = [Some((&source, x)), other.as_ref().map(|source| (source, paired))];

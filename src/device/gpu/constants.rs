@@ -10,7 +10,7 @@ use crate::error::Result;
 pub(super) struct Constants {
     /// Parameters and a table of each step.
     shapes: Content,
-    /// A weight and a bias of each step that has them.
+    /// A weight and a bias of each step that has them; of two steps that are joined, two that are empty, and then theirs.
     weights: Content,
 }
 
@@ -24,6 +24,10 @@ impl Constants {
     pub fn add(&mut self, dispatch: &Dispatch) {
         self.shapes.push(bytemuck::bytes_of(&dispatch.params));
         self.shapes.push(bytemuck::cast_slice(&dispatch.table));
+        if dispatch.joined {
+            // In place of the first step's, so that later ones lie where they lie in a program that joins none.
+            (0..2).for_each(|_| self.weights.push(&[]));
+        }
         if let Some([weight, bias]) = &dispatch.weights {
             match dispatch.pipeline.halves.weights {
                 true => {

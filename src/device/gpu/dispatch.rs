@@ -20,6 +20,8 @@ pub(super) struct Dispatch {
     /// Weight and bias, packed.
     pub weights: Option<[Vec<f32>; 2]>,
     pub workgroups: Workgroups,
+    /// Whether two steps are computed as one.
+    pub joined: bool,
 }
 
 impl Dispatch {
@@ -55,6 +57,7 @@ impl Dispatch {
             table: kernel.table.into_iter().map(|value| counts.narrow(value)).collect(),
             weights: kernel.weights,
             workgroups: kernel.workgroups,
+            joined: next.is_some(),
         };
         Ok(counts.fit.get().then_some(dispatch))
     }

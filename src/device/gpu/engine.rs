@@ -125,7 +125,7 @@ impl Engine for Gpu {
     }
 
     fn layout(&self) -> Layout {
-        let chained = self.family != Family::Spread;
+        let chained = self.family.repeats(1);
         Layout { chained, ..Layout::of_lanes(LANES) }
     }
 

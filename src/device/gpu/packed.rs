@@ -35,7 +35,7 @@ impl Packed {
                 Dispatch::of(&step, next.as_ref(), family, terms, rest.peek().is_none())?.ok_or_else(|| {
                     Error::unsupported(format!(
                         "{} counts to more than 32 bits, which is the shaders' limit",
-                        step.name
+                        called(&step)
                     ))
                 })?;
             let kernel = dispatch.pipeline.shader.name();
@@ -56,4 +56,9 @@ impl Packed {
         }
         Ok(packed)
     }
+}
+
+/// What errors call a step.
+fn called(step: &Step) -> &str {
+    if step.name.is_empty() { "a step" } else { &step.name }
 }

@@ -123,7 +123,8 @@ fn work(
         };
         let mut bindings = vec![shape(0, 0), whole(1, source.buffer), shape(2, 1), whole(3, target.buffer)];
         if dispatch.weights.is_some() {
-            let two = placed.by_ref().take(2);
+            let skipped = if dispatch.joined { 2 } else { 0 };
+            let two = placed.by_ref().skip(skipped).take(2);
             bindings.extend((4..).zip(two).map(|(binding, (shelved, range))| part(binding, &shelved.buffer, range)));
         }
         if dispatch.pipeline.shader.signature().paired() {

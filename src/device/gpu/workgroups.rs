@@ -10,7 +10,7 @@ pub(super) const INVOCATIONS: usize = 64;
 const SPREAD: usize = 8;
 
 /// The most workgroups in one direction, as WebGPU promises it.
-const MOST: usize = 65535;
+pub(super) const MOST: usize = 65535;
 
 /// How many workgroups a step takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use crate::device::gpu::family::Family;
 use crate::device::gpu::groups::{LANES, padded};
 use crate::device::gpu::shader::Shader;
 use crate::device::gpu::weights;
-use crate::device::gpu::workgroups::{per_eight, per_output, per_shared_group};
+use crate::device::gpu::workgroups::{MOST, per_eight, per_output, per_shared_group};
 use crate::error::Result;
 
 /// A layer of `outputs` outputs over all numbers of `source`; `half` tells whether they are stored in 16 bits.
@@ -23,14 +23,16 @@ pub(super) fn of(
     let places: Vec<usize> =
         source.planes.iter().flat_map(|plane| (0..pixels).map(move |p| plane + p * source.lanes)).collect();
     match family {
-        Family::Spread => spread(half, source, places, outputs, values, budget),
-        Family::Plain { .. } => sliced(source, places, outputs, values, budget),
+        Family::Plain { .. } if outputs.div_ceil(LANES) <= MOST => sliced(source, places, outputs, values, budget),
+        // Only the other family's device has what `linear_8` needs.
+        Family::Plain { .. } => whole(true, source, places, outputs, values, budget),
+        Family::Spread => whole(half, source, places, outputs, values, budget),
     }
 }
 
-/// Where every load costs.
-fn spread(
-    half: bool,
+/// Each output by one invocation, or where every load costs by 8, unless results are to be `plain` or halves.
+fn whole(
+    plain: bool,
     source: &Source,
     places: Vec<usize>,
     outputs: usize,
@@ -43,7 +45,7 @@ fn spread(
     let filled = inputs.is_multiple_of(LANES) || source.lanes == LANES;
     let dense = aligned && filled && places.iter().zip(places[0]..).all(|(place, expected)| *place == expected);
     // `linear_8` writes numbers one by one, and halves are written in pairs.
-    let kernel = if dense && !half {
+    let kernel = if dense && !plain {
         let weights = [weights::by_eights(weight, inputs, budget)?, weights::bias(bias, 2)];
         let kernel = Kernel::new(Shader::Linear8, places[..1].to_vec(), per_eight(outputs));
         Kernel { weights: Some(weights), ..kernel }

@@ -3,9 +3,11 @@
 use super::kernel::Kernel;
 use crate::compile::Source;
 use crate::device::gpu::family::Family;
-use crate::device::gpu::groups::planes;
+use crate::device::gpu::groups::{LANES, planes};
 use crate::device::gpu::shader::Shader;
-use crate::device::gpu::workgroups::{per_group, per_pixel, per_rows, per_shared_group, per_strip, rows, rows_at_once};
+use crate::device::gpu::workgroups::{
+    MOST, per_group, per_pixel, per_rows, per_shared_group, per_strip, rows, rows_at_once,
+};
 use crate::graph::{AvgPool2d, Shape, Window};
 
 /// By the numbers of `OPERATION` in pool.wgsl.
@@ -55,8 +57,10 @@ fn any(source: &Source, out: Shape, window: Window, operation: Operation) -> Ker
 pub(super) fn mean(family: Family, source: &Source, out: Shape) -> Kernel {
     let (table, grouped) = planes(source);
     let kernel = match family {
-        Family::Spread => Kernel::new(Shader::Mean, table, per_group(out)),
-        Family::Plain { .. } => Kernel::new(Shader::MeanSliced, table, per_shared_group(out.channels)),
+        Family::Plain { .. } if out.channels.div_ceil(LANES) <= MOST => {
+            Kernel::new(Shader::MeanSliced, table, per_shared_group(out.channels))
+        }
+        _ => Kernel::new(Shader::Mean, table, per_group(out)),
     };
     kernel.constant("GROUPED", grouped.into())
 }

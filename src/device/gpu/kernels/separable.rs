@@ -44,7 +44,8 @@ pub(in crate::device::gpu) fn of(step: &Step, next: &Step, terms: &Terms) -> Res
     let kernel = Kernel::new(Shader::SeparableSliced, starts, workgroups)
         .constant("KERNEL_Y", conv.window.kernel[0])
         .constant("KERNEL_X", conv.window.kernel[1])
-        .constant("ADD", next.other.is_some().into());
+        .constant("ADD", next.other.is_some().into())
+        .constant("SLICES", SLICES);
     Ok(Kernel { inputs, window: conv.window, inner: step.activation, weights: Some([packed, biases]), ..kernel })
 }
 
