@@ -107,6 +107,22 @@ fn export_writes_what_describes_itself() {
     }
 }
 
+/// How images are prepared is written where it is known or given, and otherwise said to be unknown.
+#[test]
+fn export_writes_the_preset_or_says_that_there_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = StateDict::open(MNIST).unwrap();
+    let state: StateDict = state.iter().map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect();
+    let (bare, target) = (path(&folder, "bare.safetensors"), path(&folder, "m.onnx"));
+    state.save(&bare, &SaveOptions::default()).unwrap();
+    let (_, err, code) = run(&["export", &bare, &target]);
+    assert!(code == 0 && err.contains("no preset is known") && err.contains("--preset NAME writes it"), "{err}");
+    assert!(!StateDict::open(&target).unwrap().metadata().contains_key("preset"));
+    let (_, err, code) = run(&["export", &bare, &target, "--preset", "mnist", "--force"]);
+    assert!(code == 0 && !err.contains("preset"), "{err}");
+    assert_eq!(StateDict::open(&target).unwrap().metadata()["preset"], "mnist");
+}
+
 /// Everywhere `--size` is a side, or a width and a height; `--input` is a shape.
 #[test]
 fn sizes_are_given_the_same_way_everywhere() {
