@@ -5,7 +5,6 @@ use super::backend::Backend;
 use super::context::Context;
 use super::encoding::{Encoding, TIMESTAMPS};
 use super::family::Family;
-use super::groups::LANES;
 use super::program;
 use super::shelf::Shelf;
 use crate::compile::{Layout, Plan};
@@ -125,8 +124,7 @@ impl Engine for Gpu {
     }
 
     fn layout(&self) -> Layout {
-        let chained = self.family.repeats(1);
-        Layout { chained, ..Layout::of_lanes(LANES) }
+        self.family.layout()
     }
 
     fn stores(&self, _: Precision) -> Result<()> {

@@ -1,5 +1,8 @@
 //! Which kernels suit an adapter, and which of them suit the work of a step.
 
+use super::groups;
+use crate::compile::Layout;
+
 /// Tells which kernels run, in place of the adapter: `plain`, or `few` or `many` as if every step had few or many
 /// results, or the number of invocations from which on the device is busy.
 const KERNELS: &str = "PRETRAINED_KERNELS";
@@ -40,13 +43,22 @@ impl Family {
         let lanes = info.subgroup_min_size >= LANES && features.contains(Self::Spread.features());
         let plain = Self::Plain { full: full(info.device_type) };
         match std::env::var(KERNELS).as_deref() {
-            Ok("plain") => plain,
-            Ok("few") => Self::Plain { full: usize::MAX },
-            Ok("many") => Self::Plain { full: 0 },
-            Ok(full) if full.parse::<usize>().is_ok() => Self::Plain { full: full.parse().unwrap_or(0) },
-            _ if on_the_cpu && lanes => Self::Spread,
-            _ => plain,
+            Ok("plain") => return plain,
+            Ok("few") => return Self::Plain { full: usize::MAX },
+            Ok("many") => return Self::Plain { full: 0 },
+            Ok(number) => {
+                if let Ok(full) = number.parse() {
+                    return Self::Plain { full };
+                }
+            }
+            Err(_) => {}
         }
+        if on_the_cpu && lanes { Self::Spread } else { plain }
+    }
+
+    /// How plans are laid out for it.
+    pub fn layout(self) -> Layout {
+        Layout { chained: self.repeats(1), ..Layout::of_lanes(groups::LANES) }
     }
 
     /// What its shaders need of the device.
