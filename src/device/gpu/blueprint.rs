@@ -3,13 +3,12 @@
 
 use super::dispatch::Dispatch;
 use super::family::{Family, full};
-use super::groups::LANES;
 use super::packed::Packed;
 use super::shader::{Halves, Pipeline};
 use super::spirv::Modules;
 use super::workgroups::Workgroups;
 use crate::checkpoint::Limits;
-use crate::compile::{Budget, Layout, Plan, Source, Target, compile_within};
+use crate::compile::{Budget, Plan, Source, Target, compile_within};
 use crate::device::precision::Precision;
 use crate::device::program::Terms;
 use crate::error::{Error, Result};
@@ -51,14 +50,14 @@ pub struct Blueprint {
 }
 
 impl Blueprint {
-    /// Plans `model` as a session does, within the default [`Limits`].
+    /// Plans `model` as a session on a GPU of its own does, within the default [`Limits`].
     ///
     /// # Errors
     /// As [`crate::Session::new`], but for those of a device.
     pub fn new(model: &Model, input: Shape) -> Result<Self> {
         let (graph, weights, limits) = (&model.network().graph, model.weights(), Limits::default());
         let budget = Budget::new(&limits, weights);
-        let layout = Layout { chained: true, ..Layout::of_lanes(LANES) };
+        let layout = Kernels::Discrete.family().layout();
         let plan = compile_within(graph, weights, &graph.shapes(input)?, layout, &limits, &budget)?;
         Ok(Self { plan, weights: weights.clone() })
     }
