@@ -403,6 +403,8 @@ fn linear() {
         ((5, 1, 1), 1, false, None, (1, 2)),
         ((1030, 1, 1), 6, true, None, (6, 3)),
         ((35, 5, 4), 9, true, RELU, (5, 4)),
+        // More groups of outputs than a dispatch has workgroups in a row.
+        ((2, 1, 1), 262_200, true, None, (1, 5)),
     ];
     let image = (1usize..9, 1usize..9, 1usize..9);
     check(64, by_hand, (image, 1usize..80, any::<bool>(), activation(), batch()), build);
