@@ -47,33 +47,38 @@ fn plus(sum: vec4<f32>, w: array<W, 4>, v: vec4<f32>) -> vec4<f32> {
     return sum + from_w(w[0]) * v.x + from_w(w[1]) * v.y + from_w(w[2]) * v.z + from_w(w[3]) * v.w;
 }
 
-// Adds what one group of inputs has in 4 pixels that follow each other.
-fn add_four(sums: Sums, w: array<W, 4>, at: u32) -> Sums {
-    return Sums(
-        plus(sums[0], w, from_x(x[at])),
-        plus(sums[1], w, from_x(x[at + 1u])),
-        plus(sums[2], w, from_x(x[at + 2u])),
-        plus(sums[3], w, from_x(x[at + 3u])),
-    );
+// What one group of inputs has in 4 pixels.
+struct Pixels {
+    a: X,
+    b: X,
+    c: X,
+    d: X,
 }
 
-// As `add_four`, in pixels that lie anywhere.
-fn add(sums: Sums, w: array<W, 4>, start: u32, at: vec4<u32>) -> Sums {
+fn load_four(at: u32) -> Pixels {
+    return Pixels(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
+}
+
+fn load(start: u32, at: vec4<u32>) -> Pixels {
+    return Pixels(x[start + at.x], x[start + at.y], x[start + at.z], x[start + at.w]);
+}
+
+fn add(sums: Sums, w: array<W, 4>, v: Pixels) -> Sums {
     return Sums(
-        plus(sums[0], w, from_x(x[start + at.x])),
-        plus(sums[1], w, from_x(x[start + at.y])),
-        plus(sums[2], w, from_x(x[start + at.z])),
-        plus(sums[3], w, from_x(x[start + at.w])),
+        plus(sums[0], w, from_x(v.a)),
+        plus(sums[1], w, from_x(v.b)),
+        plus(sums[2], w, from_x(v.c)),
+        plus(sums[3], w, from_x(v.d)),
     );
 }
 
 // As `add`, where some taps are outside of the image.
-fn add_inside(sums: Sums, w: array<W, 4>, start: u32, taps: Taps) -> Sums {
+fn add_inside(sums: Sums, w: array<W, 4>, v: Pixels, inside: vec4<f32>) -> Sums {
     return Sums(
-        plus(sums[0], w, from_x(x[start + taps.at.x]) * taps.weight.x),
-        plus(sums[1], w, from_x(x[start + taps.at.y]) * taps.weight.y),
-        plus(sums[2], w, from_x(x[start + taps.at.z]) * taps.weight.z),
-        plus(sums[3], w, from_x(x[start + taps.at.w]) * taps.weight.w),
+        plus(sums[0], w, from_x(v.a) * inside.x),
+        plus(sums[1], w, from_x(v.b) * inside.y),
+        plus(sums[2], w, from_x(v.c) * inside.z),
+        plus(sums[3], w, from_x(v.d) * inside.w),
     );
 }
 
@@ -89,17 +94,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let tile = group / 4u * KERNEL_Y * KERNEL_X * params.inputs;
     let lane = slice * 4u + group % 4u;
     var sums = Sums();
+    // The next place is on its way while what lies at the last is added.
     if POINTWISE {
         let w = tile * 4u + lane;
         var start = starts[slice];
         var k = 0u;
         for (; k < whole; k += SLICES) {
-            let next = starts[k + SLICES + slice];
-            sums = add_four(sums, weight[w + k * 4u], start + (image + first));
-            start = next;
+            let v = load_four(start + (image + first));
+            start = starts[k + SLICES + slice];
+            sums = add(sums, weight[k * 4u + w], v);
         }
         for (; k + slice < params.inputs; k += SLICES) {
-            sums = add_four(sums, weight[w + k * 4u], start + (image + first));
+            sums = add(sums, weight[k * 4u + w], load_four(start + (image + first)));
         }
     } else {
         for (var ky = 0u; ky < KERNEL_Y; ky++) {
@@ -110,14 +116,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 var start = starts[slice];
                 var k = 0u;
                 if inside {
+                    // As `k * 4`, which the compiler would not keep for all invocations together.
+                    var i = 0u;
                     for (; k < whole; k += SLICES) {
-                        let next = starts[k + SLICES + slice];
-                        sums = add(sums, weight[w + k * 4u], start, taps.at);
-                        start = next;
+                        let v = load(start, taps.at);
+                        start = starts[k + SLICES + slice];
+                        sums = add(sums, weight[i + w], v);
+                        i += SLICES * 4u;
                     }
                 }
                 for (; k + slice < params.inputs; k += SLICES) {
-                    sums = add_inside(sums, weight[w + k * 4u], starts[k + slice], taps);
+                    let v = load(starts[k + slice], taps.at);
+                    sums = add_inside(sums, weight[k * 4u + w], v, taps.weight);
                 }
             }
         }

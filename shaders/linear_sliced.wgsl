@@ -1,17 +1,17 @@
 // A fully connected layer: y[o] = act(bias[o] + sum over k of weight[o, k] * x[k]), for each image.
 //
-// A workgroup computes one group of 4 outputs of up to 4 images. Of the inputs, 4 at a time, each invocation multiplies
+// A workgroup computes one group of 4 outputs of up to 4 images. Of the inputs, 8 at a time, each invocation multiplies
 // every 64th, so that neighbours read neighbouring inputs and weights; the workgroup adds up what they have. Dispatch:
 // (groups, 1, batch), where in z only every 4th workgroup has work. planes: where in x, 4 inputs at a time, each lies, its
 // end padded by any valid place; where DENSE only its first entry counts, from which on all inputs lie one behind the
-// other. weight: [out][in / 4][4 in], padded by zeros to whole groups of both. bias: [groups], likewise.
+// other. weight: [group][in / 8][4 out][8 in], padded by zeros. bias: [groups], likewise.
 //
 // Joined with: params, x, y, weights, activation.
 
 @group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> planes: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<Y>;
-@group(0) @binding(4) var<storage, read> weight: array<W>;
+@group(0) @binding(4) var<storage, read> weight: array<array<W, 8>>;
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
 
 override DENSE: bool = true;
@@ -31,21 +31,30 @@ fn start(image: u32) -> u32 {
     return image * params.x_image;
 }
 
-// Inputs `4 k` to `4 k + 3`.
-fn load(at: u32, k: u32) -> vec4<f32> {
+// Inputs `4 (k + own)` to `4 (k + own) + 3`, where only `own` differs within a workgroup.
+fn load(at: u32, k: u32, own: u32) -> vec4<f32> {
     if DENSE {
-        return from_x(x[at + k]);
+        return from_x(x[(at + k) + own]);
     }
-    let i = planes[k] + at;
+    let i = planes[k + own] + at;
     return vec4<f32>(element(i.x), element(i.y), element(i.z), element(i.w));
 }
 
-// What 4 inputs add to 4 outputs; `w` has an output a column.
-fn add(acc: vec4<f32>, w: mat4x4<f32>, v: vec4<f32>) -> vec4<f32> {
-    var sum = fma(vec4<f32>(w[0].x, w[1].x, w[2].x, w[3].x), v.xxxx, acc);
-    sum = fma(vec4<f32>(w[0].y, w[1].y, w[2].y, w[3].y), v.yyyy, sum);
-    sum = fma(vec4<f32>(w[0].z, w[1].z, w[2].z, w[3].z), v.zzzz, sum);
-    return fma(vec4<f32>(w[0].w, w[1].w, w[2].w, w[3].w), v.wwww, sum);
+// What 4 inputs add to 4 outputs: the first or the second half of `w`.
+fn add(acc: vec4<f32>, w: array<W, 8>, half: u32, v: vec4<f32>) -> vec4<f32> {
+    let w0 = from_w(w[half]);
+    let w1 = from_w(w[half + 2u]);
+    let w2 = from_w(w[half + 4u]);
+    let w3 = from_w(w[half + 6u]);
+    var sum = fma(vec4<f32>(w0.x, w1.x, w2.x, w3.x), v.xxxx, acc);
+    sum = fma(vec4<f32>(w0.y, w1.y, w2.y, w3.y), v.yyyy, sum);
+    sum = fma(vec4<f32>(w0.z, w1.z, w2.z, w3.z), v.zzzz, sum);
+    return fma(vec4<f32>(w0.w, w1.w, w2.w, w3.w), v.wwww, sum);
+}
+
+// What 8 inputs add, from input `4 (k + own)` on of those that begin at `at`.
+fn add_two(acc: vec4<f32>, w: array<W, 8>, at: u32, k: u32, own: u32) -> vec4<f32> {
+    return add(add(acc, w, 0u, load(at, k, own)), w, 1u, load(at, k, own + 1u));
 }
 
 // For each image, 4 times `count` sums become as many as `count`, of an invocation each.
@@ -80,20 +89,39 @@ fn main(
     var acc2 = vec4<f32>();
     var acc3 = vec4<f32>();
     let inputs = params.inputs;
-    let row = group * 4u * inputs;
-    for (var k = local; k < inputs; k += 64u) {
-        let i = row + k;
-        let w = mat4x4<f32>(
-            from_w(weight[i]),
-            from_w(weight[i + inputs]),
-            from_w(weight[i + inputs * 2u]),
-            from_w(weight[i + inputs * 3u]),
-        );
-        acc0 = add(acc0, w, load(at0, k));
-        if first < last {
-            acc1 = add(acc1, w, load(at1, k));
-            acc2 = add(acc2, w, load(at2, k));
-            acc3 = add(acc3, w, load(at3, k));
+    let row = group * ((inputs + 1u) / 2u);
+    // Where each invocation has two to multiply.
+    let whole = inputs / 128u * 128u;
+    let own = local * 2u;
+    var i = row;
+    if first == last {
+        for (var k = 0u; k < whole; k += 128u) {
+            let w = weight[i + local];
+            acc0 = add_two(acc0, w, at0, k, own);
+            i += 64u;
+        }
+    } else {
+        for (var k = 0u; k < whole; k += 128u) {
+            let w = weight[i + local];
+            acc0 = add_two(acc0, w, at0, k, own);
+            acc1 = add_two(acc1, w, at1, k, own);
+            acc2 = add_two(acc2, w, at2, k, own);
+            acc3 = add_two(acc3, w, at3, k, own);
+            i += 64u;
+        }
+    }
+    // What is left has one round, not for all invocations, and the last may have one to multiply.
+    for (var k = whole + own; k < inputs; k += 128u) {
+        let w = weight[row + k / 2u];
+        for (var half = 0u; half < 2u; half++) {
+            let at = min(k + half, inputs - 1u);
+            let inside = k + half < inputs;
+            acc0 = add(acc0, w, half, select(vec4<f32>(), load(at0, 0u, at), inside));
+            if first < last {
+                acc1 = add(acc1, w, half, select(vec4<f32>(), load(at1, 0u, at), inside));
+                acc2 = add(acc2, w, half, select(vec4<f32>(), load(at2, 0u, at), inside));
+                acc3 = add(acc3, w, half, select(vec4<f32>(), load(at3, 0u, at), inside));
+            }
         }
     }
     sums[local] = acc0;

@@ -19,6 +19,7 @@
 override ADD: bool = false;
 
 override KERNEL_Y: u32 = 3u;
+// At most 16.
 override KERNEL_X: u32 = 3u;
 
 // From 1 to 6.
@@ -41,12 +42,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if pixel * 4u >= params.y_group {
         return;
     }
-    let top = i32(pixel / params.y_width * params.stride_y) - i32(params.top);
-    let left = i32(pixel % params.y_width * params.stride_x) - i32(params.left);
-    let height = i32(params.x_height);
-    let width = i32(params.x_width);
-    let down = i32(params.dilation_y);
-    let across = i32(params.dilation_x);
+    let top = pixel / params.y_width * params.stride_y - params.top;
+    let left = pixel % params.y_width * params.stride_x - params.left;
+    // Rows and columns before the first are past the last, too.
+    var inside: array<bool, 16>;
+    for (var kx = 0u; kx < KERNEL_X; kx++) {
+        inside[kx] = left + kx * params.dilation_x < params.x_width;
+    }
     let inputs = params.inputs;
     let image = workgroup.z * params.x_image;
     let group = workgroup.y * TILE;
@@ -62,17 +64,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if TILE > 4u { acc4 = bias[group + 4u]; }
     if TILE > 5u { acc5 = bias[group + 5u]; }
     var w = group * inputs * KERNEL_Y * KERNEL_X;
-    for (var i = 0u; i < inputs; i++) {
-        let plane = image + planes[i];
-        for (var ky = 0u; ky < KERNEL_Y; ky++) {
-            let row = top + i32(ky) * down;
-            let row_inside = row >= 0 && row < height;
-            let start = plane + u32(clamp(row, 0, height - 1) * width);
+    for (var ky = 0u; ky < KERNEL_Y; ky++) {
+        let row = top + ky * params.dilation_y;
+        let start = image + row * params.x_width + left;
+        let row_inside = row < params.x_height;
+        for (var i = 0u; i < inputs; i++) {
+            let plane = start + planes[i];
             for (var kx = 0u; kx < KERNEL_X; kx++) {
-                // What lies outside is replaced by zero once it is loaded, so that no load waits for another.
-                let column = left + i32(kx) * across;
-                let inside = row_inside && column >= 0 && column < width;
-                let v = select(0.0, x[start + u32(clamp(column, 0, width - 1))], inside);
+                let v = select(0.0, x[plane + kx * params.dilation_x], row_inside && inside[kx]);
                 acc0 += from_w(weight[w]) * v;
                 if TILE > 1u { acc1 += from_w(weight[w + 1u]) * v; }
                 if TILE > 2u { acc2 += from_w(weight[w + 2u]) * v; }

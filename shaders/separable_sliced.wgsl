@@ -3,7 +3,8 @@
 // inner_weight[k, ky, kx] * x[k, p * stride + (ky, kx) * dilation - (top, left)]), for each image. Channels lie in groups of 4.
 //
 // A workgroup computes 4 pixels of 4 groups of outputs. In each round its invocations first compute 16 groups of v, a pixel
-// each, and then the part that one of these groups has in 4 pixels of one group of outputs. At last they add the parts up.
+// each, and then the part that one of these groups has in 4 pixels of one group of outputs. At last they add the parts up,
+// in the memory in which v was.
 // Dispatch: (pixels / 4, groups / 4, batch), rounded up. starts: where each group that v is made of begins in x, in units of 4
 // elements. weight: [tile][group of v][4 groups][4 in][4 out], and behind it the inner weights [group of v][KERNEL_Y][KERNEL_X]
 // [4], their taps rounded up to a multiple of 4; all padded by zeros. bias: [tile][4 groups], and behind it [group of v], likewise.
@@ -21,30 +22,41 @@
 
 // Whether the other is added.
 override ADD: bool = false;
+// At most 8.
 override KERNEL_Y: u32 = 3u;
 override KERNEL_X: u32 = 3u;
-
-// The groups of v of this round and of the one before, 4 pixels each.
-var<workgroup> inner: array<array<array<vec4<f32>, 4>, 16>, 2>;
 
 fn tiles() -> u32 {
     return (params.out_groups + 3u) / 4u;
 }
 
-// A pixel of group `k` of v, whose window begins at (row, column) of x.
-fn depthwise(image: u32, k: u32, row: i32, column: i32) -> vec4<f32> {
-    let start = image + starts[k];
+// Which rows and which columns of a window are inside of the image. Those before the first are past the last, too.
+struct Inside {
+    rows: array<bool, 8>,
+    columns: array<bool, 8>,
+}
+
+fn inside_of(row: u32, column: u32) -> Inside {
+    var inside: Inside;
+    for (var ky = 0u; ky < KERNEL_Y; ky++) {
+        inside.rows[ky] = row + ky * params.dilation_y < params.x_height;
+    }
+    for (var kx = 0u; kx < KERNEL_X; kx++) {
+        inside.columns[kx] = column + kx * params.dilation_x < params.x_width;
+    }
+    return inside;
+}
+
+// A pixel of group `k` of v, whose window begins at element `first` of x.
+fn depthwise(first: u32, k: u32, inside: Inside) -> vec4<f32> {
     let w = tiles() * params.inputs * 4u + k * ((KERNEL_Y * KERNEL_X + 3u) / 4u);
     var sum = bias[tiles() * 4u + k];
     for (var ky = 0u; ky < KERNEL_Y; ky++) {
         for (var kx = 0u; kx < KERNEL_X; kx++) {
-            let r = row + i32(ky * params.dilation_y);
-            let c = column + i32(kx * params.dilation_x);
             // Without branches, so that all loads are on their way together.
-            let inside = (r >= 0) & (r < i32(params.x_height)) & (c >= 0) & (c < i32(params.x_width));
-            let v = from_x(x[start + select(0u, u32(r) * params.x_width + u32(c), inside)]);
+            let v = from_x(x[first + (ky * params.dilation_y * params.x_width + kx * params.dilation_x)]);
             let tap = ky * KERNEL_X + kx;
-            sum += from_w(weight[w + tap / 4u][tap % 4u]) * select(vec4<f32>(), v, inside);
+            sum += from_w(weight[w + tap / 4u][tap % 4u]) * select(vec4<f32>(), v, inside.rows[ky] && inside.columns[kx]);
         }
     }
     return act_inner(sum);
@@ -61,24 +73,32 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let first = workgroup.x * 4u;
     let image = workgroup.z * params.x_image / 4u;
     let own = first + fourth;
-    let row = i32(own / params.y_width * params.stride_y) - i32(params.top);
-    let column = i32(own % params.y_width * params.stride_x) - i32(params.left);
+    let row = own / params.y_width * params.stride_y - params.top;
+    let column = own % params.y_width * params.stride_x - params.left;
+    let inside = inside_of(row, column);
+    let window = image + row * params.x_width + column;
     var sums = mat4x4<f32>();
+    var start = starts[slice];
     for (var done = 0u; done < params.inputs; done += SLICES) {
         let k = done + slice;
-        let round = done / SLICES % 2u;
+        // Those of this round lie beside those of the one before, which some may still read.
+        let round = done / SLICES % 2u * 64u;
+        let next = starts[k + SLICES];
         if k < params.inputs {
-            inner[round][slice][fourth] = depthwise(image, k, row, column);
+            parts[round + local] = depthwise(start + window, k, inside);
         }
+        start = next;
         workgroupBarrier();
         if k < params.inputs {
             let w = weight[(workgroup.y * params.inputs + k) * 4u + fourth];
-            sums[0] = plus(sums[0], w, inner[round][slice][0]);
-            sums[1] = plus(sums[1], w, inner[round][slice][1]);
-            sums[2] = plus(sums[2], w, inner[round][slice][2]);
-            sums[3] = plus(sums[3], w, inner[round][slice][3]);
+            let v = round + slice;
+            sums[0] = plus(sums[0], w, parts[v]);
+            sums[1] = plus(sums[1], w, parts[v + 16u]);
+            sums[2] = plus(sums[2], w, parts[v + 32u]);
+            sums[3] = plus(sums[3], w, parts[v + 48u]);
         }
     }
+    workgroupBarrier();
     let total = total(local, sums);
     let group = workgroup.y * 4u + total.group;
     let pixel = first + total.pixel;

@@ -125,7 +125,7 @@ pub fn estimate(
     let moved = moved(steps, input, images, gpu.cache);
     let parts = steps.iter().zip(kernels).zip(moved);
     let estimated = parts
-        .map(|((step, kernel), moved)| Ok(of_step(gpu, step, kernel, &kernel.walk(step, &gpu.costs)?, moved, images)));
+        .map(|((step, kernel), moved)| Ok(of_step(gpu, step, kernel, &kernel.walk(step, images, &gpu.costs)?, moved, images)));
     let steps: Vec<StepEstimate> = estimated.collect::<Result<_>>()?;
     let waits = steps.iter().filter(|step| step.waits).count();
     let wait_time = waits as f64 * gpu.wait;
@@ -162,7 +162,7 @@ fn of_step(
     images: usize,
 ) -> StepEstimate {
     let counts = &walked.counts;
-    let workgroups = step.workgroups(images).iter().product::<usize>();
+    let workgroups = Kernel::workgroups(step, images);
     let waves = workgroups * kernel.waves() * gpu.waves;
     let held = gpu.held(kernel.registers, kernel.shared, kernel.waves());
     let microseconds = |cycles: f64| cycles / gpu.ghz / 1e3;

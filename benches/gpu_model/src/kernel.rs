@@ -54,30 +54,37 @@ impl Kernel {
         self.invocations.div_ceil(LANES)
     }
 
-    /// Walks a wave of `step` through the kernel.
+    /// Workgroups of a batch of `images` that have work.
+    pub fn workgroups(step: &PlannedStep, images: usize) -> usize {
+        let [x, y, z] = step.workgroups(images);
+        // The first of four images has a workgroup for all of them.
+        x * y * if step.pipeline.shader() == "linear_sliced" { z.div_ceil(4) } else { z }
+    }
+
+    /// Walks a wave of `step` through the kernel, over a batch of `images`.
     ///
-    /// What all invocations compute of an image must be at least what the step needs. It is much more where many of them
+    /// What all invocations compute must be at least what the step needs. It is much more where many of them
     /// idle, so that the largest ratio is not of all invocations, where another is less: of what is computed for each number
     /// that is stored.
     ///
     /// # Errors
     /// Where the kernel has other loops than its text, or a ratio is absurd, by which a misread listing shows.
-    pub fn walk(&self, step: &PlannedStep, costs: &Costs) -> Result<Walked> {
+    pub fn walk(&self, step: &PlannedStep, images: usize, costs: &Costs) -> Result<Walked> {
         let wrong =
             |reason: &dyn std::fmt::Display| format!("step {:?} ({}): {reason}", step.name, step.pipeline.name());
-        let trips = trips::of(step, &self.nodes).map_err(|error| wrong(&error))?;
+        let trips = trips::of(step, images, &self.nodes).map_err(|error| wrong(&error))?;
         let counts = walk(&self.nodes, &trips, costs);
         let numbers = counts[Count::Stored] * (size_of::<f32>() / step.writes.bytes) as f64;
-        let results = step.output.elements() as f64;
+        let results = (step.output.elements() * images) as f64;
         let (computed, needed) = match step.pipeline.shader() {
-            _ if step.weight_bytes > 0 => (counts[Count::Multiplied], step.operations as f64 / 2.0),
+            _ if step.weight_bytes > 0 => (counts[Count::Multiplied], (step.operations * images as u64) as f64 / 2.0),
             // Halves are added by what multiplies by one besides.
             shader if shader.starts_with("mean") => {
-                (counts[Count::Added] + counts[Count::Multiplied], step.input.elements() as f64)
+                (counts[Count::Added] + counts[Count::Multiplied], (step.input.elements() * images) as f64)
             }
             _ => (numbers, results),
         };
-        let invocations = step.workgroups(1).iter().product::<usize>() * self.invocations;
+        let invocations = Self::workgroups(step, images) * self.invocations;
         let of_all = computed * invocations as f64 / needed;
         let of_stored = computed / numbers.max(1.0) / (needed / results);
         if of_all < *BELIEVED.start() || of_all.min(of_stored) > *BELIEVED.end() {
@@ -87,6 +94,6 @@ impl Kernel {
             );
             return Err(wrong(&reason).into());
         }
-        Ok(Walked { counts, innermost: innermost(&self.nodes, costs), ratio: of_all })
+        Ok(Walked { counts, innermost: innermost(&self.nodes, &trips, costs), ratio: of_all })
     }
 }

@@ -4,10 +4,13 @@ use gpu_model::gpus::GPUS;
 use gpu_model::study::Study;
 use gpu_model::{Result, compiler, report};
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const HELP: &str = "\
 gpu_model [NETWORK]... [--precision f32,f16] [--batch 1,64] [--gpu apu,navi21,h200,intel96] [--steps] [--json]
+gpu_model [NETWORK]... --listing          the machine's instructions of each kernel
+gpu_model [NETWORK]... --spirv FOLDER     each kernel as a file there, for another compiler
 gpu_model --page DATE     docs/results/gpu-model.md, for a date in words
 ";
 
@@ -32,7 +35,7 @@ fn run() -> Result<()> {
         batches: vec![1, 64],
         gpus: GPUS.to_vec(),
     };
-    let (mut steps, mut json, mut page) = (false, false, None);
+    let (mut steps, mut json, mut listing, mut spirv, mut page) = (false, false, false, None, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut list = || -> Result<Vec<String>> {
@@ -59,8 +62,10 @@ fn run() -> Result<()> {
                 }
             }
             "--page" => page = Some(list()?.join(",")),
+            "--spirv" => spirv = Some(PathBuf::from(list()?.join(","))),
             "--steps" => steps = true,
             "--json" => json = true,
+            "--listing" => listing = true,
             name if !name.starts_with('-') => study.networks.push(name.to_owned()),
             _ => return Err(format!("{argument:?} is no option\n{HELP}").into()),
         }
@@ -73,7 +78,18 @@ fn run() -> Result<()> {
     if study.networks.is_empty() {
         study.networks.push(DETAILED.to_owned());
     }
-    let studied = study.run(&std::env::current_exe()?)?;
+    let program = std::env::current_exe()?;
+    if listing {
+        return Ok(std::io::stdout().write_all(study.listings(&program)?.as_bytes())?);
+    }
+    if let Some(folder) = spirv {
+        std::fs::create_dir_all(&folder)?;
+        for (name, bytes) in study.modules()? {
+            std::fs::write(folder.join(name + ".spv"), bytes)?;
+        }
+        return Ok(());
+    }
+    let studied = study.run(&program)?;
     let text = match page {
         Some(date) => report::page(&studied, &study.gpus, &date, DETAILED),
         None if json => serde_json::to_string_pretty(&studied)? + "\n",

@@ -25,8 +25,8 @@ fn constant(trips: u32, inside: impl Into<Vec<Known>>) -> Known {
     Known { constant: true, ..counted(f64::from(trips), inside) }
 }
 
-/// The loops of each shader, in the order of its text. A shader that is not here has none.
-fn known(step: &PlannedStep) -> Vec<Known> {
+/// The loops of each shader over a batch of `images`, in the order of its text. A shader that is not here has none.
+fn known(step: &PlannedStep, images: usize) -> Vec<Known> {
     let value = |name| step.pipeline.constant(name).unwrap_or(1);
     let inputs = step.inputs as f64;
     let of_64 = |count: usize| count.div_ceil(64) as f64;
@@ -42,15 +42,28 @@ fn known(step: &PlannedStep) -> Vec<Known> {
         "dense" => vec![taps(vec![counted(inputs, [])])],
         "dense_sliced" if value("POINTWISE") == 1 => [sliced(), vec![fours()]].concat(),
         "dense_sliced" => vec![taps(sliced()), fours()],
-        "separable_sliced" => vec![counted(rounds + rest, [taps(vec![])]), fours()],
+        "separable_sliced" => vec![
+            constant(value("KERNEL_Y"), []),
+            constant(value("KERNEL_X"), []),
+            counted(rounds + rest, [taps(vec![])]),
+            fours(),
+        ],
         "conv_grouped" => vec![taps(vec![runs()])],
-        "conv" | "planes" => vec![counted(inputs, [taps(vec![])])],
+        "conv" => vec![counted(inputs, [taps(vec![])])],
+        "planes" => {
+            let columns = || constant(value("KERNEL_X"), []);
+            vec![columns(), constant(value("KERNEL_Y"), [counted(inputs, [columns()])])]
+        }
         "depthwise_rows" => {
             let rows = value("KERNEL_Y") + (value("ROWS") - 1) * value("STRIDE");
             vec![constant(rows, [constant(value("KERNEL_X"), [])])]
         }
         "depthwise_any" | "pool" => vec![taps(vec![])],
-        "linear_sliced" => vec![counted(of_64(step.inputs), [])],
+        "linear_sliced" => {
+            let (rounds, rest) = (step.inputs / 128, !step.inputs.is_multiple_of(128));
+            let (one, several) = if images == 1 { (rounds, 0) } else { (0, rounds) };
+            vec![counted(one as f64, []), counted(several as f64, []), counted(rest.into(), [constant(2, [])])]
+        }
         "max_pool_rows" => {
             let rows = value("KERNEL") + (value("ROWS") - 1) * value("STRIDE");
             vec![constant(rows, [constant(value("KERNEL") - 1, [])])]
@@ -81,13 +94,13 @@ pub struct Trips {
     pub inside: Vec<Trips>,
 }
 
-/// How often the loops of `nodes` run, in order.
+/// How often the loops of `nodes` run over a batch of `images`, in order.
 ///
 /// # Errors
 /// Where the listing has other loops than the shader's text.
-pub fn of(step: &PlannedStep, nodes: &[Node]) -> Result<Vec<Trips>> {
+pub fn of(step: &PlannedStep, images: usize, nodes: &[Node]) -> Result<Vec<Trips>> {
     let listed: Vec<&listing::Loop> = listing::loops(nodes).collect();
-    let known = known(step);
+    let known = known(step, images);
     let found = fit(&listed, &known);
     Ok(found.ok_or_else(|| {
         let shader = step.pipeline.shader();

@@ -100,26 +100,32 @@ pub fn walk(nodes: &[Node], trips: &[Trips], costs: &Costs) -> Counts {
     wave.counts
 }
 
-/// What one pass counts of the loop in which most is multiplied, of those without loops inside; of the whole where there is
-/// none.
-pub fn innermost(nodes: &[Node], costs: &Costs) -> Counts {
-    fn each(nodes: &[Node], found: &mut Vec<Vec<Node>>) {
-        for looped in loops(nodes) {
+/// What one pass counts of the loop in which most is multiplied over all of its passes, of those without loops inside; of
+/// the whole where nothing is multiplied in any.
+pub fn innermost(nodes: &[Node], trips: &[Trips], costs: &Costs) -> Counts {
+    fn each(nodes: &[Node], trips: &[Trips], times: f64, found: &mut Vec<(f64, Vec<Node>)>) {
+        for (looped, trips) in loops(nodes).zip(trips) {
+            let times = times * trips.tail;
             if looped.inside().next().is_none() {
-                found.push([looped.head.clone(), looped.tail.clone()].concat());
+                found.push((times, [looped.head.clone(), looped.tail.clone()].concat()));
             }
-            each(&looped.head, found);
-            each(&looped.tail, found);
+            let (head, tail) = trips.inside.split_at(loops(&looped.head).count().min(trips.inside.len()));
+            each(&looped.head, head, times, found);
+            each(&looped.tail, tail, times, found);
         }
     }
     let mut bodies = Vec::new();
-    each(nodes, &mut bodies);
-    let counts = bodies.iter().map(|body| walk(body, &[], costs));
-    let most = counts.max_by(|a, b| a[Count::Multiplied].total_cmp(&b[Count::Multiplied]));
-    most.filter(|counts| counts[Count::Multiplied] > 0.0).unwrap_or_else(|| {
-        let blocks: Vec<Node> = nodes.iter().filter(|node| matches!(node, Node::Block(_))).cloned().collect();
-        walk(&blocks, &[], costs)
-    })
+    each(nodes, trips, 1.0, &mut bodies);
+    let counts = bodies.iter().map(|(times, body)| (*times, walk(body, &[], costs)));
+    let multiplied = |(times, counts): &(f64, Counts)| times * counts[Count::Multiplied];
+    let most = counts.max_by(|a, b| multiplied(a).total_cmp(&multiplied(b)));
+    most.filter(|most| multiplied(most) > 0.0).map_or_else(
+        || {
+            let blocks: Vec<Node> = nodes.iter().filter(|node| matches!(node, Node::Block(_))).cloned().collect();
+            walk(&blocks, &[], costs)
+        },
+        |(_, counts)| counts,
+    )
 }
 
 struct Wave<'c> {

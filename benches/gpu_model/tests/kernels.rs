@@ -26,13 +26,13 @@ const FAMILIES: [&str; 4] = ["navi21", "vega10", "gfx1100", "renoir"];
 const REGISTERS: [(&str, u64); 10] = [
     // Halves take a register each where they are unpacked, as on GCN.
     ("dense", 120),
-    ("dense_sliced", 80),
+    ("dense_sliced", 64),
     ("separable_sliced", 108),
-    ("depthwise_rows", 64),
-    ("planes", 64),
+    ("depthwise_rows", 48),
+    ("planes", 48),
     ("conv", 24),
     ("max_pool_rows", 48),
-    ("linear_sliced", 96),
+    ("linear_sliced", 84),
     ("mean_sliced", 24),
     ("elementwise", 24),
 ];
@@ -158,7 +158,10 @@ fn every_kernel_is_understood() {
         for step in ways.iter().flat_map(|(_, _, steps)| steps) {
             let place = pipelines.iter().position(|pipeline| *pipeline == step.pipeline).unwrap();
             if seen.insert((place, step.inputs, step.runs, step.rows, step.workgroups(1), step.input)) {
-                kernels[place].walk(step, &GPUS[0].costs).unwrap_or_else(|error| panic!("{name}: {error}"));
+                for images in [1, 8] {
+                    let walked = kernels[place].walk(step, images, &GPUS[0].costs);
+                    walked.unwrap_or_else(|error| panic!("{name}, {images} images: {error}"));
+                }
             }
         }
     }
@@ -178,7 +181,7 @@ fn a_listing_that_is_misread_gives_no_figure() {
         [(single, "times what the step needs"), (nested, "are not those that trips.rs knows: [[]]")]
     {
         let compiled = Compiled { statistics: BTreeMap::clone(&statistics), listing: listing.to_owned() };
-        let refused = Kernel::of(&source, &compiled).unwrap().walk(step, &GPUS[0].costs).unwrap_err().to_string();
+        let refused = Kernel::of(&source, &compiled).unwrap().walk(step, 1, &GPUS[0].costs).unwrap_err().to_string();
         assert!(refused.contains(&step.name) && refused.contains(expected), "{refused}");
     }
 }

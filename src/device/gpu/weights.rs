@@ -27,16 +27,20 @@ pub(super) fn matrix(groups: &Groups, weight: &[f32], taps: usize, tile: usize, 
 
 /// Rows of outputs `[out][everything else]` as `[group][everything else][4]`, padded by zeros.
 pub(super) fn by_group(weight: &[f32], row: usize, budget: &Budget) -> Result<Vec<f32>> {
-    by_tile(weight, row, 1, budget)
+    by_tile(weight, [1, 1, row], 1, budget)
 }
 
-/// Rows of outputs `[out][everything else]` as `[tile][everything else][tile's groups][4]`, padded by zeros.
-pub(super) fn by_tile(weight: &[f32], row: usize, groups: usize, budget: &Budget) -> Result<Vec<f32>> {
-    let outputs = groups * LANES;
+/// A convolution's weights `[out][in][row][column]` as `[tile][row][in][column][tile's groups][4]`, padded by zeros.
+pub(super) fn by_tile(weight: &[f32], sizes: [usize; 3], groups: usize, budget: &Budget) -> Result<Vec<f32>> {
+    let [inputs, rows, columns] = sizes;
+    let (outputs, row) = (groups * LANES, inputs * rows * columns);
     let mut packed = zeros([weight.len().div_ceil(outputs * row), row, outputs], weight, budget)?;
     for (packed, tile) in packed.chunks_mut(outputs * row).zip(weight.chunks(outputs * row)) {
         for (o, weights) in tile.chunks(row).enumerate() {
-            weights.iter().enumerate().for_each(|(k, &w)| packed[k * outputs + o] = w);
+            for (line, weights) in weights.chunks(columns).enumerate() {
+                let at = (line % rows * inputs + line / rows) * columns;
+                weights.iter().zip(at..).for_each(|(&w, at)| packed[at * outputs + o] = w);
+            }
         }
     }
     Ok(packed)
@@ -55,14 +59,16 @@ pub(super) fn kept_apart(weight: &[f32], taps: usize, groups: &[usize], budget: 
     Ok(packed)
 }
 
-/// A matrix `[out][in]` as `[out][row]`, where `places` tells where in a row each input goes, padded by zeros to whole
-/// groups of outputs.
+/// A matrix `[out][in]` as `[group][row / 8][4 out][8 in]`, where `places` tells where in a row each input goes, padded by zeros.
 pub(super) fn by_place(weight: &[f32], places: &[usize], row: usize, budget: &Budget) -> Result<Vec<f32>> {
-    let outputs = (weight.len() / places.len()).next_multiple_of(LANES);
-    let mut packed = zeros([outputs, row], weight, budget)?;
-    for (packed, weights) in packed.chunks_mut(row).zip(weight.chunks(places.len())) {
+    const EIGHT: usize = 8;
+    let (groups, blocks) = ((weight.len() / places.len()).div_ceil(LANES), row.div_ceil(EIGHT));
+    let mut packed = zeros([groups, blocks, LANES * EIGHT], weight, budget)?;
+    for (o, weights) in weight.chunks(places.len()).enumerate() {
+        let row = (o / LANES * blocks * LANES + o % LANES) * EIGHT;
         // An input may be read twice.
-        places.iter().zip(weights).for_each(|(&place, &w)| packed[place] += w);
+        let at = |place: usize| row + place / EIGHT * LANES * EIGHT + place % EIGHT;
+        places.iter().zip(weights).for_each(|(&place, &w)| packed[at(place)] += w);
     }
     Ok(packed)
 }

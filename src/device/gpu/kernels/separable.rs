@@ -12,6 +12,9 @@ use crate::device::program::Terms;
 use crate::error::{Error, Result};
 use crate::graph::Conv2d;
 
+/// Rows or columns of a window, at most: `separable_sliced.wgsl` notes of each whether it is inside of the image.
+const TAPS: usize = 8;
+
 /// Whether `step` and the `next` are computed as one: nobody else reads the results of the first, whose channels lie in whole
 /// groups, and the second has few results, so that to compute some of the first again costs less than to wait for them.
 pub(in crate::device::gpu) fn are_separable(step: &Step, next: &Step, family: Family, terms: &Terms) -> bool {
@@ -20,7 +23,8 @@ pub(in crate::device::gpu) fn are_separable(step: &Step, next: &Step, family: Fa
     let rounds = next.source.planes.len().div_ceil(LANES * SLICES);
     let invocations = per_slices(next.target.shape, SLICES).invocations(terms.max_batch);
     let few = is_sliced(family, terms, next.target.shape) && family.repeats(invocations.saturating_mul(rounds));
-    step.chained && apart && wide && whole(&step.source) && few
+    let small = convolution(step).is_ok_and(|(conv, ..)| conv.window.kernel.iter().all(|taps| *taps <= TAPS));
+    step.chained && apart && wide && small && whole(&step.source) && few
 }
 
 /// The kernel for both.
