@@ -28,7 +28,7 @@ fn element(i: u32) -> f32 {
 // A pixel of 4 channels, or where it is not `inside` the image, zeros, once it is loaded: so no load waits for another.
 fn load(at: vec4<u32>, start: u32, column: u32, inside: bool) -> vec4<f32> {
     if GROUPED {
-        return from_x(select(X(), x[at.x / 4u + start + column], inside));
+        return from_x(select(X(0), x[at.x / 4u + start + column], inside));
     }
     let i = at + (start + column) * params.x_pixel;
     return select(vec4<f32>(), vec4<f32>(element(i.x), element(i.y), element(i.z), element(i.w)), inside);

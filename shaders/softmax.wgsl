@@ -14,6 +14,11 @@ const INVOCATIONS: u32 = 64u;
 
 var<workgroup> partial: array<f32, 64>;
 
+// exp(x[c, p] - most), or nothing past the last channel.
+fn above(at: u32, c: u32, most: f32) -> f32 {
+    return select(0.0, exp(element(at + planes[min(c, params.inputs - 1u)]) - most), c < params.inputs);
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let at = workgroup.z * params.x_image + workgroup.x * params.x_pixel;
@@ -32,7 +37,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
 
     var sum = 0.0;
     for (var c = local; c < params.inputs; c += INVOCATIONS) {
-        sum += exp(element(at + planes[c]) - most);
+        sum += above(at, c, most);
     }
     partial[local] = sum;
     workgroupBarrier();
@@ -42,13 +47,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
 
     for (var group = local; group < params.out_groups; group += INVOCATIONS) {
-        var value = vec4<f32>();
-        for (var lane = 0u; lane < 4u; lane++) {
-            let c = group * 4u + lane;
-            if c < params.inputs {
-                value[lane] = exp(element(at + planes[c]) - most) / sum;
-            }
-        }
-        y[out + group * (params.y_group / 4u)] = to_y(value);
+        let c = group * 4u;
+        let exps = vec4<f32>(above(at, c, most), above(at, c + 1u, most), above(at, c + 2u, most), above(at, c + 3u, most));
+        y[out + group * (params.y_group / 4u)] = to_y(exps / sum);
     }
 }

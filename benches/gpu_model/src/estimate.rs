@@ -124,8 +124,9 @@ pub fn estimate(
 ) -> Result<Estimate> {
     let moved = moved(steps, input, images, gpu.cache);
     let parts = steps.iter().zip(kernels).zip(moved);
-    let estimated = parts
-        .map(|((step, kernel), moved)| Ok(of_step(gpu, step, kernel, &kernel.walk(step, images, &gpu.costs)?, moved, images)));
+    let estimated = parts.map(|((step, kernel), moved)| {
+        Ok(of_step(gpu, step, kernel, &kernel.walk(step, images, &gpu.costs)?, moved, images))
+    });
     let steps: Vec<StepEstimate> = estimated.collect::<Result<_>>()?;
     let waits = steps.iter().filter(|step| step.waits).count();
     let wait_time = waits as f64 * gpu.wait;

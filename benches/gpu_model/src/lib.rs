@@ -4,6 +4,7 @@ pub mod cache;
 pub mod compiler;
 pub mod estimate;
 pub mod gpus;
+pub mod hlsl;
 pub mod instruction;
 pub mod kernel;
 pub mod listing;

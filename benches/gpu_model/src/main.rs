@@ -10,7 +10,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 gpu_model [NETWORK]... [--precision f32,f16] [--batch 1,64] [--gpu apu,navi21,h200,intel96] [--steps] [--json]
 gpu_model [NETWORK]... --listing          the machine's instructions of each kernel
-gpu_model [NETWORK]... --spirv FOLDER     each kernel as a file there, for another compiler
+gpu_model [NETWORK]... --files FOLDER     each kernel as files there for other compilers: SPIR-V and HLSL
 gpu_model --page DATE     docs/results/gpu-model.md, for a date in words
 ";
 
@@ -35,7 +35,7 @@ fn run() -> Result<()> {
         batches: vec![1, 64],
         gpus: GPUS.to_vec(),
     };
-    let (mut steps, mut json, mut listing, mut spirv, mut page) = (false, false, false, None, None);
+    let (mut steps, mut json, mut listing, mut files, mut page) = (false, false, false, None, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut list = || -> Result<Vec<String>> {
@@ -62,7 +62,7 @@ fn run() -> Result<()> {
                 }
             }
             "--page" => page = Some(list()?.join(",")),
-            "--spirv" => spirv = Some(PathBuf::from(list()?.join(","))),
+            "--files" => files = Some(PathBuf::from(list()?.join(","))),
             "--steps" => steps = true,
             "--json" => json = true,
             "--listing" => listing = true,
@@ -82,10 +82,10 @@ fn run() -> Result<()> {
     if listing {
         return Ok(std::io::stdout().write_all(study.listings(&program)?.as_bytes())?);
     }
-    if let Some(folder) = spirv {
+    if let Some(folder) = files {
         std::fs::create_dir_all(&folder)?;
         for (name, bytes) in study.modules()? {
-            std::fs::write(folder.join(name + ".spv"), bytes)?;
+            std::fs::write(folder.join(name), bytes)?;
         }
         return Ok(());
     }

@@ -4,6 +4,7 @@ use crate::Result;
 use crate::compiler::{Compiled, Distinct, Outcome, compile};
 use crate::estimate::{Estimate, estimate};
 use crate::gpus::Gpu;
+use crate::hlsl;
 use crate::kernel::Kernel;
 use crate::networks::blueprint;
 use pretrained::Precision;
@@ -71,14 +72,18 @@ impl Study {
         Ok(listings.map(|(pipeline, compiled)| format!("== {}\n{}\n", pipeline.name(), compiled.listing)).collect())
     }
 
-    /// Each of those pipelines by its name, as SPIR-V, for another compiler.
+    /// Each of those pipelines as files for other compilers: SPIR-V for Vulkan, HLSL for DX12.
     ///
     /// # Errors
     /// Where a network is unknown.
     pub fn modules(&self) -> Result<Vec<(String, Vec<u8>)>> {
         let (_, Distinct { pipelines, sources, .. }) = self.plan()?;
-        let bytes = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        Ok(pipelines.iter().zip(&sources).map(|(pipeline, source)| (pipeline.name(), bytes(&source.words))).collect())
+        let mut files = Vec::new();
+        for (pipeline, source) in pipelines.iter().zip(&sources) {
+            files.push((pipeline.name() + ".spv", source.words.iter().flat_map(|word| word.to_le_bytes()).collect()));
+            files.push((pipeline.name() + ".hlsl", hlsl::of(pipeline)?.into_bytes()));
+        }
+        Ok(files)
     }
 
     /// All runs, and their pipelines.

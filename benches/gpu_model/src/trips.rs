@@ -71,13 +71,7 @@ fn known(step: &PlannedStep, images: usize) -> Vec<Known> {
         "mean_sliced" => vec![counted(of_64(step.input.pixels()), [])],
         "softmax" => {
             let (inputs, groups) = (of_64(step.inputs), of_64(step.output.channels.div_ceil(4)));
-            vec![
-                counted(inputs, []),
-                constant(64, []),
-                counted(inputs, []),
-                constant(64, []),
-                counted(groups, [constant(4, [])]),
-            ]
+            vec![counted(inputs, []), constant(64, []), counted(inputs, []), constant(64, []), counted(groups, [])]
         }
         _ => Vec::new(),
     }

@@ -188,6 +188,16 @@ impl PlannedPipeline {
         bindings.map(planned).collect()
     }
 
+    /// The values of the shader's constants.
+    pub fn constants(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        self.0.constants.iter().copied()
+    }
+
+    /// The shader's text, whose constants have no values yet.
+    pub fn wgsl(&self) -> String {
+        self.0.shader.source(self.0.halves)
+    }
+
     /// The words that a Vulkan driver compiles on a device that itself keeps accesses within their buffers.
     ///
     /// # Errors

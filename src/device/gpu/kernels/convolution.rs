@@ -166,7 +166,8 @@ fn of_planes(step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2], budget: &B
     let groups = out.channels.div_ceil(LANES);
     let tile = groups.div_ceil(groups.div_ceil(MOST));
     let [rows, columns] = conv.window.kernel;
-    let weights = [weights::by_tile(weight, [conv.in_channels, rows, columns], tile, budget)?, weights::bias(bias, tile)];
+    let weights =
+        [weights::by_tile(weight, [conv.in_channels, rows, columns], tile, budget)?, weights::bias(bias, tile)];
     let kernel = Kernel::new(Shader::Planes, step.source.planes.clone(), per_pixel_of(tile, out));
     let kernel = Kernel { inputs: conv.in_channels, weights: Some(weights), constants: taps(conv), ..kernel };
     Ok(kernel.constant("TILE", tile))
