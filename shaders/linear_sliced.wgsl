@@ -57,6 +57,12 @@ fn add_two(acc: vec4<f32>, w: array<W, 8>, at: u32, k: u32, own: u32) -> vec4<f3
     return add(add(acc, w, 0u, load(at, k, own)), w, 1u, load(at, k, own + 1u));
 }
 
+// As `add_two` from input `4 k` on, where the second 4 may be past the last.
+fn add_last(acc: vec4<f32>, w: array<W, 8>, at: u32, k: u32) -> vec4<f32> {
+    let next = load(at, 0u, min(k + 1u, params.inputs - 1u));
+    return add(add(acc, w, 0u, load(at, 0u, k)), w, 1u, select(vec4<f32>(), next, k + 1u < params.inputs));
+}
+
 // For each image, 4 times `count` sums become as many as `count`, of an invocation each.
 fn add_up(local: u32, count: u32) {
     workgroupBarrier();
@@ -90,7 +96,7 @@ fn main(
     var acc3 = vec4<f32>();
     let inputs = params.inputs;
     let row = group * ((inputs + 1u) / 2u);
-    // Where each invocation has two to multiply.
+    // Up to here each invocation has two to multiply.
     let whole = inputs / 128u * 128u;
     let own = local * 2u;
     var i = row;
@@ -99,6 +105,9 @@ fn main(
             let w = weight[i + local];
             acc0 = add_two(acc0, w, at0, k, own);
             i += 64u;
+        }
+        for (var k = whole + own; k < inputs; k += 128u) {
+            acc0 = add_last(acc0, weight[row + k / 2u], at0, k);
         }
     } else {
         for (var k = 0u; k < whole; k += 128u) {
@@ -109,19 +118,12 @@ fn main(
             acc3 = add_two(acc3, w, at3, k, own);
             i += 64u;
         }
-    }
-    // What is left has one round, not for all invocations, and the last may have one to multiply.
-    for (var k = whole + own; k < inputs; k += 128u) {
-        let w = weight[row + k / 2u];
-        for (var half = 0u; half < 2u; half++) {
-            let at = min(k + half, inputs - 1u);
-            let inside = k + half < inputs;
-            acc0 = add(acc0, w, half, select(vec4<f32>(), load(at0, 0u, at), inside));
-            if first < last {
-                acc1 = add(acc1, w, half, select(vec4<f32>(), load(at1, 0u, at), inside));
-                acc2 = add(acc2, w, half, select(vec4<f32>(), load(at2, 0u, at), inside));
-                acc3 = add(acc3, w, half, select(vec4<f32>(), load(at3, 0u, at), inside));
-            }
+        for (var k = whole + own; k < inputs; k += 128u) {
+            let w = weight[row + k / 2u];
+            acc0 = add_last(acc0, w, at0, k);
+            acc1 = add_last(acc1, w, at1, k);
+            acc2 = add_last(acc2, w, at2, k);
+            acc3 = add_last(acc3, w, at3, k);
         }
     }
     sums[local] = acc0;

@@ -74,7 +74,9 @@ impl Kernel {
             |reason: &dyn std::fmt::Display| format!("step {:?} ({}): {reason}", step.name, step.pipeline.name());
         let trips = trips::of(step, images, &self.nodes).map_err(|error| wrong(&error))?;
         let counts = walk(&self.nodes, &trips, costs);
-        let numbers = counts[Count::Stored] * (size_of::<f32>() / step.writes.bytes) as f64;
+        // What an invocation computes of several images, several store.
+        let several = if step.pipeline.shader() == "linear_sliced" { images.min(4) as f64 } else { 1.0 };
+        let numbers = several * counts[Count::Stored] * (size_of::<f32>() / step.writes.bytes) as f64;
         let results = (step.output.elements() * images) as f64;
         let (computed, needed) = match step.pipeline.shader() {
             _ if step.weight_bytes > 0 => (counts[Count::Multiplied], (step.operations * images as u64) as f64 / 2.0),

@@ -60,9 +60,10 @@ fn known(step: &PlannedStep, images: usize) -> Vec<Known> {
         }
         "depthwise_any" | "pool" => vec![taps(vec![])],
         "linear_sliced" => {
-            let (rounds, rest) = (step.inputs / 128, !step.inputs.is_multiple_of(128));
-            let (one, several) = if images == 1 { (rounds, 0) } else { (0, rounds) };
-            vec![counted(one as f64, []), counted(several as f64, []), counted(rest.into(), [constant(2, [])])]
+            // For one image, and for up to four.
+            let rounds = [(step.inputs / 128) as f64, f64::from(u8::from(!step.inputs.is_multiple_of(128)))];
+            let times = [f64::from(u8::from(images == 1)), f64::from(u8::from(images > 1))];
+            times.iter().flat_map(|times| rounds.map(|rounds| counted(rounds * times, []))).collect()
         }
         "max_pool_rows" => {
             let rows = value("KERNEL") + (value("ROWS") - 1) * value("STRIDE");
