@@ -6,9 +6,9 @@
 // Dispatch: (pixels / 64, groups / TILE, batch), rounded up. planes: the element of x at which each input lies. weight:
 // [tile][in][KERNEL_Y][KERNEL_X][TILE][4], padded by zeros. bias: [tile][TILE], likewise.
 //
-// Joined with: params, y, weights, other, activation.
+// Joined with: params, x_planes, y, weights, other, activation.
 
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> planes: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<Y>;
 @group(0) @binding(4) var<storage, read> weight: array<W>;
@@ -72,7 +72,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 // What lies outside is replaced by zero once it is loaded, so that no load waits for another.
                 let column = left + i32(kx) * across;
                 let inside = row_inside && column >= 0 && column < width;
-                let v = select(0.0, x[start + u32(clamp(column, 0, width - 1))], inside);
+                let v = select(0.0, value(start + u32(clamp(column, 0, width - 1)), i), inside);
                 acc0 += from_w(weight[w]) * v;
                 if TILE > 1u { acc1 += from_w(weight[w + 1u]) * v; }
                 if TILE > 2u { acc2 += from_w(weight[w + 2u]) * v; }

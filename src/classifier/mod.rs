@@ -187,7 +187,7 @@ impl Classifier {
 
     /// As [`run`](Self::run), on the calling thread alone, where that is the `cpu` device's.
     pub(crate) fn run_alone<P: Borrow<Planes>>(&self, inputs: &[P]) -> Result<Vec<f32>> {
-        let outputs = self.batches(inputs).map(|batch| self.session(&batch[0])?.run_alone(&values(batch)));
+        let outputs = self.batches(inputs).map(|batch| self.session(&batch[0])?.run_alone((&*values(batch)).into()));
         Ok(outputs.collect::<Result<Vec<_>>>()?.concat())
     }
 
