@@ -6,9 +6,9 @@
 // Dispatch: (pixels / 64, groups / TILE, batch), rounded up. planes: the element of x at which each input lies. weight:
 // [tile][in][KERNEL_Y][KERNEL_X][TILE][4], padded by zeros. bias: [tile][TILE], likewise.
 //
-// Joined with: params, y, weights, other, activation.
+// Joined with: params, x_planes, y, weights, other, activation.
 
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> planes: array<u32>;
 @group(0) @binding(3) var<storage, read_write> y: array<Y>;
 @group(0) @binding(4) var<storage, read> weight: array<W>;
@@ -70,8 +70,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         let row_inside = row < params.x_height;
         for (var i = 0u; i < inputs; i++) {
             let plane = start + planes[i];
+            let normal = normal_of(i);
             for (var kx = 0u; kx < KERNEL_X; kx++) {
-                let v = select(0.0, x[plane + kx * params.dilation_x], row_inside && inside[kx]);
+                let v = select(0.0, value(plane + kx * params.dilation_x, normal), row_inside && inside[kx]);
                 acc0 += from_w(weight[w]) * v;
                 if TILE > 1u { acc1 += from_w(weight[w + 1u]) * v; }
                 if TILE > 2u { acc2 += from_w(weight[w + 2u]) * v; }

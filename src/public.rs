@@ -51,6 +51,8 @@ const _: () = {
     shared::<vision::Limits>();
     shared::<vision::Overrides>();
     shared::<vision::Planes>();
+    shared::<vision::Levels>();
+    shared::<vision::Normalisation>();
     shared::<catalog::CatalogModel>();
     shared::<crate::Package>();
     shared::<crate::PackageBuilder>();

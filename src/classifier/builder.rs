@@ -74,7 +74,8 @@ impl ClassifierBuilder {
         self
     }
 
-    /// How sessions are made; by default for batches of up to 8 images.
+    /// How sessions are made; by default for batches of up to 8 images. How levels are normalised
+    /// ([`SessionOptions::levels`]) is the package's affair.
     pub fn options(mut self, options: SessionOptions) -> Self {
         self.options = options;
         self
@@ -143,7 +144,9 @@ impl ClassifierBuilder {
             }
         };
         let sessions = Sessions::new(model.weights().count(), self.session_bytes);
-        let ready = Ready { package, device, options, limits: self.image_limits, sessions };
+        // Where no normalisation can be told, preparing images says why.
+        let levels = device.takes_levels().then(|| package.preprocess().normalisation().ok()).flatten();
+        let ready = Ready { package, device, options, levels, limits: self.image_limits, sessions };
         if let Some(shape) = ready.package.input() {
             ready.session(&Part::Whole, shape)?;
         }

@@ -1,9 +1,11 @@
 //! From images to labelled classes: a package on a device.
 
 mod builder;
+mod prepared;
 mod sessions;
 
 pub use builder::ClassifierBuilder;
+pub(crate) use prepared::Prepared;
 
 use crate::checkpoint::Rename;
 use crate::device::{Device, Session, SessionOptions, StepTime, Ticket};
@@ -11,7 +13,11 @@ use crate::error::{Error, Result};
 use crate::graph::{Head, OutputActivation, Shape};
 use crate::model::Model;
 use crate::package::Package;
-use crate::vision::{Labels, Limits, Planes, Prediction, Preprocess, RgbImage, prepare, prepare_file};
+use crate::vision::{
+    Labels, Limits, Normalisation, Planes, Prediction, Preprocess, RgbImage, prepare, prepare_file, prepare_levels,
+    prepare_levels_file,
+};
+use prepared::{batches, joined};
 use sessions::{Part, Sessions};
 use std::borrow::{Borrow, Cow};
 use std::path::Path;
@@ -39,6 +45,8 @@ struct Ready {
     package: Arc<Package>,
     device: Device,
     options: SessionOptions,
+    /// How the device normalises images, where it does that by itself.
+    levels: Option<Normalisation>,
     /// What images may ask of memory.
     limits: Limits,
     sessions: Sessions,
@@ -71,7 +79,12 @@ impl Classifier {
     /// [`Error::Image`] or [`Error::Limit`] where the file is no image that can be read; otherwise as
     /// [`classify`](Self::classify).
     pub fn classify_file(&self, path: impl AsRef<Path>, k: usize) -> Result<Vec<Prediction>> {
-        self.rank(prepare_file(path, &self.0.limits, self.preprocess())?, k)
+        let (limits, preprocess) = (&self.0.limits, self.preprocess());
+        let image = match self.takes_levels() {
+            true => prepare_levels_file(path, limits, preprocess)?.into(),
+            false => prepare_file(path, limits, preprocess)?.into(),
+        };
+        self.rank(image, k)
     }
 
     /// The `k` most probable classes of an image file that is in memory; errors call it `name`.
@@ -79,7 +92,12 @@ impl Classifier {
     /// # Errors
     /// As [`classify_file`](Self::classify_file).
     pub fn classify_bytes(&self, name: impl AsRef<Path>, bytes: &[u8], k: usize) -> Result<Vec<Prediction>> {
-        self.rank(prepare(name, bytes, &self.0.limits, self.preprocess())?, k)
+        let (limits, preprocess) = (&self.0.limits, self.preprocess());
+        let image = match self.takes_levels() {
+            true => prepare_levels(name, bytes, limits, preprocess)?.into(),
+            false => prepare(name, bytes, limits, preprocess)?.into(),
+        };
+        self.rank(image, k)
     }
 
     /// The `k` most probable classes of `image`.
@@ -87,7 +105,7 @@ impl Classifier {
     /// # Errors
     /// [`Error::Usage`] where the network cannot take an image of this size; [`Error::Device`] where the device fails.
     pub fn classify(&self, image: &RgbImage, k: usize) -> Result<Vec<Prediction>> {
-        self.rank(self.preprocess().apply(image)?, k)
+        self.rank(self.prepared(image)?, k)
     }
 
     /// The `k` most probable classes of an image of `width` x `height` pixels, row by row from the top, each of which is
@@ -110,8 +128,8 @@ impl Classifier {
     /// # Errors
     /// As [`classify`](Self::classify), where any of them fails; a [`Pipeline`](crate::Pipeline) has an error an image.
     pub fn classify_many<I: Borrow<RgbImage>>(&self, images: &[I], k: usize) -> Result<Vec<Vec<Prediction>>> {
-        let inputs = images.iter().map(|image| self.preprocess().apply(image.borrow()));
-        let outputs = self.run(&inputs.collect::<Result<Vec<_>>>()?)?;
+        let inputs = images.iter().map(|image| self.prepared(image.borrow()));
+        let outputs = self.run_part(&Part::Whole, &inputs.collect::<Result<Vec<_>>>()?)?;
         outputs.chunks(self.outputs().max(1)).map(|outputs| self.top_k(outputs, k)).collect()
     }
 
@@ -121,7 +139,7 @@ impl Classifier {
     /// # Errors
     /// As [`classify`](Self::classify).
     pub fn logits(&self, image: &RgbImage) -> Result<Vec<f32>> {
-        self.run(&[self.preprocess().apply(image)?])
+        self.run_part(&Part::Whole, &[self.prepared(image)?])
     }
 
     /// What the network makes of `image` before it tells classes apart: the input of its last fully connected layer.
@@ -130,7 +148,7 @@ impl Classifier {
     /// # Errors
     /// [`Error::Usage`] where the network has no such layer; otherwise as [`classify`](Self::classify).
     pub fn embed(&self, image: &RgbImage) -> Result<Vec<f32>> {
-        self.embed_planes(&[self.preprocess().apply(image)?], None)
+        self.run_part(&Part::Features, &[self.prepared(image)?])
     }
 
     /// The output of the layer called `layer` for `image`, channel by channel and row by row. Layers are called as their
@@ -139,7 +157,7 @@ impl Classifier {
     /// # Errors
     /// [`Error::Usage`] where the network has no such layer; otherwise as [`classify`](Self::classify).
     pub fn embed_layer(&self, image: &RgbImage, layer: &str) -> Result<Vec<f32>> {
-        self.embed_planes(&[self.preprocess().apply(image)?], Some(layer))
+        self.run_part(&Part::Layer(layer.to_owned()), &[self.prepared(image)?])
     }
 
     /// What [`embed`](Self::embed), or with a layer [`embed_layer`](Self::embed_layer), gives for prepared images, one
@@ -149,7 +167,7 @@ impl Classifier {
     /// As there.
     pub fn embed_planes<P: Borrow<Planes>>(&self, inputs: &[P], layer: Option<&str>) -> Result<Vec<f32>> {
         let part = layer.map_or(Part::Features, |layer| Part::Layer(layer.to_owned()));
-        self.run_part(&part, inputs)
+        self.run_part(&part, &Prepared::all(inputs))
     }
 
     /// The outputs of the network for prepared images, [`outputs`](Self::outputs) each, one after the other: logits,
@@ -158,7 +176,7 @@ impl Classifier {
     /// # Errors
     /// As [`classify`](Self::classify).
     pub fn run<P: Borrow<Planes>>(&self, inputs: &[P]) -> Result<Vec<f32>> {
-        self.run_part(&Part::Whole, inputs)
+        self.run_prepared(&Prepared::all(inputs))
     }
 
     /// Begins what [`run`](Self::run) does, and does not wait for it: the tickets' results, one after the other, are
@@ -167,7 +185,7 @@ impl Classifier {
     /// # Errors
     /// As [`classify`](Self::classify).
     pub fn submit<P: Borrow<Planes>>(&self, inputs: &[P]) -> Result<Vec<Ticket>> {
-        self.batches(inputs).map(|batch| self.session(&batch[0])?.submit(&values(batch))).collect()
+        self.submit_prepared(&Prepared::all(inputs))
     }
 
     /// How long each step of the network takes for `inputs`, of which those of the first one's size run as one batch.
@@ -175,49 +193,71 @@ impl Classifier {
     /// # Errors
     /// As [`classify`](Self::classify); [`Error::Usage`] without inputs.
     pub fn profile<P: Borrow<Planes>>(&self, inputs: &[P]) -> Result<Vec<StepTime>> {
-        let batch = self.batches(inputs).next().unwrap_or_default();
-        let first = batch.first().ok_or_else(|| Error::Usage("a profile needs an image".into()))?;
-        self.session(first)?.profile(&values(batch))
+        self.profile_prepared(&Prepared::all(inputs))
     }
 
     /// How often the network was compiled: once for each size of input, and again for one whose session was let go.
     pub fn compilations(&self) -> usize {
         self.0.sessions.compilations()
     }
+}
 
-    /// As [`run`](Self::run), on the calling thread alone, where that is the `cpu` device's.
-    pub(crate) fn run_alone<P: Borrow<Planes>>(&self, inputs: &[P]) -> Result<Vec<f32>> {
-        let outputs = self.batches(inputs).map(|batch| self.session(&batch[0])?.run_alone(&values(batch)));
-        Ok(outputs.collect::<Result<Vec<_>>>()?.concat())
+/// The same for images that are prepared as the device takes them.
+impl Classifier {
+    /// Whether images had better be prepared as levels.
+    pub(crate) fn takes_levels(&self) -> bool {
+        self.0.levels.is_some()
     }
 
-    fn rank(&self, input: Planes, k: usize) -> Result<Vec<Prediction>> {
-        self.top_k(&self.run(&[input])?, k)
+    pub(crate) fn run_prepared<'p>(&self, inputs: &[impl Borrow<Prepared<'p>>]) -> Result<Vec<f32>> {
+        self.run_part(&Part::Whole, inputs)
     }
 
-    fn run_part<P: Borrow<Planes>>(&self, part: &Part, inputs: &[P]) -> Result<Vec<f32>> {
-        let session = |batch: &[P]| self.0.session(part, shape(&batch[0]));
+    pub(crate) fn submit_prepared<'p>(&self, inputs: &[impl Borrow<Prepared<'p>>]) -> Result<Vec<Ticket>> {
+        self.batches(inputs).map(|batch| self.session(&Part::Whole, batch)?.submit_batch(joined(batch))).collect()
+    }
+
+    pub(crate) fn profile_prepared<'p>(&self, inputs: &[impl Borrow<Prepared<'p>>]) -> Result<Vec<StepTime>> {
+        let batch = self.batches(inputs).next().ok_or_else(|| Error::Usage("a profile needs an image".into()))?;
+        self.session(&Part::Whole, batch)?.profile_batch(joined(batch))
+    }
+
+    /// As [`run_prepared`](Self::run_prepared), on the calling thread alone, where that is the `cpu` device's.
+    pub(crate) fn run_alone<'p>(&self, inputs: &[impl Borrow<Prepared<'p>>]) -> Result<Vec<f32>> {
+        let run = |batch| self.session(&Part::Whole, batch)?.run_alone(joined(batch));
+        Ok(self.batches(inputs).map(run).collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    fn prepared(&self, image: &RgbImage) -> Result<Prepared<'static>> {
+        Prepared::of(image, self.preprocess(), self.takes_levels())
+    }
+
+    fn rank(&self, input: Prepared, k: usize) -> Result<Vec<Prediction>> {
+        self.top_k(&self.run_prepared(&[input])?, k)
+    }
+
+    fn run_part<'p, P: Borrow<Prepared<'p>>>(&self, part: &Part, inputs: &[P]) -> Result<Vec<f32>> {
         let mut batches = self.batches(inputs).peekable();
         let Some(first) = batches.next() else { return Ok(Vec::new()) };
         if batches.peek().is_none() {
-            return session(first)?.run(&values(first));
+            return self.session(part, first)?.run_batch(joined(first));
         }
         let tickets: Vec<Ticket> = std::iter::once(first)
             .chain(batches)
-            .map(|batch| session(batch)?.submit(&values(batch)))
+            .map(|batch| self.session(part, batch)?.submit_batch(joined(batch)))
             .collect::<Result<_>>()?;
         let outputs: Vec<Vec<f32>> = tickets.into_iter().map(Ticket::wait).collect::<Result<_>>()?;
         Ok(outputs.concat())
     }
 
     /// `inputs` in batches of one size.
-    fn batches<'i, P: Borrow<Planes>>(&self, inputs: &'i [P]) -> impl Iterator<Item = &'i [P]> {
-        let most = self.0.options.max_batch;
-        inputs.chunk_by(|a, b| shape(a) == shape(b)).flat_map(move |alike| alike.chunks(most))
+    fn batches<'i, 'p: 'i, P: Borrow<Prepared<'p>>>(&self, inputs: &'i [P]) -> impl Iterator<Item = &'i [P]> {
+        batches(inputs, self.0.options.max_batch)
     }
 
-    fn session(&self, input: &impl Borrow<Planes>) -> Result<Session> {
-        self.0.session(&Part::Whole, shape(input))
+    /// The session for a batch, which is not empty.
+    fn session<'p, P: Borrow<Prepared<'p>>>(&self, part: &Part, batch: &[P]) -> Result<Session> {
+        self.0.session(part, batch[0].borrow().shape())
     }
 }
 
@@ -297,26 +337,9 @@ impl Ready {
                 Part::Features => Cow::Owned(model.up_to_features()?),
                 Part::Layer(layer) => Cow::Owned(model.up_to_layer(layer)?),
             };
-            Session::new(&self.device, &model, shape, &self.options)
+            // Images that are prepared otherwise may have other channels, and come as numbers.
+            let levels = self.levels.clone().filter(|levels| levels.channels() == shape.channels);
+            Session::new(&self.device, &model, shape, &SessionOptions { levels, ..self.options.clone() })
         })
-    }
-}
-
-fn shape(input: &impl Borrow<Planes>) -> Shape {
-    let Planes { channels, height, width, .. } = *input.borrow();
-    Shape::new(channels, height, width)
-}
-
-/// Images of one shape as a session takes them.
-fn values<P: Borrow<Planes>>(batch: &[P]) -> Cow<'_, [f32]> {
-    match batch {
-        [one] => Cow::Borrowed(&one.borrow().values),
-        several => {
-            let each = several.iter().map(|input| &input.borrow().values[..]);
-            // In one piece: it is megabytes, which would be copied as they grow, and given back to the system and taken again.
-            let mut values = Vec::with_capacity(each.clone().map(<[f32]>::len).sum());
-            each.for_each(|input| values.extend_from_slice(input));
-            values.into()
-        }
     }
 }

@@ -180,6 +180,13 @@ pub struct Target {
 }
 
 impl Source {
+    /// Which channel of the input each plane is, where that is what is read.
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "the CPU takes no levels"))]
+    pub(crate) fn channels_of_input(&self) -> impl Iterator<Item = usize> {
+        let stride = group_stride(Shape::new(self.lanes, self.height, self.width), self.lanes);
+        self.planes.iter().map(move |plane| plane / stride * self.lanes + plane % self.lanes)
+    }
+
     /// From the first group to the end of the last.
     fn region(&self) -> Region {
         let shape = Shape::new(self.lanes, self.height, self.width);

@@ -1,5 +1,6 @@
 //! Devices: which there are, which one is meant, and sessions that run a model on one.
 
+mod batch;
 mod choice;
 pub(crate) mod clock;
 pub(crate) mod cpu;
@@ -15,6 +16,7 @@ mod session;
 mod ticket;
 mod wake;
 
+pub(crate) use batch::Batch;
 pub use choice::DeviceChoice;
 #[cfg(all(feature = "gpu", any(windows, target_os = "linux", target_os = "android", target_os = "freebsd")))]
 pub use gpu::blueprint;
@@ -135,6 +137,11 @@ impl Device {
     /// Whether it is the `cpu` device, which reads batches where they are.
     pub fn is_cpu(&self) -> bool {
         self.0.threads().is_some()
+    }
+
+    /// Whether it normalises images by itself, so that they had better come as levels.
+    pub(crate) fn takes_levels(&self) -> bool {
+        self.0.takes_levels()
     }
 
     /// What people call it, such as `NVIDIA H200 (Vulkan)` or `cpu`.

@@ -2,11 +2,13 @@
 //!
 //! The CPU, commands that Vulkan recorded and commands that wgpu encodes fill it. All else in `device/` goes through it.
 
+use super::batch::Batch;
 use super::precision::Precision;
 use super::profile::StepTime;
 use crate::checkpoint::Limits;
 use crate::compile::{Budget, Layout, Plan};
 use crate::error::Result;
+use crate::vision::Normalisation;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,6 +35,11 @@ pub(crate) trait Engine: Debug + Send + Sync {
     /// As [`Session::new`](crate::Session::new).
     fn program(self: Arc<Self>, plan: Plan, terms: &Terms) -> Result<Arc<dyn Program>>;
 
+    /// Whether its programs take levels, where a plan allows it.
+    fn takes_levels(&self) -> bool {
+        false
+    }
+
     /// The threads that share a run, on the `cpu` device.
     fn threads(&self) -> Option<usize> {
         None
@@ -52,6 +59,9 @@ pub(crate) struct Terms<'a> {
     /// One that the device [stores](Engine::stores).
     #[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "the CPU stores one"))]
     pub precision: Precision,
+    /// What normalises levels, where the program had better take them: one scale and one shift for each channel of the input.
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "the CPU takes numbers"))]
+    pub levels: Option<&'a Normalisation>,
     pub limits: &'a Limits,
     /// What is left of the memory that a plan may take.
     pub budget: &'a Budget,
@@ -71,6 +81,11 @@ pub(crate) trait Program: Debug + Send + Sync {
     /// See [`Session::activation_bytes`](crate::Session::activation_bytes).
     fn activation_bytes(&self) -> u64;
 
+    /// Whether its slots take levels besides numbers.
+    fn takes_levels(&self) -> bool {
+        false
+    }
+
     /// Whether a first run finishes what compiling left undone.
     fn warms_up(&self) -> bool {
         false
@@ -83,11 +98,12 @@ pub(crate) trait Program: Debug + Send + Sync {
 /// Room for one batch: it takes the batch to the device, runs all steps on it, and brings the results. Between runs it is
 /// idle. It keeps what it needs of its program and its device.
 pub(crate) trait Slot: Debug + Send {
-    /// Copies a batch to where the steps read it. The slot must be idle.
+    /// Copies a batch to where the steps read it: levels only where the program [takes](Program::takes_levels) them. The slot
+    /// must be idle.
     ///
     /// # Errors
     /// Here and below [`Error::Device`](crate::Error::Device), where the device fails or is closed.
-    fn write(&mut self, batch: &[f32]) -> Result<()>;
+    fn write(&mut self, batch: &Batch) -> Result<()>;
 
     /// Begins to run the steps over `count` images that were written. The slot must be idle.
     fn submit(&mut self, count: usize) -> Result<()>;
@@ -102,7 +118,7 @@ pub(crate) trait Slot: Debug + Send {
     fn read(&mut self, count: usize) -> Result<Vec<f32>>;
 
     /// Does all of this over a batch of `count` images, which the device may read where it is.
-    fn run(&mut self, batch: &[f32], count: usize) -> Result<Vec<f32>> {
+    fn run(&mut self, batch: &Batch, count: usize) -> Result<Vec<f32>> {
         self.write(batch)?;
         self.submit(count)?;
         self.wait()?;
@@ -110,7 +126,7 @@ pub(crate) trait Slot: Debug + Send {
     }
 
     /// The same on the calling thread alone, where the device's threads are the caller's to share out.
-    fn run_alone(&mut self, batch: &[f32], count: usize) -> Result<Vec<f32>> {
+    fn run_alone(&mut self, batch: &Batch, count: usize) -> Result<Vec<f32>> {
         self.run(batch, count)
     }
 

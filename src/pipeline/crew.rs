@@ -2,10 +2,10 @@
 
 use super::state::{Ran, Sizes, State, Submitted, Task, unfilled};
 use super::{Event, Pipeline, Source};
+use crate::classifier::Prepared;
 use crate::device::Ticket;
 use crate::device::clock::Stopwatch;
 use crate::error::{Error, Result};
-use crate::vision::Planes;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -87,7 +87,7 @@ impl<S: Source> Crew<S> {
     pub fn perform(&self, task: Task<S>) {
         let done = catch_unwind(AssertUnwindSafe(|| match task {
             Task::Take(sources) => self.take(sources),
-            Task::Run { batch, planes, alone } => self.run(batch, planes, alone),
+            Task::Run { batch, inputs, alone } => self.run(batch, inputs, alone),
         }));
         if let Err(panic) = done {
             let mut state = self.lock();
@@ -109,65 +109,79 @@ impl<S: Source> Crew<S> {
         state.sources = Some(sources);
         drop(state);
         self.notify();
-        let (planes, took) = self.prepare(&source);
-        self.tell(Event::Prepared { name: source.name(), is_sound: planes.is_ok(), took });
-        self.lock().fill(place, source, planes, took);
+        let (input, took) = self.prepare(&source);
+        self.tell(Event::Prepared { name: source.name(), is_sound: input.is_ok(), took });
+        self.lock().fill(place, source, input, took);
     }
 
     /// The network's input. A decoder that panics costs its own image, and no other.
-    fn prepare(&self, source: &S) -> (Result<Planes>, Duration) {
+    fn prepare(&self, source: &S) -> (Result<Prepared<'static>>, Duration) {
         let began = Stopwatch::start();
-        let planes = || source.prepare(&self.pipeline.limits, self.pipeline.classifier.preprocess());
-        let planes = catch_unwind(AssertUnwindSafe(planes)).unwrap_or_else(|panic| Err(panicked(source, &*panic)));
-        (planes, began.elapsed())
+        let Pipeline { classifier, limits, .. } = &self.pipeline;
+        let preprocess = classifier.preprocess();
+        let input = || {
+            let levels = classifier.takes_levels().then(|| source.prepare_levels(limits, preprocess)).flatten();
+            match levels {
+                Some(levels) => levels.map(Prepared::from),
+                None => source.prepare(limits, preprocess).map(Prepared::from),
+            }
+        };
+        let input = catch_unwind(AssertUnwindSafe(input)).unwrap_or_else(|panic| Err(panicked(source, &*panic)));
+        (input, began.elapsed())
     }
 
-    fn run(&self, batch: usize, planes: Vec<Result<Planes>>, alone: bool) {
+    fn run(&self, batch: usize, inputs: Vec<Result<Prepared<'static>>>, alone: bool) {
         let Pipeline { classifier, threads, .. } = &self.pipeline;
-        let sound: Vec<&Planes> = planes.iter().flatten().collect();
+        let sound: Vec<&Prepared> = inputs.iter().flatten().collect();
         if !sound.is_empty() && !self.is_profiled.swap(true, Relaxed) {
-            self.tell(Event::Profiled(classifier.profile(&sound)));
+            self.tell(Event::Profiled(classifier.profile_prepared(&sound)));
         }
         let began = Stopwatch::start();
         if classifier.device().is_cpu() {
             let alone = alone && (2..=MOST_RUNNING).contains(threads);
-            let outputs = if alone { classifier.run_alone(&sound) } else { classifier.run(&sound) };
-            let ran = self.ran(planes, outputs, began, Duration::ZERO);
+            let outputs = if alone { classifier.run_alone(&sound) } else { classifier.run_prepared(&sound) };
+            let ran = self.ran(inputs, outputs, began, Duration::ZERO);
             self.lock().ran(batch, ran);
         } else {
-            let tickets = classifier.submit(&sound);
-            self.lock().submitted(batch, Submitted { planes, tickets, took: began.elapsed() });
+            let tickets = classifier.submit_prepared(&sound);
+            self.lock().submitted(batch, Submitted { inputs, tickets, took: began.elapsed() });
         }
     }
 
     /// Waits for the oldest batch, which was submitted.
-    pub fn finish(&self, batch: usize, Submitted { planes, tickets, took }: Submitted) {
+    pub fn finish(&self, batch: usize, Submitted { inputs, tickets, took }: Submitted) {
         let began = Stopwatch::start();
         let wait = |tickets: Vec<Ticket>| tickets.into_iter().map(Ticket::wait).collect::<Result<Vec<_>>>();
         let outputs = tickets.and_then(wait).map(|rows| rows.concat());
-        let ran = self.ran(planes, outputs, began, took);
+        let ran = self.ran(inputs, outputs, began, took);
         self.lock().ran(batch, ran);
         self.notify();
     }
 
     /// The outputs of each image. Where a batch failed as a whole, its images run one by one, so that each has its own
     /// error.
-    fn ran(&self, planes: Vec<Result<Planes>>, outputs: Result<Vec<f32>>, began: Stopwatch, before: Duration) -> Ran {
+    fn ran(
+        &self,
+        inputs: Vec<Result<Prepared<'static>>>,
+        outputs: Result<Vec<f32>>,
+        began: Stopwatch,
+        before: Duration,
+    ) -> Ran {
         let classifier = &self.pipeline.classifier;
-        let images = planes.iter().flatten().count();
+        let images = inputs.iter().flatten().count();
         if let Err(error) = &outputs {
             self.tell(Event::Failed { images, error });
         }
         let each = classifier.outputs().max(1);
         let mut rows = outputs.as_deref().ok().map(|outputs| outputs.chunks(each));
-        let of = |planes: Result<Planes>| {
-            let planes = planes?;
+        let of = |input: Result<Prepared<'static>>| {
+            let input = input?;
             match rows.as_mut() {
                 Some(rows) => rows.next().map(<[f32]>::to_vec).ok_or_else(unfilled),
-                None => classifier.run(&[planes]),
+                None => classifier.run_prepared(&[input]),
             }
         };
-        let outputs = planes.into_iter().map(of).collect();
+        let outputs = inputs.into_iter().map(of).collect();
         let took = before + began.elapsed();
         self.tell(Event::Ran { images, took });
         Ran { outputs, took }

@@ -1,7 +1,9 @@
 //! What a pipeline reads: images that have a name.
 
 use crate::error::Result;
-use crate::vision::{Limits, Planes, Preprocess, RgbImage, prepare, prepare_file};
+use crate::vision::{
+    Levels, Limits, Planes, Preprocess, RgbImage, prepare, prepare_file, prepare_levels, prepare_levels_file,
+};
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,12 @@ pub trait Source: Send + 'static {
     /// # Errors
     /// As [`prepare_file`].
     fn prepare(&self, limits: &Limits, preprocess: &Preprocess) -> Result<Planes>;
+
+    /// As [`prepare`](Self::prepare), but for normalising; none for a source that only prepares, which is the default. It is
+    /// called first where the device normalises by itself, so that a quarter of the bytes waits and is copied there.
+    fn prepare_levels(&self, _limits: &Limits, _preprocess: &Preprocess) -> Option<Result<Levels>> {
+        None
+    }
 }
 
 /// A file on disk.
@@ -26,6 +34,10 @@ impl Source for PathBuf {
 
     fn prepare(&self, limits: &Limits, preprocess: &Preprocess) -> Result<Planes> {
         prepare_file(self, limits, preprocess)
+    }
+
+    fn prepare_levels(&self, limits: &Limits, preprocess: &Preprocess) -> Option<Result<Levels>> {
+        Some(prepare_levels_file(self, limits, preprocess))
     }
 }
 
@@ -38,6 +50,10 @@ impl Source for (PathBuf, Bytes) {
     fn prepare(&self, limits: &Limits, preprocess: &Preprocess) -> Result<Planes> {
         prepare(&self.0, &self.1, limits, preprocess)
     }
+
+    fn prepare_levels(&self, limits: &Limits, preprocess: &Preprocess) -> Option<Result<Levels>> {
+        Some(prepare_levels(&self.0, &self.1, limits, preprocess))
+    }
 }
 
 /// A name, and pixels.
@@ -48,5 +64,9 @@ impl Source for (PathBuf, RgbImage) {
 
     fn prepare(&self, _: &Limits, preprocess: &Preprocess) -> Result<Planes> {
         preprocess.apply(&self.1)
+    }
+
+    fn prepare_levels(&self, _: &Limits, preprocess: &Preprocess) -> Option<Result<Levels>> {
+        Some(preprocess.levels(&self.1))
     }
 }

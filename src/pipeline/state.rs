@@ -1,9 +1,9 @@
 //! How far a pipeline has come: which images wait, which are being decoded, and which batches run.
 
 use super::Outcome;
+use crate::classifier::Prepared;
 use crate::device::Ticket;
 use crate::error::{Error, Result};
-use crate::vision::Planes;
 use std::any::Any;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -51,7 +51,7 @@ struct Batch<S> {
 /// An image; empty while a thread decodes it.
 struct Image<S> {
     source: Option<S>,
-    planes: Option<Result<Planes>>,
+    input: Option<Result<Prepared<'static>>>,
     prepared: Duration,
 }
 
@@ -65,7 +65,7 @@ enum Progress {
 
 /// A batch on its way through a GPU.
 pub(super) struct Submitted {
-    pub planes: Vec<Result<Planes>>,
+    pub inputs: Vec<Result<Prepared<'static>>>,
     pub tickets: Result<Vec<Ticket>>,
     /// How long it took to submit.
     pub took: Duration,
@@ -84,7 +84,7 @@ pub(super) enum Task<S> {
     /// Runs a batch.
     Run {
         batch: usize,
-        planes: Vec<Result<Planes>>,
+        inputs: Vec<Result<Prepared<'static>>>,
         /// Whether other threads have no time for it.
         alone: bool,
     },
@@ -129,8 +129,8 @@ impl<S> State<S> {
             let is_end = self.is_exhausted && unfinished < threads;
             let batch = &mut self.batches[index];
             batch.progress = Progress::Running;
-            let planes = batch.images.iter_mut().filter_map(|image| image.planes.take()).collect();
-            return Some(Task::Run { batch: self.gone + index, planes, alone: !is_end });
+            let inputs = batch.images.iter_mut().filter_map(|image| image.input.take()).collect();
+            return Some(Task::Run { batch: self.gone + index, inputs, alone: !is_end });
         }
         if self.begun - self.given >= self.sizes.window {
             return None;
@@ -153,7 +153,7 @@ impl<S> State<S> {
         let number = self.gone + self.batches.len() - 1;
         let size = if number == 0 && self.sizes.first_alone { 1 } else { self.sizes.batch };
         let Some(batch) = self.batches.back_mut() else { return (number, 0) };
-        batch.images.push(Image { source: None, planes: None, prepared: Duration::ZERO });
+        batch.images.push(Image { source: None, input: None, prepared: Duration::ZERO });
         batch.is_closed = batch.images.len() >= size;
         (number, batch.images.len() - 1)
     }
@@ -165,10 +165,10 @@ impl<S> State<S> {
     }
 
     /// Fills an image's place.
-    pub fn fill(&mut self, place: (usize, usize), source: S, planes: Result<Planes>, prepared: Duration) {
+    pub fn fill(&mut self, place: (usize, usize), source: S, input: Result<Prepared<'static>>, prepared: Duration) {
         let batch = self.batch(place.0);
         if let Some(image) = batch.and_then(|batch| batch.images.get_mut(place.1)) {
-            *image = Image { source: Some(source), planes: Some(planes), prepared };
+            *image = Image { source: Some(source), input: Some(input), prepared };
         }
     }
 
@@ -236,7 +236,7 @@ impl<S> State<S> {
 impl<S> Batch<S> {
     /// Whether all of its images are prepared, and nobody runs it.
     fn is_ready(&self) -> bool {
-        let prepared = || self.images.iter().all(|image| image.planes.is_some());
+        let prepared = || self.images.iter().all(|image| image.input.is_some());
         self.is_closed && matches!(self.progress, Progress::Gathering) && prepared()
     }
 }

@@ -19,10 +19,10 @@ mod preprocess;
 mod preset;
 mod topk;
 
-pub use decode::{Limits, decode, decode_file, prepare, prepare_file};
+pub use decode::{Limits, decode, decode_file, prepare, prepare_file, prepare_levels, prepare_levels_file};
 pub use image::RgbImage;
 pub use labels::Labels;
 pub use overrides::{Overrides, Size};
-pub use preprocess::{Crop, Filter, Planes, Preprocess, Resize};
+pub use preprocess::{Crop, Filter, Levels, Normalisation, Planes, Preprocess, Resize};
 pub use preset::Preset;
 pub use topk::{Prediction, probabilities, softmax, top_k, top_k_by};

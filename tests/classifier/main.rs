@@ -7,9 +7,9 @@ mod pipeline;
 
 use common::{devices, gpus, relative_error};
 use pretrained::graph::Shape;
-use pretrained::vision::{Overrides, Planes, Preset, Resize, RgbImage};
+use pretrained::vision::{Crop, Overrides, Planes, Preset, Resize, RgbImage, Size};
 use pretrained::zoo::{Network, ResNet, ShuffleNetV2};
-use pretrained::{Classifier, ClassifierBuilder, Device, Error, Model, StateDict, Strictness, reference};
+use pretrained::{Classifier, ClassifierBuilder, Device, Error, Model, Prediction, StateDict, Strictness, reference};
 
 /// The shipped model for CIFAR-10.
 const CIFAR10: &str = "models/cifar10_shufflenet_v2_x0_5.safetensors";
@@ -164,6 +164,40 @@ fn every_way_in_gives_the_same_classes() {
     }
     let error = classifier.classify_bytes("shipwreck", &bytes[..100], 3).unwrap_err().to_string();
     assert!(error.starts_with("shipwreck: "), "{error}");
+}
+
+/// Where a device normalises by itself, images come to it as levels, and planes that a program has are welcome as before.
+#[test]
+fn images_give_what_their_planes_give() {
+    for device in devices() {
+        for preset in [Preset::Unit, Preset::Torchvision, Preset::Levels] {
+            let (size, crop) = (Size::Exact { width: 37, height: 29 }, Crop::Centre { width: 43, height: 25 });
+            let overrides = Overrides { size: Some(size), crop: Some(crop), ..Overrides::default() };
+            let classifier = builder(&device).preset(preset).overrides(overrides).max_batch(2).build().unwrap();
+            let before = classifier.compilations();
+            let pictures = [image(50, 40), image(90, 30), image(37, 29)];
+            let planes: Vec<Planes> =
+                pictures.iter().map(|image| classifier.preprocess().apply(image).unwrap()).collect();
+            let expected = classifier.run(&planes).unwrap();
+            let name = format!("{preset} on {}", device.name());
+            for (picture, expected) in pictures.iter().zip(expected.chunks(4)) {
+                let logits = classifier.logits(picture).unwrap();
+                assert!(relative_error(&logits, expected) <= 1e-5, "{name}");
+                let embedding = classifier.embed(picture).unwrap();
+                let planes = classifier.preprocess().apply(picture).unwrap();
+                let of_planes = classifier.embed_planes(&[planes], None).unwrap();
+                assert!(relative_error(&embedding, &of_planes) <= 1e-5, "{name}");
+            }
+            let many = classifier.classify_many(&pictures, 4).unwrap();
+            for (found, expected) in many.iter().zip(expected.chunks(4)) {
+                let expected = classifier.top_k(expected, 4).unwrap();
+                let close = |(a, b): (&Prediction, &Prediction)| (a.probability - b.probability).abs() <= 1e-4;
+                assert!(found.iter().zip(&expected).all(close), "{name}: {found:?} is not {expected:?}");
+            }
+            // One session for images and planes, and one for embeddings.
+            assert_eq!(classifier.compilations() - before, 1, "{name}");
+        }
+    }
 }
 
 #[test]

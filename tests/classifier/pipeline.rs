@@ -3,7 +3,7 @@
 use crate::common::devices;
 use crate::{builder, planes};
 use pretrained::pipeline::{Event, Source};
-use pretrained::vision::{Limits, Planes, Preprocess};
+use pretrained::vision::{Levels, Limits, Planes, Preprocess, RgbImage};
 use pretrained::{Classifier, Device, Error, Pipeline, Result};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -229,6 +229,58 @@ fn a_panic_of_the_iterator_is_the_callers() {
         let mut results = Pipeline::new(&classifier).threads(threads).run(sources);
         let all = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| results.by_ref().count()));
         assert!(all.is_err());
+    }
+}
+
+/// A picture that is prepared either way, and counts how often it was.
+#[derive(Debug, Clone)]
+struct Either {
+    picture: (PathBuf, RgbImage),
+    /// Whether it has levels.
+    has_levels: bool,
+    counts: Arc<[AtomicUsize; 2]>,
+}
+
+impl Source for Either {
+    fn name(&self) -> &Path {
+        &self.picture.0
+    }
+
+    fn prepare(&self, limits: &Limits, preprocess: &Preprocess) -> Result<Planes> {
+        self.counts[0].fetch_add(1, SeqCst);
+        self.picture.prepare(limits, preprocess)
+    }
+
+    fn prepare_levels(&self, limits: &Limits, preprocess: &Preprocess) -> Option<Result<Levels>> {
+        self.has_levels.then(|| self.counts[1].fetch_add(1, SeqCst))?;
+        self.picture.prepare_levels(limits, preprocess)
+    }
+}
+
+/// Levels go to devices that normalise, and what comes of them is what comes of planes, also in one batch.
+#[test]
+fn levels_and_planes_give_the_same() {
+    for device in devices() {
+        let classifier = classifier(&device);
+        let counts = Arc::new([const { AtomicUsize::new(0) }; 2]);
+        let source = |i: u32| Either {
+            picture: (i.to_string().into(), crate::image(40 + i, 40)),
+            has_levels: !i.is_multiple_of(3),
+            counts: counts.clone(),
+        };
+        let sources: Vec<Either> = (0..10).map(source).collect();
+        let found: Vec<_> = Pipeline::new(&classifier).threads(2).profile(true).run(sources.clone()).collect();
+        let counted = counts.each_ref().map(|count| count.load(SeqCst));
+        // SwiftShader runs the kernels of real GPUs, and those take levels.
+        let takes = counted[1] > 0;
+        assert!(takes || !device.name().contains("SwiftShader"), "{}", device.name());
+        assert_eq!(counted, if takes { [4, 6] } else { [10, 0] }, "{}", device.name());
+        for (outcome, source) in found.iter().zip(&sources) {
+            let planes = classifier.preprocess().apply(&source.picture.1).unwrap();
+            let expected = classifier.run(&[planes]).unwrap();
+            let found = outcome.outputs.as_ref().unwrap();
+            assert!(crate::relative_error(found, &expected) <= 1e-5, "{:?} on {}", source.picture.0, device.name());
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use common::{cpus, devices};
 use pretrained::graph::{
     Activation, AvgPool2d, BatchNorm2d, Builder, Conv2d, Graph, Linear, MaxPool2d, Padding, Shape, Value, Window,
 };
+use pretrained::vision::Normalisation;
 use pretrained::zoo::{Network, ShuffleNetV2};
 use pretrained::{Device, InstructionSet, Model, Precision, Session, SessionOptions, reference};
 use proptest::prelude::*;
@@ -50,24 +51,32 @@ impl Problem {
         });
         let values = values.collect();
         let model = Model::from_weights(Network::new("problem", graph, input), values).unwrap();
-        let images: Vec<Vec<f32>> = (0..batch).map(|_| noise.take(input.elements())).collect();
+        // Images come as numbers, and as the levels that these are.
+        let levels: Vec<u8> = (0..batch * input.elements()).map(|_| noise.level()).collect();
+        let mut channels = |around: f32| (0..input.channels).map(|_| around * (1.0 + 0.2 * noise.next())).collect();
+        let (scale, shift): (Vec<f32>, Vec<f32>) = (channels(1.0 / 128.0), channels(-1.0));
+        let number = |(i, level): (usize, &u8)| {
+            let channel = i / input.pixels() % input.channels;
+            f32::from(*level) * scale[channel] + shift[channel]
+        };
+        let numbers: Vec<f32> = levels.iter().enumerate().map(number).collect();
+        let images: Vec<Vec<f32>> = numbers.chunks(input.elements()).map(<[f32]>::to_vec).collect();
+        let normalisation = Normalisation::new(scale, shift).unwrap();
         let run = |image: &Vec<f32>| reference::run(&model.network().graph, model.weights(), input, image).unwrap();
         let expected: Vec<f32> = images.iter().flat_map(run).collect();
         let scale = expected.iter().fold(1f32, |a, v| a.max(v.abs()));
         for device in DEVICES.iter() {
             for (precision, tolerance) in precisions(device) {
-                let session = Session::new(
-                    device,
-                    &model,
-                    input,
-                    &SessionOptions::default().max_batch(batch + 1).precision(precision),
-                )
-                .unwrap();
-                let found = session.run(&images.concat()).unwrap();
-                prop_assert_eq!(found.len(), expected.len());
-                for (i, (x, y)) in found.iter().zip(&expected).enumerate() {
-                    let close = (x - y).abs() <= tolerance * scale;
-                    prop_assert!(close, "{} in {precision}: element {i} is {x}, expected {y}", device.name());
+                let options = SessionOptions::default().max_batch(batch + 1).precision(precision);
+                let session = Session::new(device, &model, input, &options.levels(normalisation.clone())).unwrap();
+                for (what, found) in [("numbers", session.run(&numbers)), ("levels", session.run_levels(&levels))] {
+                    let found = found.unwrap();
+                    prop_assert_eq!(found.len(), expected.len());
+                    for (i, (x, y)) in found.iter().zip(&expected).enumerate() {
+                        let close = (x - y).abs() <= tolerance * scale;
+                        let name = device.name();
+                        prop_assert!(close, "{name} of {what} in {precision}: element {i} is {x}, expected {y}");
+                    }
                 }
             }
         }
@@ -185,8 +194,8 @@ impl Noise {
         (self.0 >> 8) as f32 / (1 << 23) as f32 - 1.0
     }
 
-    fn take(&mut self, n: usize) -> Vec<f32> {
-        (0..n).map(|_| self.next()).collect()
+    fn level(&mut self) -> u8 {
+        ((self.next() + 1.0) * 128.0) as u8
     }
 }
 
@@ -377,6 +386,9 @@ fn dense_and_grouped_convolution() {
         (Conv2d::new(3, 70, 7).stride(2).padding(3), (19, 16), (true, RELU), (1, 3)),
         (Conv2d::new(1, 26, 3).padding(2), (3, 5), (false, RELU), (2, 4)),
         (Conv2d::new(2, 58, 5).stride(3), (14, 9), (false, None), (2, 5)),
+        // Of images of a single pixel, whose levels do not come in fours.
+        (Conv2d::new(3, 5, 3).padding(1), (1, 1), (true, RELU), (3, 6)),
+        (Conv2d::new(1, 4, 3).padding(1), (1, 1), (false, None), (3, 7)),
     ];
     let square = (1usize..6, 1usize..4, 0usize..3)
         .prop_map(|(k, stride, padding)| Conv2d::new(1, 1, k).stride(stride).padding(padding).window);

@@ -11,19 +11,19 @@ mod source;
 use activation::Activation;
 use naga::back::{hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
-use source::{Halves, Parts, Shader};
+use source::{Form, Narrow, Parts, Shader};
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Every way to store the arrays of a shader, those that it has not left out.
-fn widths(shader: Shader) -> Vec<Halves> {
+fn widths(shader: Shader) -> Vec<Narrow> {
     let Parts { x, y, weights, other, .. } = shader.parts();
     let either = |has: bool| if has { &[false, true][..] } else { &[false] };
     let mut widths = Vec::new();
     for &x in either(x.is_some()) {
         for &y in either(y.is_some()) {
             for &weights in either(weights.is_some()) {
-                widths.extend(either(other.is_some()).iter().map(|&other| Halves { x, y, weights, other }));
+                widths.extend(either(other.is_some()).iter().map(|&other| Narrow { x, y, weights, other }));
             }
         }
     }
@@ -49,9 +49,9 @@ fn valid(name: &str, source: &str) -> (naga::Module, ModuleInfo) {
 fn each(check: impl Fn(&str, &naga::Module, &ModuleInfo)) {
     assert!(Shader::ALL.len() >= 15, "found only {} shaders", Shader::ALL.len());
     for &shader in Shader::ALL {
-        for halves in widths(shader) {
-            let name = format!("{} with {halves:?}", shader.name());
-            let (module, info) = valid(&name, &shader.source(halves));
+        for narrow in widths(shader) {
+            let name = format!("{} with {narrow:?}", shader.name());
+            let (module, info) = valid(&name, &shader.source(narrow));
             for constants in variants(&module) {
                 let name = format!("{name} and {constants:?}");
                 let constants = constants.into_iter().collect();
@@ -141,19 +141,22 @@ fn every_file_is_part_of_a_shader() {
         files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
     };
     assert_eq!(names("shaders"), Shader::ALL.iter().map(|shader| shader.name().to_owned()).collect());
-    let forms = Shader::ALL.iter().map(|shader| shader.parts()).flat_map(|parts| {
-        [parts.x, parts.y, parts.weights, parts.other].into_iter().flatten().map(|form| form.name.to_owned())
-    });
-    let forms: BTreeSet<String> = forms.collect();
-    assert_eq!(names("shaders/storage/f32"), forms);
-    assert_eq!(names("shaders/storage/f16"), forms);
+    let forms = Shader::ALL
+        .iter()
+        .map(|shader| shader.parts())
+        .flat_map(|parts| [parts.x, parts.y, parts.weights, parts.other].into_iter().flatten());
+    let (levels, halves): (Vec<Form>, Vec<Form>) = forms.partition(|form| form.has_levels);
+    let named = |forms: &[Form]| -> BTreeSet<String> { forms.iter().map(|form| form.name.to_owned()).collect() };
+    assert_eq!(names("shaders/storage/levels"), named(&levels));
+    assert_eq!(names("shaders/storage/f16"), named(&halves));
+    assert_eq!(names("shaders/storage/f32"), named(&[levels, halves].concat()));
 }
 
 /// One uniform serves all kernels, and each activation is the same everywhere.
 #[test]
 fn every_shader_declares_the_same_parameters_and_activations_once() {
     for &shader in Shader::ALL {
-        let source = shader.source(Halves::default());
+        let source = shader.source(Narrow::default());
         let Parts { activations, .. } = shader.parts();
         assert_eq!(source.matches("struct Params {").count(), 1, "{}", shader.name());
         assert_eq!(source.matches("fn act").count(), activations.len(), "{}", shader.name());

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod levels;
 mod sharing;
 
 use common::{devices, gpus, relative_error};

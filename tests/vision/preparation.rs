@@ -8,7 +8,8 @@ use image::{ImageBuffer, ImageFormat, Rgb, RgbImage, Rgba};
 use pretrained::Error;
 use pretrained::graph::Shape;
 use pretrained::vision::{
-    Crop, Filter, Labels, Limits, Overrides, Preprocess, Preset, Resize, Size, decode, decode_file, softmax, top_k,
+    Crop, Filter, Labels, Limits, Normalisation, Overrides, Preprocess, Preset, Resize, Size, decode, decode_file,
+    prepare, prepare_file, prepare_levels, prepare_levels_file, softmax, top_k,
 };
 use proptest::prelude::*;
 use safetensors::{Dtype, SafeTensors};
@@ -327,6 +328,87 @@ fn presets_are_what_people_train_with() {
     let levels = Preset::Levels.preprocess().apply(&RgbImage::from_pixel(3, 3, Rgb([0, 7, 255]))).unwrap();
     let planes: Vec<f32> = levels.values.chunks(224 * 224).map(|plane| plane[0]).collect();
     assert_eq!(planes, [0.0, 7.0, 255.0]);
+}
+
+/// Levels that are scaled and shifted are what is applied at once, whatever happens to a picture on the way.
+#[test]
+fn levels_become_the_numbers_that_presets_make() {
+    let picture = RgbImage::from_fn(61, 47, |x, y| {
+        Rgb([0, 1, 2].map(|c| if x < 3 { 255 * (y % 2) as u8 } else { ((x * 7 + y * 13 + c * 29) % 256) as u8 }))
+    });
+    for preset in Preset::ALL {
+        let usual = preset.preprocess();
+        let padded = Crop::Centre { width: 67, height: 33 };
+        for (resize, crop) in [(usual.resize, usual.crop), (Resize::None, padded)] {
+            for (bgr, invert) in [(false, false), (true, false), (false, true), (true, true)] {
+                let preprocess = Preprocess { resize, crop, bgr, invert, ..usual.clone() };
+                let planes = preprocess.apply(&picture).unwrap();
+                let levels = preprocess.levels(&picture).unwrap();
+                let normalisation = preprocess.normalisation().unwrap();
+                let (scale, shift) = (normalisation.scale(), normalisation.shift());
+                let name = format!("{preset} {preprocess}");
+                assert_eq!([scale.len(), shift.len(), normalisation.channels()], [planes.channels; 3], "{name}");
+                assert_eq!(
+                    (levels.channels, levels.height, levels.width),
+                    (planes.channels, planes.height, planes.width)
+                );
+                assert_eq!(levels.levels.len(), planes.values.len(), "{name}");
+                let largest = planes.values.iter().fold(1f32, |most, value| most.max(value.abs()));
+                let area = planes.height * planes.width;
+                for (i, (level, expected)) in levels.levels.iter().zip(&planes.values).enumerate() {
+                    let found = f32::from(*level) * scale[i / area] + shift[i / area];
+                    assert!((found - expected).abs() <= 1e-6 * largest, "{name}: {level} is {found}, not {expected}");
+                }
+                if crop == padded {
+                    assert_eq!((levels.levels[0], planes.values[0]), (0, shift[0]), "{name}: padding is black");
+                }
+            }
+        }
+    }
+}
+
+/// A file is prepared as its picture is, and refused alike.
+#[test]
+fn files_are_prepared_as_levels() {
+    let (preprocess, limits) = (Preset::Torchvision.preprocess(), Limits::default());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/images/ship.png");
+    let bytes = fs::read(&path).unwrap();
+    let expected = preprocess.levels(&decode_file(&path, &limits).unwrap()).unwrap();
+    assert_eq!(prepare_levels_file(&path, &limits, &preprocess).unwrap(), expected);
+    assert_eq!(prepare_levels("ship", &bytes, &limits, &preprocess).unwrap(), expected);
+    let small = Limits { pixels: 10, ..limits };
+    for limits in [&limits, &small] {
+        let bytes = if limits.pixels == 10 { &bytes[..] } else { &bytes[..100] };
+        let [levels, planes] = [
+            prepare_levels("ship", bytes, limits, &preprocess).unwrap_err(),
+            prepare("ship", bytes, limits, &preprocess).unwrap_err(),
+        ];
+        assert_eq!(levels.to_string(), planes.to_string());
+    }
+    let [levels, planes] = [
+        prepare_levels_file("no ship", &limits, &preprocess).unwrap_err(),
+        prepare_file("no ship", &limits, &preprocess).unwrap_err(),
+    ];
+    assert_eq!(levels.to_string(), planes.to_string());
+}
+
+/// A normalisation is told what is wrong with it.
+#[test]
+fn normalisations_have_a_finite_scale_and_shift_for_each_channel() {
+    for (scale, shift, says) in [
+        (vec![], vec![], "not 0 scales and 0 shifts"),
+        (vec![1.0; 3], vec![0.0; 2], "not 3 scales and 2 shifts"),
+        (vec![f32::NAN], vec![0.0], "the scale of a normalisation must be finite"),
+        (vec![1.0], vec![f32::INFINITY], "the shift of a normalisation must be finite"),
+    ] {
+        let error = Normalisation::new(scale, shift).unwrap_err();
+        assert!(matches!(&error, Error::Usage(text) if text.contains(says)), "{error}");
+    }
+    let mut preprocess = Preset::Torchvision.preprocess();
+    preprocess.std = vec![1e-44; 3];
+    assert!(matches!(preprocess.normalisation(), Err(Error::Usage(_))));
+    preprocess.std = vec![1.0];
+    assert!(matches!(preprocess.normalisation(), Err(Error::Usage(_))));
 }
 
 /// A preset gives the network the channels and the side that it has.

@@ -85,7 +85,9 @@ fn distinct() -> &'static Distinct {
     DISTINCT.get_or_init(|| {
         let mut distinct = Distinct::default();
         for (_, _, steps) in planned().iter().flat_map(|planned| &planned.ways) {
-            steps.iter().for_each(|step| _ = distinct.place(&step.pipeline).unwrap());
+            let pipelines = steps.iter().flat_map(|step| [Some(&step.pipeline), step.levels.as_ref()]);
+            pipelines.flatten().for_each(|pipeline| _ = distinct.place(pipeline).unwrap());
+            assert_eq!(steps.iter().filter(|step| step.levels.is_some()).count(), 1);
         }
         distinct
     })

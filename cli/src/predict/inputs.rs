@@ -3,7 +3,7 @@
 use crate::console::remark;
 use crate::folder::Contents;
 use pretrained::pipeline::Source;
-use pretrained::vision::{self, Limits, Planes, Preprocess};
+use pretrained::vision::{self, Levels, Limits, Planes, Preprocess};
 use pretrained::{Error, Result, StateDict, printable};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -27,20 +27,36 @@ impl Source for Input {
 
     fn prepare(&self, limits: &Limits, preprocess: &Preprocess) -> Result<Planes> {
         match self {
-            Self::File(path) => {
-                vision::prepare_file(path, limits, preprocess).map_err(|error| match checkpoint(path) {
-                    Some(what) => Error::image(path, format!("is a checkpoint ({what}), not an image")),
-                    None => error,
-                })
-            }
-            Self::Stdin => {
-                let mut bytes = Vec::new();
-                let bound = limits.file_bytes.saturating_add(1);
-                io::stdin().lock().take(bound).read_to_end(&mut bytes).map_err(|e| Error::io("-", e))?;
-                vision::prepare("-", &bytes, limits, preprocess)
-            }
+            Self::File(path) => vision::prepare_file(path, limits, preprocess).map_err(|error| explained(path, error)),
+            Self::Stdin => vision::prepare("-", &read(limits)?, limits, preprocess),
             Self::Nothing(path, reason) => Err(Error::image(path, reason.clone())),
         }
+    }
+
+    fn prepare_levels(&self, limits: &Limits, preprocess: &Preprocess) -> Option<Result<Levels>> {
+        Some(match self {
+            Self::File(path) => {
+                vision::prepare_levels_file(path, limits, preprocess).map_err(|error| explained(path, error))
+            }
+            Self::Stdin => read(limits).and_then(|bytes| vision::prepare_levels("-", &bytes, limits, preprocess)),
+            Self::Nothing(path, reason) => Err(Error::image(path, reason.clone())),
+        })
+    }
+}
+
+/// Standard input, as far as the limits let it be read.
+fn read(limits: &Limits) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let bound = limits.file_bytes.saturating_add(1);
+    io::stdin().lock().take(bound).read_to_end(&mut bytes).map_err(|e| Error::io("-", e))?;
+    Ok(bytes)
+}
+
+/// An error of the file at `path`, or what that is besides.
+fn explained(path: &Path, error: Error) -> Error {
+    match checkpoint(path) {
+        Some(what) => Error::image(path, format!("is a checkpoint ({what}), not an image")),
+        None => error,
     }
 }
 

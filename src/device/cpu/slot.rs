@@ -5,6 +5,7 @@ use super::area::{Area, Memory};
 use super::job::Job;
 use super::work::CpuWork;
 use super::workers::Submitted;
+use crate::device::batch::Batch;
 use crate::device::clock::Stopwatch;
 use crate::device::program::Slot;
 use crate::error::{Error, Result};
@@ -83,7 +84,8 @@ fn ended(well: bool) -> Result<()> {
 }
 
 impl Slot for CpuSlot {
-    fn write(&mut self, batch: &[f32]) -> Result<()> {
+    fn write(&mut self, batch: &Batch) -> Result<()> {
+        let batch = batch.numbers()?;
         self.wait()?;
         if self.input.count < batch.len() {
             self.input = Arc::new(Area::new(batch.len())?);
@@ -115,14 +117,14 @@ impl Slot for CpuSlot {
         Ok(unsafe { std::slice::from_raw_parts(self.results.first, numbers) }.to_vec())
     }
 
-    fn run(&mut self, batch: &[f32], count: usize) -> Result<Vec<f32>> {
-        let job = self.in_place(batch, count)?;
+    fn run(&mut self, batch: &Batch, count: usize) -> Result<Vec<f32>> {
+        let job = self.in_place(batch.numbers()?, count)?;
         self.compute(job)?;
         self.read(count)
     }
 
-    fn run_alone(&mut self, batch: &[f32], count: usize) -> Result<Vec<f32>> {
-        let (units, job) = self.in_place(batch, count)?;
+    fn run_alone(&mut self, batch: &Batch, count: usize) -> Result<Vec<f32>> {
+        let (units, job) = self.in_place(batch.numbers()?, count)?;
         ended(self.work.workers.run_alone(&units, Box::new(move |unit| job.compute(unit))))?;
         self.read(count)
     }

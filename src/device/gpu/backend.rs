@@ -1,8 +1,9 @@
 //! What runs dispatches on a device: wgpu, which encodes them for every run, or Vulkan, which records them once.
 
 use super::context::Context;
+use super::pipelines::Variants;
 use super::ports::{Port, Ports};
-use super::shader::Pipeline;
+use super::shader::{Pipeline, Signature};
 use super::shelf::Shelved;
 use super::workgroups::Workgroups;
 use crate::device::profile::StepTime;
@@ -47,12 +48,19 @@ pub(super) struct Work {
 #[derive(Debug)]
 pub(super) struct BoundDispatch {
     pub name: String,
-    pub pipeline: Pipeline,
+    /// They bind the same buffers.
+    pub pipelines: Variants<Pipeline>,
     pub bindings: Vec<Binding>,
     pub workgroups: Workgroups,
     /// Whether it reads what an earlier one wrote, or writes what one used, since the last that waits.
     #[allow(dead_code, reason = "wgpu's encoder orders dispatches by itself")]
     pub waits: bool,
+}
+
+impl BoundDispatch {
+    pub fn signature(&self) -> Signature {
+        self.pipelines.numbers.shader.signature()
+    }
 }
 
 /// What a shader finds at one of its bindings.
@@ -67,6 +75,11 @@ pub(super) struct Binding {
 }
 
 impl Work {
+    /// Whether batches may be of levels.
+    pub fn takes_levels(&self) -> bool {
+        self.dispatches.iter().any(|dispatch| dispatch.pipelines.levels.is_some())
+    }
+
     /// Buffers for one more slot.
     pub fn ports(&self, device: &wgpu::Device) -> Ports {
         Ports::new(device, [&self.input, &self.output], self.max_batch)

@@ -4,7 +4,7 @@
 use super::dispatch::Dispatch;
 use super::family::{Family, full};
 use super::packed::Packed;
-use super::shader::{Halves, Pipeline};
+use super::shader::{Narrow, Pipeline};
 use super::spirv::Modules;
 use super::workgroups::Workgroups;
 use crate::checkpoint::Limits;
@@ -74,7 +74,7 @@ impl Blueprint {
     /// [`Error::Device`](crate::Error::Device) where a step counts to more than 32 bits.
     pub fn steps(&self, kernels: Kernels, precision: Precision, max_batch: usize) -> Result<Vec<PlannedStep>> {
         let (limits, budget) = (&Limits::default(), &Budget::new(&Limits::default(), &self.weights));
-        let terms = Terms { max_batch, precision, limits, budget };
+        let terms = Terms { max_batch, precision, levels: None, limits, budget };
         let packed = Packed::all(self.plan.steps.clone(), kernels.family(), &terms)?;
         Ok(packed.into_iter().map(PlannedStep::of).collect())
     }
@@ -87,6 +87,8 @@ pub struct PlannedStep {
     pub name: String,
     /// What runs.
     pub pipeline: PlannedPipeline,
+    /// What runs in its place over images that come as levels, where it takes them.
+    pub levels: Option<PlannedPipeline>,
     /// Whether it waits for the steps before it.
     pub waits: bool,
     /// What it reads of one image. Of a value whose channels lie apart, those that it reads.
@@ -116,7 +118,7 @@ impl PlannedStep {
     fn of(step: Packed) -> Self {
         let Packed { dispatch, profile, source, other, target, waits } = step;
         let Dispatch { pipeline, params, table, weights, workgroups, .. } = &dispatch;
-        let Halves { x, y, other: paired, .. } = pipeline.halves;
+        let Narrow { x, y, other: paired, .. } = pipeline.narrow;
         let bytes = |half| if half { Precision::F16 } else { Precision::F32 }.bytes();
         let sources = [Some((&source, x)), other.as_ref().map(|source| (source, paired))];
         let reads = sources.into_iter().flatten().map(|(source, half)| Touched::read(source, bytes(half)));
@@ -136,6 +138,7 @@ impl PlannedStep {
             writes: Touched::written(&target, bytes(y)),
             workgroups: *workgroups,
             pipeline: PlannedPipeline(dispatch.pipeline),
+            levels: dispatch.levels.map(PlannedPipeline),
         }
     }
 
@@ -164,13 +167,14 @@ impl PlannedPipeline {
         self.0.shader.name()
     }
 
-    /// The shader, which arrays hold halves, and the values of the shader's constants: no two pipelines have the same.
+    /// The shader, which arrays hold fewer than 32 bits a number, and the values of the shader's constants: no two pipelines have
+    /// the same.
     pub fn name(&self) -> String {
-        let Halves { x, y, weights, other } = self.0.halves;
-        let halves = [(x, 'x'), (y, 'y'), (weights, 'w'), (other, 'o')];
-        let halves: String = halves.into_iter().filter_map(|(half, letter)| half.then_some(letter)).collect();
+        let Narrow { x, y, weights, other } = self.0.narrow;
+        let arrays = [(x, 'x'), (y, 'y'), (weights, 'w'), (other, 'o')];
+        let narrow: String = arrays.into_iter().filter_map(|(is_narrow, letter)| is_narrow.then_some(letter)).collect();
         let constants = self.0.constants.iter().map(|(name, value)| format!("-{name}{value}"));
-        format!("{}.{halves}{}", self.shader(), constants.collect::<String>())
+        format!("{}.{narrow}{}", self.shader(), constants.collect::<String>())
     }
 
     /// The value of one of the shader's constants.
@@ -195,7 +199,7 @@ impl PlannedPipeline {
 
     /// The shader's text, whose constants have no values yet.
     pub fn wgsl(&self) -> String {
-        self.0.shader.source(self.0.halves)
+        self.0.shader.source(self.0.narrow)
     }
 
     /// The words that a Vulkan driver compiles on a device that itself keeps accesses within their buffers.

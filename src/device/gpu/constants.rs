@@ -29,7 +29,7 @@ impl Constants {
             (0..2).for_each(|_| self.weights.push(&[]));
         }
         if let Some([weight, bias]) = &dispatch.weights {
-            match dispatch.pipeline.halves.weights {
+            match dispatch.pipeline.narrow.weights {
                 true => {
                     let halves = weight.iter().flat_map(|w| half::f16::from_f32(*w).to_le_bytes());
                     self.weights.push(&halves.collect::<Vec<u8>>());

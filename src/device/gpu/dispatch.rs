@@ -3,7 +3,7 @@
 use super::family::Family;
 use super::groups::LANES;
 use super::kernels::{self, Kernel};
-use super::shader::{Halves, Params, Pipeline};
+use super::shader::{Narrow, Params, Pipeline};
 use super::workgroups::Workgroups;
 use crate::compile::Step;
 use crate::device::precision::Precision;
@@ -15,6 +15,8 @@ use std::cell::Cell;
 /// A step that is packed, and not bound to buffers yet.
 pub(super) struct Dispatch {
     pub pipeline: Pipeline,
+    /// The pipeline for levels, where the step reads the input and can take them.
+    pub levels: Option<Pipeline>,
     pub params: Params,
     pub table: Vec<u32>,
     /// Weight and bias, packed.
@@ -32,14 +34,14 @@ impl Dispatch {
         let half = terms.precision == Precision::F16;
         let joined = next.map(|next| Step { source: step.source.clone(), ..next.clone() });
         let whole = joined.as_ref().unwrap_or(step);
-        let halves = Halves {
+        let narrow = Narrow {
             x: half && step.source.lanes == LANES,
             y: half && !last,
             weights: half,
             other: half && whole.other.is_some(),
         };
         let kernel = match next {
-            None => kernels::of(step, family, terms, halves.y)?,
+            None => kernels::of(step, family, terms, narrow.y)?,
             Some(next) => kernels::separable(step, next, terms)?,
         };
         let number = |activation: Option<Activation>| activation.map_or(0, |activation| activation.place() + 1);
@@ -50,9 +52,10 @@ impl Dispatch {
         let dispatch = Self {
             pipeline: Pipeline {
                 shader: kernel.shader,
-                halves,
+                narrow,
                 constants: constants.map(|(name, value)| (name, counts.narrow(value))).collect(),
             },
+            levels: None,
             params: counts.params(whole, &kernel),
             table: kernel.table.into_iter().map(|value| counts.narrow(value)).collect(),
             weights: kernel.weights,
@@ -62,9 +65,17 @@ impl Dispatch {
         Ok(counts.fit.get().then_some(dispatch))
     }
 
+    /// Gives it a pipeline for levels, if its shader can take them.
+    pub fn take_levels(&mut self) {
+        if self.pipeline.shader.parts().x.is_some_and(|x| x.has_levels) {
+            let narrow = Narrow { x: true, ..self.pipeline.narrow };
+            self.levels = Some(Pipeline { narrow, ..self.pipeline.clone() });
+        }
+    }
+
     /// Bytes of the packed weight.
     pub fn weight_bytes(&self) -> u64 {
-        let bytes = if self.pipeline.halves.weights { Precision::F16 } else { Precision::F32 }.bytes();
+        let bytes = if self.pipeline.narrow.weights { Precision::F16 } else { Precision::F32 }.bytes();
         self.weights.as_ref().map_or(0, |[weight, _]| (weight.len() * bytes) as u64)
     }
 }

@@ -131,6 +131,10 @@ impl Engine for Gpu {
         Ok(())
     }
 
+    fn takes_levels(&self) -> bool {
+        self.family.takes_levels()
+    }
+
     fn program(self: Arc<Self>, plan: Plan, terms: &Terms) -> Result<Arc<dyn Program>> {
         program::program(&self.context, &*self.backend, &self.shelf, self.family, plan, terms)
     }

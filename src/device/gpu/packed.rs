@@ -51,10 +51,24 @@ impl Packed {
             packed.push(Self { dispatch, profile, source, other, target, waits: true });
             touched.push(touches);
         }
+        take_levels(&mut packed);
         for (step, waits) in packed.iter_mut().zip(Touched::waits(touched.into_iter())) {
             step.waits = waits;
         }
         Ok(packed)
+    }
+}
+
+/// Lets the step that reads the input take levels, where it is the only one: what others read would have to be numbers.
+fn take_levels(steps: &mut [Packed]) {
+    // Nothing else lies in planes.
+    let is_input = |source: &Source| source.lanes == 1;
+    let reads = |step: &&mut Packed| is_input(&step.source) || step.other.as_ref().is_some_and(is_input);
+    let mut readers = steps.iter_mut().filter(reads);
+    if let (Some(only), None) = (readers.next(), readers.next())
+        && !only.other.as_ref().is_some_and(is_input)
+    {
+        only.dispatch.take_levels();
     }
 }
 

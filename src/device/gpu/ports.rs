@@ -2,7 +2,9 @@
 
 use super::context::Context;
 use crate::compile::Target;
+use crate::device::batch::Batch;
 use crate::error::Result;
+use bytemuck::Pod;
 
 /// A buffer in which images lie one after the other.
 #[derive(Debug)]
@@ -13,9 +15,15 @@ pub(super) struct Port {
 }
 
 impl Port {
-    /// Bytes of `count` images.
+    /// Bytes of `count` images of numbers.
     pub fn bytes(&self, count: usize) -> u64 {
-        (self.at.image_stride * size_of::<f32>() * count) as u64
+        self.bytes_of(count, false)
+    }
+
+    /// Bytes of `count` images, which are numbers or `levels`; in units of 4, which is what copies come in.
+    pub fn bytes_of(&self, count: usize, levels: bool) -> u64 {
+        let element = if levels { size_of::<u8>() } else { size_of::<f32>() };
+        (self.at.image_stride * element * count).next_multiple_of(4) as u64
     }
 }
 
@@ -41,18 +49,26 @@ impl Ports {
     }
 
     /// Lays a batch out as the input's buffer has it: planes at their stride, and images at theirs.
-    pub fn write(&self, context: &Context, input: &Port, batch: &[f32]) -> Result<()> {
+    pub fn write(&self, context: &Context, input: &Port, batch: &Batch) -> Result<()> {
+        match batch {
+            Batch::Numbers(numbers) => self.lay_out(context, input, numbers, false),
+            Batch::Levels(levels) => self.lay_out(context, input, levels, true),
+        }
+    }
+
+    fn lay_out<T: Pod>(&self, context: &Context, input: &Port, batch: &[T], levels: bool) -> Result<()> {
         let _open = context.hold()?;
         let Target { shape, image_stride, .. } = input.at;
-        let size = input.bytes(batch.len() / shape.elements());
+        let size = input.bytes_of(batch.len() / shape.elements(), levels);
         let mut view = self.upload.get_mapped_range_mut(0..size).map_err(|error| context.error(error))?;
         if image_stride == shape.elements() {
-            view.copy_from_slice(bytemuck::cast_slice(batch));
+            let batch: &[u8] = bytemuck::cast_slice(batch);
+            view.slice(..batch.len()).copy_from_slice(batch);
         } else {
             let planes = batch.chunks_exact(shape.pixels());
             for (index, plane) in planes.enumerate() {
                 let (image, channel) = (index / shape.channels, index % shape.channels);
-                let start = (image * image_stride + input.at.plane(channel)) * size_of::<f32>();
+                let start = (image * image_stride + input.at.plane(channel)) * size_of::<T>();
                 let plane: &[u8] = bytemuck::cast_slice(plane);
                 view.slice(start..start + plane.len()).copy_from_slice(plane);
             }

@@ -4,8 +4,10 @@ use super::backend::{Backend, Binding, BoundDispatch, Work};
 use super::constants::{Constants, Uploaded};
 use super::content::Range;
 use super::context::Context;
+use super::dispatch::Dispatch;
 use super::family::Family;
 use super::packed::Packed;
+use super::pipelines::Variants;
 use super::ports::Port;
 use super::shelf::Shelf;
 use crate::compile::{Plan, Target};
@@ -64,9 +66,7 @@ pub(super) fn program(
         }
     }
     let _open = context.hold()?;
-    context.guarded(|| {
-        backend.program(context, work(context, shelf, [&input, &output], &buffers, steps, max_batch, precision)?)
-    })
+    context.guarded(|| backend.program(context, work(context, shelf, [&input, &output], &buffers, steps, terms)?))
 }
 
 fn work(
@@ -75,9 +75,9 @@ fn work(
     ends: [&Target; 2],
     buffers: &[usize],
     mut steps: Vec<Packed>,
-    max_batch: usize,
-    precision: Precision,
+    terms: &Terms,
 ) -> Result<Work> {
+    let &Terms { max_batch, precision, levels: normalisation, .. } = terms;
     let device = &context.device;
     let activations = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
     let buffer = |(index, elements): (usize, &usize)| {
@@ -131,8 +131,10 @@ fn work(
             // Where the step has no other, anything may stand there, and is not read.
             bindings.push(other.map_or_else(|| shape(6, 1), |other| whole(6, other.buffer)));
         }
-        let workgroups = dispatch.workgroups;
-        BoundDispatch { name: profile.name, pipeline: dispatch.pipeline, bindings, workgroups, waits }
+        let Dispatch { pipeline, levels, workgroups, .. } = dispatch;
+        // Without a normalisation the table has none.
+        let pipelines = Variants { numbers: pipeline, levels: levels.filter(|_| normalisation.is_some()) };
+        BoundDispatch { name: profile.name, pipelines, bindings, workgroups, waits }
     });
     let dispatches = dispatches.collect();
     let weights = weights.into_iter().map(|(shelved, _)| shelved).collect();

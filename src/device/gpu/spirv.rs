@@ -1,7 +1,7 @@
 //! Shaders in the form that Vulkan takes.
 
 use super::lock::lock;
-use super::shader::{Halves, Pipeline, Shader};
+use super::shader::{Narrow, Pipeline, Shader};
 use naga::back::pipeline_constants::process_overrides;
 use naga::back::spv;
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
@@ -14,7 +14,7 @@ type Parsed = Arc<(naga::Module, ModuleInfo)>;
 
 /// Shaders that were parsed, and how they are written.
 pub(super) struct Modules {
-    parsed: Mutex<HashMap<(Shader, Halves), Parsed>>,
+    parsed: Mutex<HashMap<(Shader, Narrow), Parsed>>,
     options: spv::Options<'static>,
 }
 
@@ -50,10 +50,10 @@ impl Modules {
 
     fn parsed(&self, key: &Pipeline) -> Result<Parsed, String> {
         let mut parsed = lock(&self.parsed);
-        if let Some(module) = parsed.get(&(key.shader, key.halves)) {
+        if let Some(module) = parsed.get(&(key.shader, key.narrow)) {
             return Ok(module.clone());
         }
-        let text = key.shader.source(key.halves);
+        let text = key.shader.source(key.narrow);
         let module = naga::front::wgsl::parse_str(&text).map_err(|error| error.emit_to_string(&text))?;
         let capabilities =
             Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32 | Capabilities::SHADER_INT64;
@@ -63,7 +63,7 @@ impl Modules {
             .validate(&module)
             .map_err(|error| error.emit_to_string(&text))?;
         let module = Arc::new((module, info));
-        parsed.insert((key.shader, key.halves), module.clone());
+        parsed.insert((key.shader, key.narrow), module.clone());
         Ok(module)
     }
 }

@@ -32,7 +32,7 @@ use std::path::Path;
 use image::error::UnsupportedErrorKind;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage};
 
-use crate::vision::{Planes, Preprocess};
+use crate::vision::{Levels, Planes, Preprocess};
 use crate::{Error, Result};
 use kind::Kind;
 pub use limits::Limits;
@@ -73,10 +73,36 @@ pub fn prepare_file(path: impl AsRef<Path>, limits: &Limits, preprocess: &Prepro
 /// # Errors
 /// Those of [`decode`] and of [`Preprocess::apply`].
 pub fn prepare(path: impl AsRef<Path>, bytes: &[u8], limits: &Limits, preprocess: &Preprocess) -> Result<Planes> {
+    prepared(path.as_ref(), bytes, limits, |image| preprocess.apply(image))
+}
+
+/// As [`prepare_file`], but for normalising.
+///
+/// # Errors
+/// As there.
+pub fn prepare_levels_file(path: impl AsRef<Path>, limits: &Limits, preprocess: &Preprocess) -> Result<Levels> {
     let path = path.as_ref();
+    prepare_levels(path, &read(path, limits)?, limits, preprocess)
+}
+
+/// As [`prepare`], but for normalising.
+///
+/// # Errors
+/// As there.
+pub fn prepare_levels(
+    path: impl AsRef<Path>,
+    bytes: &[u8],
+    limits: &Limits,
+    preprocess: &Preprocess,
+) -> Result<Levels> {
+    prepared(path.as_ref(), bytes, limits, |image| preprocess.levels(image))
+}
+
+/// What `make` makes of a picture, which counts in [`Limits::bytes_at_once`] until it is done.
+fn prepared<T>(path: &Path, bytes: &[u8], limits: &Limits, make: impl FnOnce(&RgbImage) -> Result<T>) -> Result<T> {
     let mut admission = Admission::new(limits);
     let image = admitted(path, bytes, &mut admission).map_err(|refusal| refusal.into_error(path))?;
-    preprocess.apply(&image)
+    make(&image)
 }
 
 fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>> {

@@ -4,11 +4,15 @@ mod axis;
 mod crop;
 mod display;
 mod filter;
+mod levels;
+mod normalisation;
 mod planes;
 mod resize;
 
 pub use crop::Crop;
 pub use filter::Filter;
+pub use levels::Levels;
+pub use normalisation::Normalisation;
 pub use planes::Planes;
 pub use resize::Resize;
 

@@ -38,6 +38,21 @@ impl Preprocess {
     /// As [`output_size`](Self::output_size), and [`Error::Usage`] if `out` is not of exactly
     /// `channels * height * width` values.
     pub fn apply_into(&self, image: &RgbImage, out: &mut [f32]) -> Result<()> {
+        self.fill(image, out, |channel, level| self.normalised(channel, level))
+    }
+
+    /// What becomes of a level of a channel, of settings that are [valid](Self::validate).
+    pub(super) fn normalised(&self, channel: usize, level: u8) -> f32 {
+        let (mean, std) = (self.mean[channel], self.std[channel]);
+        match std == LEVEL {
+            // Levels stay whole numbers.
+            true => f32::from(level) - 255.0 * mean,
+            false => (f32::from(level) / 255.0 - mean) / std,
+        }
+    }
+
+    /// Fills `out` with what `value` makes of the levels of each channel.
+    pub(super) fn fill<T: Copy>(&self, image: &RgbImage, out: &mut [T], value: impl Fn(usize, u8) -> T) -> Result<()> {
         let (across, down) = self.plan(image.width(), image.height())?;
         let (width, height) = (across.output as usize, down.output as usize);
         let channels = self.channels();
@@ -56,18 +71,12 @@ impl Preprocess {
 
         let (left, top, row) = (across.pad as usize, down.pad as usize, across.take as usize);
         for (channel, plane) in out.chunks_exact_mut(height * width).enumerate() {
-            let (mean, std) = (self.mean[channel], self.std[channel]);
-            let normalise = |level: u8| match std == LEVEL {
-                // Levels stay whole numbers.
-                true => f32::from(level) - 255.0 * mean,
-                false => (f32::from(level) / 255.0 - mean) / std,
-            };
-            let table: [f32; 256] = std::array::from_fn(|level| {
+            let table: [T; 256] = std::array::from_fn(|level| {
                 let level = level as u8;
-                normalise(if self.invert { 255 - level } else { level })
+                value(channel, if self.invert { 255 - level } else { level })
             });
             if (across.take, down.take) != (across.output, down.output) {
-                plane.fill(normalise(0));
+                plane.fill(value(channel, 0));
             }
             let source = if self.bgr { channels - 1 - channel } else { channel };
             let rows = plane.chunks_exact_mut(width).skip(top);

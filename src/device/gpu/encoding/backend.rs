@@ -7,7 +7,7 @@ use crate::device::gpu::backend::{Backend, Binding, BoundDispatch, Work};
 use crate::device::gpu::context::Context;
 use crate::device::gpu::lock::lock;
 use crate::device::gpu::pipelines::Pipelines;
-use crate::device::gpu::shader::{BySignature, Declaration, Halves, Pipeline, Shader, Signature};
+use crate::device::gpu::shader::{BySignature, Declaration, Narrow, Pipeline, Shader, Signature};
 use crate::device::program::Program;
 use crate::error::Result;
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ pub(in crate::device::gpu) struct Encoding {
     layouts: BySignature<wgpu::BindGroupLayout>,
     /// The same, as pipelines take them.
     pipeline_layouts: BySignature<wgpu::PipelineLayout>,
-    modules: Mutex<HashMap<(Shader, Halves), wgpu::ShaderModule>>,
+    modules: Mutex<HashMap<(Shader, Narrow), wgpu::ShaderModule>>,
     pipelines: Pipelines<wgpu::ComputePipeline>,
     in_flight: Arc<InFlight>,
 }
@@ -41,9 +41,9 @@ impl Encoding {
 
     fn pipeline(&self, key: &Pipeline) -> wgpu::ComputePipeline {
         let module = lock(&self.modules)
-            .entry((key.shader, key.halves))
+            .entry((key.shader, key.narrow))
             .or_insert_with(|| {
-                let source = wgpu::ShaderSource::Wgsl(key.shader.source(key.halves).into());
+                let source = wgpu::ShaderSource::Wgsl(key.shader.source(key.narrow).into());
                 module(&self.device, wgpu::ShaderModuleDescriptor { label: Some(key.shader.name()), source })
             })
             .clone();
@@ -69,7 +69,7 @@ impl Encoding {
             wgpu::BindGroupEntry { binding, resource }
         });
         let entries: Vec<wgpu::BindGroupEntry> = entries.collect();
-        let layout = &self.layouts[dispatch.pipeline.shader.signature()];
+        let layout = &self.layouts[dispatch.signature()];
         let label = Some(&*dispatch.name);
         self.device.create_bind_group(&wgpu::BindGroupDescriptor { label, layout, entries: &entries })
     }
@@ -98,12 +98,12 @@ fn bind_group_layout(device: &wgpu::Device, signature: Signature) -> wgpu::BindG
 
 impl Backend for Encoding {
     fn program(&self, context: &Arc<Context>, work: Work) -> Result<Arc<dyn Program>> {
-        let keys = work.dispatches.iter().map(|dispatch| &dispatch.pipeline);
+        let keys = work.dispatches.iter().map(|dispatch| &dispatch.pipelines);
         let pipelines = self.pipelines.get(keys, |key| Ok(self.pipeline(key)))?;
         // No scope sees what goes wrong on another thread.
         context.check()?;
-        let dispatches = work.dispatches.iter().zip(pipelines).map(|(dispatch, pipeline)| EncodedDispatch {
-            pipeline,
+        let dispatches = work.dispatches.iter().zip(pipelines).map(|(dispatch, pipelines)| EncodedDispatch {
+            pipelines,
             bindings: self.bind_group(dispatch),
             workgroups: dispatch.workgroups,
         });

@@ -25,6 +25,10 @@ impl Program for EncodedProgram {
         self.0.work.activation_bytes
     }
 
+    fn takes_levels(&self) -> bool {
+        self.0.work.takes_levels()
+    }
+
     /// Drivers finish compiling at the first dispatch, which had better not be the first answer's.
     fn warms_up(&self) -> bool {
         true

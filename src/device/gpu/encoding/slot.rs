@@ -2,6 +2,7 @@
 
 use super::mapping::Mapping;
 use super::work::{EncodedDispatch, EncodedWork};
+use crate::device::batch::Batch;
 use crate::device::gpu::context::Context;
 use crate::device::gpu::lock::lock;
 use crate::device::gpu::ports::Ports;
@@ -23,6 +24,8 @@ const CALLBACK_WAIT: Duration = Duration::from_millis(10);
 pub(super) struct EncodedSlot {
     work: Arc<EncodedWork>,
     ports: Ports,
+    /// Whether the batch that was written is of levels.
+    levels: bool,
     /// Of the next batch, if it is as large as the last.
     next: Option<Commands>,
     /// The last run, whose results are mapped when it is over.
@@ -34,6 +37,8 @@ pub(super) struct EncodedSlot {
 struct Commands {
     /// Images.
     count: usize,
+    /// Whether they are levels.
+    levels: bool,
     commands: wgpu::CommandBuffer,
     mapping: Arc<Mapping>,
 }
@@ -50,20 +55,22 @@ struct Run {
 
 impl EncodedSlot {
     pub fn new(work: Arc<EncodedWork>, ports: Ports) -> Self {
-        Self { work, ports, next: None, run: None }
+        Self { work, ports, levels: false, next: None, run: None }
     }
 
-    /// All that the device does for a batch of `count` images.
+    /// All that the device does for a batch of `count` images, such as the one that was written.
     fn encode(&self, count: usize) -> Commands {
+        let levels = self.levels;
         let EncodedWork { context, dispatches, work, .. } = &*self.work;
         let mut encoder = context.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(&self.ports.upload, 0, &work.input.buffer, 0, work.input.bytes(count));
+        self.copy_in(&mut encoder, count);
         let mut pass = encoder.begin_compute_pass(&Default::default());
         let mut pipeline = None;
         for dispatch in dispatches {
-            if pipeline != Some(&dispatch.pipeline) {
-                pass.set_pipeline(&dispatch.pipeline);
-                pipeline = Some(&dispatch.pipeline);
+            let its = dispatch.pipelines.of(levels);
+            if pipeline != Some(its) {
+                pass.set_pipeline(its);
+                pipeline = Some(its);
             }
             dispatch.dispatch(&mut pass, count);
         }
@@ -75,7 +82,14 @@ impl EncodedSlot {
         encoder.map_buffer_on_submit(&self.ports.upload, wgpu::MapMode::Write, .., move |result| uploaded.tell(result));
         encoder
             .map_buffer_on_submit(&self.ports.readback, wgpu::MapMode::Read, 0..size, move |result| told.tell(result));
-        Commands { count, commands: encoder.finish(), mapping }
+        Commands { count, levels, commands: encoder.finish(), mapping }
+    }
+
+    /// Copies the batch that was written to where dispatches read it.
+    fn copy_in(&self, encoder: &mut wgpu::CommandEncoder, count: usize) {
+        let input = &self.work.work.input;
+        let size = input.bytes_of(count, self.levels);
+        encoder.copy_buffer_to_buffer(&self.ports.upload, 0, &input.buffer, 0, size);
     }
 
     /// Times by the device's own clock, in one pass.
@@ -95,7 +109,7 @@ impl EncodedSlot {
         let mut pass = encoder.begin_compute_pass(&Default::default());
         pass.write_timestamp(&queries, 0);
         for (index, dispatch) in (1..).zip(dispatches) {
-            dispatch.encode(&mut pass, count);
+            dispatch.encode(&mut pass, count, self.levels);
             pass.write_timestamp(&queries, index);
         }
         drop(pass);
@@ -118,7 +132,7 @@ impl EncodedSlot {
         let time = |dispatch: &EncodedDispatch| {
             let began = Instant::now();
             let mut encoder = context.device.create_command_encoder(&Default::default());
-            dispatch.encode(&mut encoder.begin_compute_pass(&Default::default()), count);
+            dispatch.encode(&mut encoder.begin_compute_pass(&Default::default()), count, self.levels);
             context.submit(encoder.finish());
             context.wait()?;
             Ok(began.elapsed())
@@ -128,7 +142,8 @@ impl EncodedSlot {
 }
 
 impl Slot for EncodedSlot {
-    fn write(&mut self, batch: &[f32]) -> Result<()> {
+    fn write(&mut self, batch: &Batch) -> Result<()> {
+        self.levels = matches!(batch, Batch::Levels(_));
         self.ports.write(&self.work.context, &self.work.work.input, batch)
     }
 
@@ -143,7 +158,7 @@ impl Slot for EncodedSlot {
         if self.run.take().is_some() {
             self.ports.readback.unmap();
         }
-        let ahead = self.next.take().filter(|commands| commands.count == count);
+        let ahead = self.next.take().filter(|next| (next.count, next.levels) == (count, self.levels));
         let Commands { commands, mapping, .. } = ahead.unwrap_or_else(|| self.encode(count));
         let (submission, order) = self.work.context.submit(commands);
         self.work.in_flight.add(submission.clone(), mapping.clone());
@@ -205,11 +220,11 @@ impl Slot for EncodedSlot {
     }
 
     fn profile(self: Box<Self>, count: usize) -> Result<(usize, Vec<Duration>)> {
-        let EncodedWork { context, work, .. } = &*self.work;
+        let context = &self.work.context;
         let _open = context.hold()?;
         self.ports.upload.unmap();
         let mut encoder = context.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(&self.ports.upload, 0, &work.input.buffer, 0, work.input.bytes(count));
+        self.copy_in(&mut encoder, count);
         context.submit(encoder.finish());
         let stamped = context.device.features().contains(TIMESTAMPS);
         Ok((count, if stamped { self.stamped(count) } else { self.clocked(count) }?))

@@ -3,6 +3,7 @@
 use super::in_flight::InFlight;
 use crate::device::gpu::backend::Work;
 use crate::device::gpu::context::Context;
+use crate::device::gpu::pipelines::Variants;
 use crate::device::gpu::workgroups::Workgroups;
 use std::sync::Arc;
 
@@ -18,14 +19,15 @@ pub(super) struct EncodedWork {
 /// A dispatch as wgpu takes it.
 #[derive(Debug)]
 pub(super) struct EncodedDispatch {
-    pub pipeline: wgpu::ComputePipeline,
+    pub pipelines: Variants<wgpu::ComputePipeline>,
     pub bindings: wgpu::BindGroup,
     pub workgroups: Workgroups,
 }
 
 impl EncodedDispatch {
-    pub fn encode(&self, pass: &mut wgpu::ComputePass, count: usize) {
-        pass.set_pipeline(&self.pipeline);
+    /// Over images that are numbers or `levels`.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass, count: usize, levels: bool) {
+        pass.set_pipeline(self.pipelines.of(levels));
         self.dispatch(pass, count);
     }
 

@@ -30,7 +30,7 @@ pub(super) fn of(family: Family, terms: &Terms, step: &Step, conv: &Conv2d, valu
     } else if family == Family::Spread && source.lanes == 1 && conv.groups == 1 && is_square(conv, 3, 2) && bare {
         stem(step, conv, values, budget)?
     } else if family != Family::Spread && source.lanes == 1 && conv.groups == 1 && conv.window.kernel[1] <= COLUMNS {
-        of_planes(step, conv, values, budget)?
+        of_planes(terms, step, conv, values)?
     } else {
         any(step, conv, values, budget)?
     };
@@ -159,16 +159,24 @@ fn stem(step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2], budget: &Budget
 /// Columns of a window over planes, at most: `planes.wgsl` notes of each whether it is inside of the image.
 const COLUMNS: usize = 16;
 
-/// Every output of all inputs, which are planes.
-fn of_planes(step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2], budget: &Budget) -> Result<Kernel> {
+/// Every output of all inputs, which are planes. The table has their places, and how their levels are normalised.
+fn of_planes(terms: &Terms, step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2]) -> Result<Kernel> {
     const MOST: usize = 6;
+    let budget = terms.budget;
     let out = step.target.shape;
     let groups = out.channels.div_ceil(LANES);
     let tile = groups.div_ceil(groups.div_ceil(MOST));
     let [rows, columns] = conv.window.kernel;
     let weights =
         [weights::by_tile(weight, [conv.in_channels, rows, columns], tile, budget)?, weights::bias(bias, tile)];
-    let kernel = Kernel::new(Shader::Planes, step.source.planes.clone(), per_pixel_of(tile, out));
+    let mut table = step.source.planes.clone();
+    if let Some(levels) = terms.levels {
+        let channels = step.source.channels_of_input();
+        let bits =
+            channels.flat_map(|channel| [levels.scale(), levels.shift()].map(|of| of[channel].to_bits() as usize));
+        table.extend(bits);
+    }
+    let kernel = Kernel::new(Shader::Planes, table, per_pixel_of(tile, out));
     let kernel = Kernel { inputs: conv.in_channels, weights: Some(weights), constants: taps(conv), ..kernel };
     Ok(kernel.constant("TILE", tile))
 }

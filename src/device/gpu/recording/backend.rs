@@ -50,7 +50,7 @@ impl Recording {
 
 impl Backend for Recording {
     fn program(&self, context: &Arc<Context>, work: Work) -> Result<Arc<dyn Program>> {
-        let keys = work.dispatches.iter().map(|dispatch| &dispatch.pipeline);
+        let keys = work.dispatches.iter().map(|dispatch| &dispatch.pipelines);
         let pipelines = self.pipelines.get(keys, |key| self.pipeline(context, key))?;
         let work = RecordedWork::new(context, &self.vulkan, &self.layouts, work, pipelines)?;
         Ok(Arc::new(RecordedProgram::new(work, self.cache.clone())))

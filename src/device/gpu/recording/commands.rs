@@ -25,18 +25,18 @@ impl Commands {
         Ok(Self { raw: commands[0], pool })
     }
 
-    /// Records anew what `record` does.
+    /// Records anew what `record` does, for images that are numbers or `levels`.
     ///
     /// # Safety
     /// The device does not run the commands, as 4 has it, and `work` lives for as long as they can be run.
-    pub unsafe fn record(&mut self, work: &RecordedWork, record: impl FnOnce(&Recorder)) -> VkResult<()> {
+    pub unsafe fn record(&mut self, work: &RecordedWork, levels: bool, record: impl FnOnce(&Recorder)) -> VkResult<()> {
         let device = &work.vulkan.raw;
         // SAFETY: 1, 2; 3, for `self` is held alone; 4, which is the caller's promise.
         unsafe {
             device.reset_command_pool(self.pool.raw, vk::CommandPoolResetFlags::empty())?;
             device.begin_command_buffer(self.raw, &vk::CommandBufferBeginInfo::default())?;
         }
-        let recorder = Recorder { work, commands: self.raw };
+        let recorder = Recorder { work, levels, commands: self.raw };
         recorder.barrier(&BATCHES);
         record(&recorder);
         // SAFETY: 5.
@@ -47,6 +47,7 @@ impl Commands {
 /// Commands that are being recorded.
 pub(super) struct Recorder<'w> {
     work: &'w RecordedWork,
+    levels: bool,
     commands: vk::CommandBuffer,
 }
 
@@ -54,7 +55,7 @@ impl Recorder<'_> {
     /// Copies `count` images from `upload` to where dispatches read them.
     pub fn copy_in(&self, upload: vk::Buffer, count: usize) {
         let input = &self.work.work.input;
-        self.copy(upload, self.work.input, input.bytes(count));
+        self.copy(upload, self.work.input, input.bytes_of(count, self.levels));
         self.barrier(&COPIED_IN);
     }
 
@@ -82,8 +83,9 @@ impl Recorder<'_> {
             let [x, y, z] = dispatch.workgroups.counts(count);
             // SAFETY: 1, 2, 5, 6 and 8.
             unsafe {
-                if pipeline != dispatch.pipeline.raw {
-                    pipeline = dispatch.pipeline.raw;
+                let its = dispatch.pipelines.of(self.levels).raw;
+                if pipeline != its {
+                    pipeline = its;
                     device.cmd_bind_pipeline(self.commands, vk::PipelineBindPoint::COMPUTE, pipeline);
                 }
                 let (point, sets) = (vk::PipelineBindPoint::COMPUTE, [dispatch.bindings]);

@@ -28,7 +28,7 @@ impl Descriptors {
 }
 
 fn allocate(vulkan: &Arc<Vulkan>, layouts: &Layouts, work: &Work) -> VkResult<Descriptors> {
-    let layout = |dispatch: &BoundDispatch| layouts[dispatch.pipeline.shader.signature()].set.raw;
+    let layout = |dispatch: &BoundDispatch| layouts[dispatch.signature()].set.raw;
     let layouts: Vec<vk::DescriptorSetLayout> = work.dispatches.iter().map(layout).collect();
     let count = layouts.len() as u32;
     let bindings: usize = work.dispatches.iter().map(|dispatch| dispatch.bindings.len()).sum();
@@ -52,7 +52,7 @@ fn write(context: &Context, vulkan: &Vulkan, dispatch: &BoundDispatch, set: vk::
         let buffer = raw(context, &binding.buffer)?;
         buffers.push(vk::DescriptorBufferInfo { buffer, offset: binding.offset, range: binding.size });
     }
-    let declarations = dispatch.pipeline.shader.signature().bindings();
+    let declarations = dispatch.signature().bindings();
     let write = |(info, Declaration { binding, kind, .. })| {
         vk::WriteDescriptorSet::default()
             .dst_set(set)

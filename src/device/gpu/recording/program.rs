@@ -36,6 +36,10 @@ impl Program for RecordedProgram {
         self.work.work.activation_bytes
     }
 
+    fn takes_levels(&self) -> bool {
+        self.work.work.takes_levels()
+    }
+
     /// Drivers finish compiling at the first dispatch, which had better not be the first answer's.
     fn warms_up(&self) -> bool {
         true

@@ -4,6 +4,7 @@ use super::commands::{Commands, Recorder};
 use super::objects::Owned;
 use super::vulkan::{self, raw};
 use super::work::RecordedWork;
+use crate::device::batch::Batch;
 use crate::device::gpu::lock::lock;
 use crate::device::gpu::ports::Ports;
 use crate::device::program::Slot;
@@ -20,8 +21,10 @@ pub(super) struct RecordedSlot {
     work: Arc<RecordedWork>,
     ports: Ports,
     commands: Commands,
-    /// Images that the commands are recorded for.
-    count: Option<usize>,
+    /// Whether the batch that was written is of levels.
+    levels: bool,
+    /// How many images the commands are recorded for, and whether those are levels.
+    recorded: Option<(usize, bool)>,
     /// Signalled when the run under way is over. A thread that waits for it may have it a little longer.
     fence: Arc<Owned<vk::Fence>>,
     /// Whether a run is under way, as far as is known.
@@ -41,16 +44,16 @@ impl RecordedSlot {
         context.wait()?;
         let made = || Ok((Commands::new(vulkan)?, Owned::fence(vulkan)?));
         let (commands, fence) = made().map_err(|result| vulkan::error(context, result))?;
-        let (count, fence) = (None, Arc::new(fence));
-        Ok(Self { work, ports, commands, count, fence, running: false, order: 0, watch: None })
+        let fence = Arc::new(fence);
+        Ok(Self { work, ports, commands, levels: false, recorded: None, fence, running: false, order: 0, watch: None })
     }
 
     /// Has the commands recorded by `record`.
     fn record(&mut self, record: impl FnOnce(&Recorder)) -> VkResult<()> {
-        self.count = None;
+        self.recorded = None;
         self.finish()?;
         // SAFETY: 4, for the slot has just waited; 1, for it keeps its work.
-        unsafe { self.commands.record(&self.work, record) }
+        unsafe { self.commands.record(&self.work, self.levels, record) }
     }
 
     /// Lets the device run what is recorded.
@@ -115,7 +118,8 @@ impl RecordedSlot {
 }
 
 impl Slot for RecordedSlot {
-    fn write(&mut self, batch: &[f32]) -> Result<()> {
+    fn write(&mut self, batch: &Batch) -> Result<()> {
+        self.levels = matches!(batch, Batch::Levels(_));
         self.ports.write(&self.work.context, &self.work.work.input, batch)
     }
 
@@ -127,7 +131,7 @@ impl Slot for RecordedSlot {
         let context = self.work.context.clone();
         self.work.holds(count)?;
         let _open = context.hold()?;
-        if self.count != Some(count) {
+        if self.recorded != Some((count, self.levels)) {
             let (upload, readback) = (raw(&context, &self.ports.upload)?, raw(&context, &self.ports.readback)?);
             let dispatches = self.work.dispatches.len();
             let recorded = self.record(|recorder| {
@@ -136,7 +140,7 @@ impl Slot for RecordedSlot {
                 recorder.copy_out(readback, count);
             });
             recorded.map_err(|result| vulkan::error(&context, result))?;
-            self.count = Some(count);
+            self.recorded = Some((count, self.levels));
         }
         self.start().map_err(|result| vulkan::error(&context, result))
     }

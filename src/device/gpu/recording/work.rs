@@ -6,6 +6,7 @@ use super::objects::Owned;
 use super::vulkan::{Vulkan, raw};
 use crate::device::gpu::backend::Work;
 use crate::device::gpu::context::Context;
+use crate::device::gpu::pipelines::Variants;
 use crate::device::gpu::workgroups::Workgroups;
 use crate::error::Result;
 use ash::vk;
@@ -29,7 +30,7 @@ pub(super) struct RecordedWork {
 /// A dispatch as commands take it.
 #[derive(Debug)]
 pub(super) struct RecordedDispatch {
-    pub pipeline: Arc<Owned<vk::Pipeline>>,
+    pub pipelines: Variants<Arc<Owned<vk::Pipeline>>>,
     pub layout: vk::PipelineLayout,
     pub bindings: vk::DescriptorSet,
     pub workgroups: Workgroups,
@@ -42,13 +43,13 @@ impl RecordedWork {
         vulkan: &Arc<Vulkan>,
         layouts: &Arc<Layouts>,
         work: Work,
-        pipelines: Vec<Arc<Owned<vk::Pipeline>>>,
+        pipelines: Vec<Variants<Arc<Owned<vk::Pipeline>>>>,
     ) -> Result<Self> {
         let Descriptors { sets, pool } = Descriptors::new(context, vulkan, layouts, &work)?;
         let dispatches = work.dispatches.iter().zip(pipelines).zip(sets);
-        let dispatches = dispatches.map(|((dispatch, pipeline), bindings)| RecordedDispatch {
-            pipeline,
-            layout: layouts[dispatch.pipeline.shader.signature()].pipeline.raw,
+        let dispatches = dispatches.map(|((dispatch, pipelines), bindings)| RecordedDispatch {
+            pipelines,
+            layout: layouts[dispatch.signature()].pipeline.raw,
             bindings,
             workgroups: dispatch.workgroups,
             waits: dispatch.waits,

@@ -6,7 +6,7 @@ mod source;
 
 pub(super) use bindings::{BySignature, Declaration, Signature};
 pub(super) use params::Params;
-pub(super) use source::{Halves, Shader};
+pub(super) use source::{Narrow, Shader};
 
 use crate::graph::Activation;
 
@@ -14,6 +14,6 @@ use crate::graph::Activation;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Pipeline {
     pub shader: Shader,
-    pub halves: Halves,
+    pub narrow: Narrow,
     pub constants: Vec<(&'static str, u32)>,
 }

@@ -17,13 +17,25 @@ macro_rules! file {
 pub struct Form {
     #[allow(dead_code, reason = "tests/devices/shaders.rs compares it with the kernel's first lines")]
     pub name: &'static str,
-    f32: &'static str,
-    f16: &'static str,
+    /// With numbers of 32 bits.
+    wide: &'static str,
+    /// With fewer bits.
+    narrow: &'static str,
+    /// Whether the latter are levels of 8 bits, which become numbers as they are loaded, and not numbers of 16.
+    pub has_levels: bool,
 }
 
 macro_rules! form {
     ($name:literal) => {
-        Some(Form { name: $name, f32: file!("storage/f32/", $name), f16: file!("storage/f16/", $name) })
+        form!($name, "storage/f16/", false)
+    };
+    ($name:literal, $narrow:literal, $has_levels:literal) => {
+        Some(Form {
+            name: $name,
+            wide: file!("storage/f32/", $name),
+            narrow: file!($narrow, $name),
+            has_levels: $has_levels,
+        })
     };
 }
 
@@ -48,6 +60,7 @@ const NONE: Option<Form> = None;
 const X: Option<Form> = form!("x");
 const X_ELEMENTS: Option<Form> = form!("x_elements");
 const X_PAIRS: Option<Form> = form!("x_pairs");
+const X_PLANES: Option<Form> = form!("x_planes", "storage/levels/", true);
 const Y: Option<Form> = form!("y");
 const Y_PAIRS: Option<Form> = form!("y_pairs");
 const WEIGHTS: Option<Form> = form!("weights");
@@ -71,9 +84,9 @@ pub struct Parts {
     pub slices: bool,
 }
 
-/// Which arrays hold numbers in 16 bits, in pairs, which every device can take apart.
+/// Which arrays hold numbers in fewer than 32 bits: in 16, in pairs, which every device can take apart; or levels in 8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Halves {
+pub struct Narrow {
     pub x: bool,
     pub y: bool,
     pub weights: bool,
@@ -130,7 +143,7 @@ shaders! {
     DepthwiseRows   "depthwise_rows"   X          Y        WEIGHTS       NONE  [OUTER],        false;
     DepthwisePairs  "depthwise_pairs"  X_PAIRS    Y_PAIRS  WEIGHTS       NONE  [OUTER],        false;
     Conv            "conv"             X_ELEMENTS Y        WEIGHTS       OTHER [OUTER],        false;
-    Planes          "planes"           NONE       Y        WEIGHTS       OTHER [OUTER],        false;
+    Planes          "planes"           X_PLANES   Y        WEIGHTS       OTHER [OUTER],        false;
     ConvGrouped     "conv_grouped"     X          Y        WEIGHTS       OTHER [OUTER],        false;
     Stem            "stem"             NONE       Y        WEIGHTS       NONE  [OUTER],        false;
     Linear          "linear"           X          Y        WEIGHTS       NONE  [OUTER],        false;
@@ -146,11 +159,12 @@ shaders! {
 }
 
 impl Shader {
-    /// The whole text, with the arrays that `halves` names in 16 bits.
-    pub fn source(self, halves: Halves) -> String {
+    /// The whole text, with the arrays in fewer bits that `narrow` names.
+    pub fn source(self, narrow: Narrow) -> String {
         let Parts { x, y, weights, other, activations, slices } = self.parts();
-        let arrays = [(x, halves.x), (y, halves.y), (weights, halves.weights), (other, halves.other)];
-        let stored = |(form, half): (Option<Form>, bool)| form.map(|form| if half { form.f16 } else { form.f32 });
+        let arrays = [(x, narrow.x), (y, narrow.y), (weights, narrow.weights), (other, narrow.other)];
+        let stored =
+            |(form, is_narrow): (Option<Form>, bool)| form.map(|form| if is_narrow { form.narrow } else { form.wide });
         let activations: Vec<String> = activations.iter().map(Applied::text).collect();
         let parts = arrays.into_iter().filter_map(stored).chain(activations.iter().map(String::as_str));
         let parts = parts.chain(slices.then_some(file!("common/slices")));
