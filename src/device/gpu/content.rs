@@ -1,5 +1,8 @@
 //! What is to be one buffer, range after range.
 
+/// Bytes of the largest of what shaders declare an array to be of: two matrices of weights.
+pub(super) const LARGEST: usize = 128;
+
 /// Bytes of a buffer.
 pub(super) type Range = std::ops::Range<usize>;
 
@@ -19,8 +22,8 @@ impl Content {
     pub fn push(&mut self, bytes: &[u8]) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
-        // A binding may not be empty, nor end within a matrix.
-        self.bytes.resize(self.bytes.len().max(start + 1).next_multiple_of(64), 0);
+        // A binding may not be empty, nor end within what a shader declares as one.
+        self.bytes.resize(self.bytes.len().max(start + 1).next_multiple_of(LARGEST), 0);
         self.ranges.push(start..self.bytes.len());
         self.bytes.resize(self.bytes.len().next_multiple_of(self.alignment), 0);
     }

@@ -2,6 +2,7 @@
 
 use super::params::Params;
 use super::source::Shader;
+use crate::device::gpu::content::LARGEST;
 use std::ops::Index;
 
 /// What a shader binds besides its parameters, its input, its table and its output. Shaders that bind the same share a
@@ -39,7 +40,7 @@ impl Signature {
     pub fn bindings(self) -> impl Iterator<Item = Declaration> {
         let storage = |read_only| wgpu::BufferBindingType::Storage { read_only };
         let declared = |binding, kind, least| Declaration { binding, kind, least };
-        // The table, weights and biases are matrices, which constants are filled up to; elsewhere a load may bring two
+        // The table and biases are matrices, and weights two, which constants are filled up to; elsewhere a load may bring two
         // vectors.
         let always = [
             declared(0, wgpu::BufferBindingType::Uniform, size_of::<Params>() as u64),
@@ -47,7 +48,7 @@ impl Signature {
             declared(2, storage(true), 64),
             declared(3, storage(false), 32),
         ];
-        let weights = [declared(4, storage(true), 64), declared(5, storage(true), 64)];
+        let weights = [declared(4, storage(true), LARGEST as u64), declared(5, storage(true), 64)];
         let weights = weights.into_iter().filter(move |_| self.weighted());
         let other = [declared(6, storage(true), 32)].into_iter().filter(move |_| self.paired());
         always.into_iter().chain(weights).chain(other)
