@@ -54,7 +54,7 @@ fn put(
     }
     drop(file);
     if overwrite {
-        fs::rename(&temporary.path, &place.path).map_err(io)?;
+        fs::rename(&temporary.path, &place.path).map_err(|error| unreplaced(target, error))?;
     } else {
         // A rename would replace what somebody else has put there meanwhile; a link does not.
         match fs::hard_link(&temporary.path, &place.path) {
@@ -119,7 +119,7 @@ pub(crate) fn folder(
         // ends between them, the old folder is all that there is, and so nobody removes it for stale.
         let (mut aside, ()) = place.temporary(ASIDE, |path| fs::create_dir(path))?;
         let kept = aside.path.join("old");
-        fs::rename(&place.path, &kept).map_err(io)?;
+        fs::rename(&place.path, &kept).map_err(|error| unreplaced(target, error))?;
         if let Err(error) = fs::rename(&new.path, &place.path) {
             if fs::rename(&kept, &place.path).is_err() {
                 aside.keep = true;
@@ -192,6 +192,17 @@ impl Drop for Temporary {
             _ => fs::remove_file(&self.path),
         };
     }
+}
+
+/// Why what lies at `target` was not replaced. Windows keeps what somebody has open or mapped.
+fn unreplaced(target: &Path, error: io::Error) -> Error {
+    // Access denied, sharing violation, lock violation, user-mapped section open.
+    if cfg!(windows) && matches!(error.raw_os_error(), Some(5 | 32 | 33 | 1224)) {
+        let reason = "is not replaced: a program, perhaps this one, has it open, or it may not be written; let go of what was \
+                      read from it, or choose another name";
+        return Error::unwritable(target, format!("{reason} ({error})"));
+    }
+    Error::io(target, error)
 }
 
 fn refuse(target: &Path, overwrite: bool) -> Result<()> {

@@ -519,6 +519,29 @@ fn a_target_without_a_place_is_an_error() {
     assert_eq!(names(folder.path()), ["file"]);
 }
 
+/// Windows replaces no file that is mapped, as an open checkpoint is.
+#[test]
+fn a_checkpoint_that_is_open_is_replaced_or_the_error_says_why_not() {
+    for format in FORMATS.into_iter().filter(|format| *format != SaveFormat::OneFlow) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        one("w", 1.0).save(&path, &to(format)).unwrap();
+        let before = open(&path);
+        let replaced = one("w", 2.0).save(&path, &replacing(format));
+        let value = |state: &StateDict| state.get("w").unwrap().to_f32_vec();
+        assert_eq!(value(&before), [1.0], "{format}");
+        if let Err(error) = replaced {
+            assert!(cfg!(windows), "{format}: {error}");
+            assert!(error.to_string().contains("has it open"), "{format}: {error}");
+            assert_eq!(value(&open(&path)), [1.0], "{format}");
+            drop(before);
+            one("w", 2.0).save(&path, &replacing(format)).unwrap();
+        }
+        assert_eq!(value(&open(&path)), [2.0], "{format}");
+        assert_eq!(names(folder.path()), ["x"], "{format}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_folder_that_may_not_be_written_to_stays_as_it_was() {

@@ -69,7 +69,9 @@ impl Problem {
             for (precision, tolerance) in precisions(device) {
                 let options = SessionOptions::default().max_batch(batch + 1).precision(precision);
                 let session = Session::new(device, &model, input, &options.levels(normalisation.clone())).unwrap();
-                for (what, found) in [("numbers", session.run(&numbers)), ("levels", session.run_levels(&levels))] {
+                // On the CPU the session normalises, which tests/session checks.
+                let of_levels = (!device.is_cpu()).then(|| ("levels", session.run_levels(&levels)));
+                for (what, found) in [("numbers", session.run(&numbers))].into_iter().chain(of_levels) {
                     let found = found.unwrap();
                     prop_assert_eq!(found.len(), expected.len());
                     for (i, (x, y)) in found.iter().zip(&expected).enumerate() {

@@ -152,7 +152,9 @@ pub fn arguments<A: Parser>() -> Result<A, u8> {
         }
         let mut out = Sink::stdout();
         let help = message.render();
-        let help = if out.is_terminal() { help.ansi().to_string() } else { help.to_string() };
+        // Consoles of Windows may show the codes themselves.
+        let coloured = out.is_terminal() && !cfg!(windows);
+        let help = if coloured { help.ansi().to_string() } else { help.to_string() };
         exit_code(out.put(help.trim_end()).and_then(|()| out.put("\n")).and_then(|()| out.flush()), 0, |_| Vec::new())
     })
 }

@@ -4,6 +4,7 @@
 use crate::identity;
 use pretrained::printable;
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
 use std::fs::{self, DirEntry, FileType};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -53,7 +54,7 @@ impl Contents {
         };
         let before = links.len();
         for entry in entries {
-            let sorted = entry.and_then(|entry| Ok((kind(&entry)?, entry.path())));
+            let sorted = entry.and_then(|entry| Ok((kind(&entry)?, inside(&folder, &entry.file_name()))));
             match sorted {
                 Ok((Kind::Folder, path)) => folders.push(path),
                 Ok((Kind::LinkedFolder, path)) => links.push(path),
@@ -100,6 +101,20 @@ impl Contents {
         let all: Vec<String> = files.into_iter().chain(again).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
+}
+
+/// The path of what lies in a folder, with the separator of the folder's own path: Windows takes slashes too.
+fn inside(folder: &Path, name: &OsStr) -> PathBuf {
+    let own = folder.as_os_str().as_encoded_bytes();
+    if !cfg!(windows) || !own.contains(&b'/') || own.contains(&b'\\') {
+        return folder.join(name);
+    }
+    let mut path = folder.as_os_str().to_owned();
+    if !own.ends_with(b"/") {
+        path.push("/");
+    }
+    path.push(name);
+    path.into()
 }
 
 /// What an entry of a folder is, or leads to.
