@@ -1,12 +1,14 @@
 //! Folders as other programs leave them: downloads, Hugging Face's cache, trainings, and what is no checkpoint yet.
 
+#[cfg(unix)]
 use crate::common;
 use pretrained::{Error, Format, Limits, SaveFormat, SaveOptions, StateDict, Tensor};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(unix)]
+use std::path::PathBuf;
 use tempfile::TempDir;
 
-#[cfg(unix)]
 fn holding(names: &[&str], value: f32) -> StateDict {
     names.iter().map(|name| (*name, Tensor::from_f32(&[1], &[value]).unwrap())).collect()
 }

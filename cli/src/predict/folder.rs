@@ -39,8 +39,10 @@ impl Contents {
         let (mut folders, mut links) = (vec![root.to_owned()], Vec::new());
         while let Some(folder) = folders.pop().or_else(|| links.pop()) {
             match identity::of(&folder) {
-                Ok(identity) if !read.insert(identity) => contents.again += 1,
-                Ok(_) => contents.read(folder, &mut folders, &mut links),
+                Ok(identity) => match read.insert(identity) {
+                    true => contents.read(folder, &mut folders, &mut links),
+                    false => contents.again += 1,
+                },
                 Err(error) => contents.unreadable(folder, &error),
             }
         }
