@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Writes the file `target` by `write`, and returns when it is on the disk.
 pub(crate) fn file(
@@ -54,7 +55,7 @@ fn put(
     }
     drop(file);
     if overwrite {
-        fs::rename(&temporary.path, &place.path).map_err(|error| unreplaced(target, error))?;
+        replace(&temporary.path, &place.path).map_err(|error| unreplaced(target, error))?;
     } else {
         // A rename would replace what somebody else has put there meanwhile; a link does not.
         match fs::hard_link(&temporary.path, &place.path) {
@@ -192,6 +193,22 @@ impl Drop for Temporary {
             _ => fs::remove_file(&self.path),
         };
     }
+}
+
+/// Gives a file the name of another. Where Windows does not, others may be just doing the same, or looking at it: that
+/// passes.
+fn replace(from: &Path, to: &Path) -> io::Result<()> {
+    const TRIES: u32 = 8;
+    for tried in 0..TRIES {
+        match fs::rename(from, to) {
+            // Access denied, sharing violation.
+            Err(error) if cfg!(windows) && matches!(error.raw_os_error(), Some(5 | 32)) => {
+                std::thread::sleep(Duration::from_millis(1 << tried));
+            }
+            result => return result,
+        }
+    }
+    fs::rename(from, to)
 }
 
 /// Why what lies at `target` was not replaced. Windows keeps what somebody has open or mapped.

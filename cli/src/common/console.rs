@@ -73,8 +73,11 @@ impl Sink {
 
     /// What an attempt to write here means for the command.
     pub fn arrived(&self, written: io::Result<()>) -> Result<()> {
+        // What Windows says of a pipe whose other end is gone is not always that it is broken.
+        const PIPE_NOT_CONNECTED: i32 = 233;
         written.map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Stop::ReaderLeft,
+            _ if cfg!(windows) && error.raw_os_error() == Some(PIPE_NOT_CONNECTED) => Stop::ReaderLeft,
             _ => Stop::Failed(Error::io(&self.name, error)),
         })
     }

@@ -35,6 +35,9 @@ pub(super) fn check(path: &Path, tensors: &[Named]) -> Result<()> {
             DONE => "is what OneFlow marks a complete snapshot with".into(),
             // Backslash and colon lead out of the folder on Windows.
             _ if name.contains(['/', '\\', ':', '\0']) => "has a slash, backslash, colon or zero byte".into(),
+            _ if cfg!(windows) && is_changed_by_windows(name) => {
+                "ends with a dot or a space, or is a device's, all of which Windows changes".into()
+            }
             _ if name.starts_with(oneflow::TRAIN_STEP) => "is that of OneFlow's counter of steps".into(),
             _ => match parameter {
                 Some(parameter) => format!("is that of what an optimizer keeps for `{}`", short(parameter)),
@@ -45,6 +48,19 @@ pub(super) fn check(path: &Path, tensors: &[Named]) -> Result<()> {
         return Err(fault(path, name, format!("its name {why}, and {advice}")));
     }
     Ok(())
+}
+
+/// Whether Windows would take another name for it without a word. What else it cannot keep it refuses.
+fn is_changed_by_windows(name: &str) -> bool {
+    const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
+    let stem = name.split('.').next().unwrap_or(name).trim_end().to_ascii_lowercase();
+    let is_numbered = |device: &str| {
+        let number = stem.strip_prefix(device).filter(|rest| rest.chars().count() == 1);
+        number.is_some_and(|number| number.contains(|c: char| c.is_ascii_digit() || "¹²³".contains(c)))
+    };
+    name.ends_with(['.', ' '])
+        || DEVICES[..4].contains(&&*stem)
+        || DEVICES[4..].iter().any(|device| is_numbered(device))
 }
 
 /// Writes `tensors` into the folder at `path`. Errors name the parameter.
@@ -81,5 +97,20 @@ fn data_type(dtype: DType) -> &'static str {
         DType::U16 => "kUInt16",
         DType::U8 => "kUInt8",
         DType::Bool => "kBool",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_changed_by_windows;
+
+    #[test]
+    fn names_that_windows_changes_are_known() {
+        for name in ["a.", "a ", "CON", "nul.weight", "com1", "Lpt9.x", "COM²"] {
+            assert!(is_changed_by_windows(name), "{name}");
+        }
+        for name in ["a", "a.b", "cons", "com", "com10", "comx", "fc.weight"] {
+            assert!(!is_changed_by_windows(name), "{name}");
+        }
     }
 }
