@@ -46,6 +46,16 @@ pub fn left(output: Output) -> Left {
     Left { out: text(output.stdout), err: text(output.stderr), code: output.status.code() }
 }
 
+/// What the system says of a file that is not there.
+pub fn no_file() -> String {
+    std::fs::metadata("no-such-file").unwrap_err().to_string()
+}
+
+/// What it says of one in a folder that is not there.
+pub fn no_folder() -> String {
+    std::fs::metadata("no-such-folder/no-such-file").unwrap_err().to_string()
+}
+
 pub fn digit(n: usize) -> String {
     format!("{DIGITS}/digit_{n}.png")
 }

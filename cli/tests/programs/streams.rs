@@ -1,7 +1,7 @@
 //! Standard output and standard error that are closed, full, a terminal, or left by their reader.
 
 use crate::program;
-use program::{CIFAR, DIGITS, MNIST, PREDICT, PRETRAINED, digit, digits_command, left, records, run};
+use program::{CIFAR, DIGITS, MNIST, PREDICT, PRETRAINED, digit, digits_command, left, no_file, records, run};
 use std::path::{Path, PathBuf};
 
 /// The Rust files below `folder`.
@@ -126,7 +126,8 @@ fn a_reader_that_leaves_early_changes_no_exit_code() {
 fn failed_images_are_said_on_standard_error_and_counted() {
     let all = program::digits(&["--format", "jsonl", "missing.png", &digit(1), "lost.png"]);
     assert_eq!((records(&all.out).len(), all.code), (3, Some(1)));
-    for part in ["predict: missing.png: No such file", "predict: lost.png: No such file", "predict: 2 of 3 failed\n"] {
+    let missing = ["missing.png", "lost.png"].map(|name| format!("predict: {name}: {}\n", no_file()));
+    for part in missing.iter().map(String::as_str).chain(["predict: 2 of 3 failed\n"]) {
         assert!(all.err.contains(part), "{part} is not in {}", all.err);
     }
     // The path once in a line.
