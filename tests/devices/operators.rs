@@ -335,6 +335,9 @@ fn separable_convolution() {
         (Conv2d::depthwise(58, 3).padding(1), 58, true, (7, 7), [None, RELU], (3, 1)),
         (Conv2d::depthwise(150, 5).stride(2).padding(2), 9, false, (6, 5), [RELU, None], (2, 2)),
         (Conv2d::depthwise(2, 3).padding(1), 2, true, (1, 3), [RELU, RELU], (1, 3)),
+        // As many taps in a row as one dispatch for both takes, and one more.
+        (Conv2d::depthwise(5, 8).padding(4), 6, false, (7, 6), [None, None], (1, 4)),
+        (Conv2d::depthwise(5, 9).padding(4), 6, false, (7, 6), [None, None], (1, 5)),
     ];
     let square = (prop_oneof![4 => 1usize..20, 1 => 60usize..140], 1usize..6, 1usize..4, 0usize..3)
         .prop_map(|(c, k, stride, padding)| Conv2d::depthwise(c, k).stride(stride).padding(padding));
@@ -391,6 +394,9 @@ fn dense_and_grouped_convolution() {
         // Of images of a single pixel, whose levels do not come in fours.
         (Conv2d::new(3, 5, 3).padding(1), (1, 1), (true, RELU), (3, 6)),
         (Conv2d::new(1, 4, 3).padding(1), (1, 1), (false, None), (3, 7)),
+        // As many columns as the kernel for planes takes, and one more.
+        (Conv2d::new(2, 5, 16).padding(8), (6, 9), (true, None), (1, 8)),
+        (Conv2d::new(2, 5, 17).padding(8), (6, 9), (true, None), (1, 9)),
     ];
     let square = (1usize..6, 1usize..4, 0usize..3)
         .prop_map(|(k, stride, padding)| Conv2d::new(1, 1, k).stride(stride).padding(padding).window);

@@ -24,10 +24,7 @@ impl Preprocess {
     /// # Errors
     /// As [`output_size`](Self::output_size).
     pub fn levels(&self, image: &RgbImage) -> Result<Levels> {
-        let (width, height) = self.output_size(image.width(), image.height())?;
-        let (channels, height, width) = (self.channels(), height as usize, width as usize);
-        let mut levels = vec![0; channels * height * width];
-        self.fill(image, &mut levels, |_, level| level)?;
+        let (channels, height, width, levels) = self.filled(image, |_, level| level)?;
         Ok(Levels { channels, height, width, levels })
     }
 }

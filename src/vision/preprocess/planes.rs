@@ -25,10 +25,7 @@ impl Preprocess {
     /// # Errors
     /// As [`output_size`](Self::output_size).
     pub fn apply(&self, image: &RgbImage) -> Result<Planes> {
-        let (width, height) = self.output_size(image.width(), image.height())?;
-        let (channels, height, width) = (self.channels(), height as usize, width as usize);
-        let mut values = vec![0.0; channels * height * width];
-        self.apply_into(image, &mut values)?;
+        let (channels, height, width, values) = self.filled(image, |channel, level| self.normalised(channel, level))?;
         Ok(Planes { channels, height, width, values })
     }
 
@@ -51,8 +48,21 @@ impl Preprocess {
         }
     }
 
+    /// Channels, height and width of the input, and what `value` makes of the levels of each channel.
+    pub(super) fn filled<T: Copy + Default>(
+        &self,
+        image: &RgbImage,
+        value: impl Fn(usize, u8) -> T,
+    ) -> Result<(usize, usize, usize, Vec<T>)> {
+        let (width, height) = self.output_size(image.width(), image.height())?;
+        let (channels, height, width) = (self.channels(), height as usize, width as usize);
+        let mut out = vec![T::default(); channels * height * width];
+        self.fill(image, &mut out, value)?;
+        Ok((channels, height, width, out))
+    }
+
     /// Fills `out` with what `value` makes of the levels of each channel.
-    pub(super) fn fill<T: Copy>(&self, image: &RgbImage, out: &mut [T], value: impl Fn(usize, u8) -> T) -> Result<()> {
+    fn fill<T: Copy>(&self, image: &RgbImage, out: &mut [T], value: impl Fn(usize, u8) -> T) -> Result<()> {
         let (across, down) = self.plan(image.width(), image.height())?;
         let (width, height) = (across.output as usize, down.output as usize);
         let channels = self.channels();
