@@ -82,20 +82,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var done = 0u; done < params.inputs; done += SLICES) {
         let k = done + slice;
         // Those of this round lie beside those of the one before, which some may still read.
-        let round = done / SLICES % 2u * 64u;
+        let round = done / SLICES % 2u;
         let next = starts[k + SLICES];
         if k < params.inputs {
-            parts[round + local] = depthwise(start + window, k, inside);
+            parts[round][fourth][slice] = depthwise(start + window, k, inside);
         }
         start = next;
         workgroupBarrier();
         if k < params.inputs {
             let w = weight[(workgroup.y * params.inputs + k) * 4u + fourth];
-            let v = round + slice;
-            sums[0] = plus(sums[0], w, parts[v]);
-            sums[1] = plus(sums[1], w, parts[v + 16u]);
-            sums[2] = plus(sums[2], w, parts[v + 32u]);
-            sums[3] = plus(sums[3], w, parts[v + 48u]);
+            sums[0] = plus(sums[0], w, parts[round][0][slice]);
+            sums[1] = plus(sums[1], w, parts[round][1][slice]);
+            sums[2] = plus(sums[2], w, parts[round][2][slice]);
+            sums[3] = plus(sums[3], w, parts[round][3][slice]);
         }
     }
     workgroupBarrier();

@@ -4,8 +4,8 @@
 // 4 or 16.
 override SLICES: u32 = 16u;
 
-// What each has, and then what 4 slices have together. Not more, so that many workgroups find room.
-var<workgroup> parts: array<vec4<f32>, 256>;
+// What each has, and then what 4 slices have together, in 4 blocks of 4 rows of 16. Not more, so that many workgroups find room.
+var<workgroup> parts: array<array<array<vec4<f32>, 16>, 4>, 4>;
 
 // A sum: of which group of the workgroup's, and which of its pixels.
 struct Total {
@@ -26,31 +26,40 @@ fn group_of(local: u32) -> u32 {
     return local / SLICES;
 }
 
-// Where a pixel of invocation `local` lies: neighbours use different banks of memory.
-fn part(local: u32, pixel: u32) -> u32 {
-    return local * 4u + (pixel + local) % 4u;
+// The column where a pixel of invocation `local` lies: neighbours use different banks of memory.
+fn column_of(local: u32, pixel: u32) -> u32 {
+    return local % 4u * 4u + (pixel + local) % 4u;
+}
+
+fn keep(local: u32, pixel: u32, value: vec4<f32>) {
+    parts[local / 16u][local / 4u % 4u][column_of(local, pixel)] = value;
+}
+
+fn kept(local: u32, pixel: u32) -> vec4<f32> {
+    return parts[local / 16u][local / 4u % 4u][column_of(local, pixel)];
 }
 
 // To be called by all invocations of a workgroup, each with what its slice has of its group, a pixel a column.
 fn total(local: u32, sums: mat4x4<f32>) -> Total {
-    parts[part(local, 0u)] = sums[0];
-    parts[part(local, 1u)] = sums[1];
-    parts[part(local, 2u)] = sums[2];
-    parts[part(local, 3u)] = sums[3];
+    keep(local, 0u, sums[0]);
+    keep(local, 1u, sums[1]);
+    keep(local, 2u, sums[2]);
+    keep(local, 3u, sums[3]);
     workgroupBarrier();
     let each = SLICES / 4u;
     let result = local / each;
     let group = result / 4u;
     let pixel = result % 4u;
     let first = group * SLICES + local % each * 4u;
-    var sum = parts[part(first, pixel)] + parts[part(first + 1u, pixel)];
-    sum += parts[part(first + 2u, pixel)] + parts[part(first + 3u, pixel)];
+    var sum = kept(first, pixel) + kept(first + 1u, pixel);
+    sum += kept(first + 2u, pixel) + kept(first + 3u, pixel);
     if SLICES > 4u {
         workgroupBarrier();
-        parts[local] = sum;
+        parts[0][local / 16u][local % 16u] = sum;
         workgroupBarrier();
         for (var i = 1u; i < each; i++) {
-            sum += parts[local + i];
+            let next = local + i;
+            sum += parts[0][next / 16u][next % 16u];
         }
     }
     return Total(group, pixel, sum, local % each == 0u);
