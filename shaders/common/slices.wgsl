@@ -26,17 +26,18 @@ fn group_of(local: u32) -> u32 {
     return local / SLICES;
 }
 
-// The column where a pixel of invocation `local` lies: neighbours use different banks of memory.
-fn column_of(local: u32, pixel: u32) -> u32 {
-    return local % 4u * 4u + (pixel + local) % 4u;
+// The column where a pixel of the `i`th of four invocations lies: neighbours use different banks of memory.
+fn column_of(i: u32, pixel: u32) -> u32 {
+    return i * 4u + (pixel + i) % 4u;
 }
 
 fn keep(local: u32, pixel: u32, value: vec4<f32>) {
-    parts[local / 16u][local / 4u % 4u][column_of(local, pixel)] = value;
+    parts[local / 16u][local / 4u % 4u][column_of(local % 4u, pixel)] = value;
 }
 
-fn kept(local: u32, pixel: u32) -> vec4<f32> {
-    return parts[local / 16u][local / 4u % 4u][column_of(local, pixel)];
+// What the `i`th of the `four`th four invocations has kept.
+fn kept(four: u32, i: u32, pixel: u32) -> vec4<f32> {
+    return parts[four / 4u][four % 4u][column_of(i, pixel)];
 }
 
 // To be called by all invocations of a workgroup, each with what its slice has of its group, a pixel a column.
@@ -50,9 +51,9 @@ fn total(local: u32, sums: mat4x4<f32>) -> Total {
     let result = local / each;
     let group = result / 4u;
     let pixel = result % 4u;
-    let first = group * SLICES + local % each * 4u;
-    var sum = kept(first, pixel) + kept(first + 1u, pixel);
-    sum += kept(first + 2u, pixel) + kept(first + 3u, pixel);
+    let four = group * each + local % each;
+    var sum = kept(four, 0u, pixel) + kept(four, 1u, pixel);
+    sum += kept(four, 2u, pixel) + kept(four, 3u, pixel);
     if SLICES > 4u {
         workgroupBarrier();
         parts[0][local / 16u][local % 16u] = sum;
