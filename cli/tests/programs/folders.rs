@@ -1,7 +1,7 @@
 //! Which pictures `predict` finds in folders, and what it says of all else.
 
 use crate::program;
-use program::{digit, digits, no_file, records};
+use program::*;
 use std::fs;
 use std::path::{MAIN_SEPARATOR, Path};
 

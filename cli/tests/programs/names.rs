@@ -2,7 +2,7 @@
 
 use crate::program;
 use pretrained::printable::is_hidden;
-use program::{MNIST, PREDICT, PRETRAINED, digit, digits, left, records, run, write_safetensors};
+use program::*;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,7 @@
 //! What the programs say of the networks in files: how their outputs end, which output is meant, and what harms.
 
-use crate::common;
 use pretrained::{SaveOptions, StateDict, Tensor};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 #[test]
 fn records_say_the_activation() {
@@ -61,6 +59,9 @@ fn both_programs_choose_an_output_and_say_the_same_of_a_graph() {
 #[test]
 #[cfg(target_os = "linux")]
 fn hostile_graphs_are_refused_in_a_moment_and_in_little_memory() {
+    use crate::common;
+    use std::process::Stdio;
+    use std::time::{Duration, Instant};
     /// How long any of these may take, on a machine that does other things too.
     const MOMENT: Duration = Duration::from_secs(5);
     const MOST_KB: u64 = 300 << 10;

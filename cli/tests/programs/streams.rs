@@ -1,7 +1,7 @@
 //! Standard output and standard error that are closed, full, a terminal, or left by their reader.
 
 use crate::program;
-use program::{CIFAR, DIGITS, MNIST, PREDICT, PRETRAINED, digit, digits_command, left, no_file, records, run};
+use program::*;
 use std::path::{Path, PathBuf};
 
 /// The Rust files below `folder`.
