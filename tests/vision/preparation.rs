@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use image::{ImageBuffer, ImageFormat, Rgb, RgbImage, Rgba};
 use pretrained::Error;
@@ -898,17 +899,17 @@ fn limits_are_checked_before_memory_is_taken() {
 }
 
 /// Names and bytes of every small image.
-fn corpus() -> Vec<(String, Vec<u8>)> {
+static CORPUS: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
     let mut files: Vec<PathBuf> = fs::read_dir(images()).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
     files.iter().map(|path| (name(path), fs::read(path).unwrap())).collect()
-}
+});
 
 #[test]
 fn truncated_files_are_errors_or_whole_pictures() {
     let mut silent = BTreeMap::new();
-    for (name, bytes) in corpus() {
+    for (name, bytes) in CORPUS.iter() {
         let whole = image(&name);
         let exif_is_last = |name: &str| name == "exif_after_pixels.png" || name == "without_end_exif.png";
         for cut in (0..bytes.len()).step_by(bytes.len() / 200 + 1) {
@@ -934,8 +935,7 @@ proptest! {
         wrong in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..8),
         cut in prop::option::of(any::<prop::sample::Index>()),
     ) {
-        let corpus = corpus();
-        let (name, mut bytes) = corpus[file.index(corpus.len())].clone();
+        let (name, mut bytes) = CORPUS[file.index(CORPUS.len())].clone();
         for (at, value, near_start) in wrong {
             // Headers are where the sizes and offsets stand.
             let span = if near_start { bytes.len().min(120) } else { bytes.len() };
