@@ -910,14 +910,14 @@ static CORPUS: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
 fn truncated_files_are_errors_or_whole_pictures() {
     let mut silent = BTreeMap::new();
     for (name, bytes) in CORPUS.iter() {
-        let whole = image(&name);
+        let whole = image(name);
         let exif_is_last = |name: &str| name == "exif_after_pixels.png" || name == "without_end_exif.png";
         for cut in (0..bytes.len()).step_by(bytes.len() / 200 + 1) {
-            match decode(&name, &bytes[..cut], &Limits::default()) {
+            match decode(name, &bytes[..cut], &Limits::default()) {
                 Err(error) => assert!(matches!(error, Error::Image { .. } | Error::Limit { .. }), "{name}: {error:?}"),
                 Ok(image) if image == whole => {}
                 // A PNG may lack its end, and all that was to follow.
-                Ok(image) if exif_is_last(&name) && image::imageops::rotate90(&image) == whole => {}
+                Ok(image) if exif_is_last(name) && image::imageops::rotate90(&image) == whole => {}
                 Ok(_) => *silent.entry(name.clone()).or_insert(0) += 1,
             }
         }
