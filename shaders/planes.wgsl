@@ -22,8 +22,8 @@ override KERNEL_Y: u32 = 3u;
 // At most 16.
 override KERNEL_X: u32 = 3u;
 
-// From 1 to 6.
-override TILE: u32 = 6u;
+// From 1 to 8.
+override TILE: u32 = 8u;
 
 fn store(image: u32, group: u32, pixel: u32, value: vec4<f32>) {
     if group >= params.out_groups {
@@ -58,11 +58,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     var acc3 = vec4<f32>();
     var acc4 = vec4<f32>();
     var acc5 = vec4<f32>();
+    var acc6 = vec4<f32>();
+    var acc7 = vec4<f32>();
     if TILE > 1u { acc1 = bias[group + 1u]; }
     if TILE > 2u { acc2 = bias[group + 2u]; }
     if TILE > 3u { acc3 = bias[group + 3u]; }
     if TILE > 4u { acc4 = bias[group + 4u]; }
     if TILE > 5u { acc5 = bias[group + 5u]; }
+    if TILE > 6u { acc6 = bias[group + 6u]; }
+    if TILE > 7u { acc7 = bias[group + 7u]; }
     var w = group * inputs * KERNEL_Y * KERNEL_X;
     for (var ky = 0u; ky < KERNEL_Y; ky++) {
         let row = top + ky * params.dilation_y;
@@ -79,6 +83,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
                 if TILE > 3u { acc3 += from_w(weight[w + 3u]) * v; }
                 if TILE > 4u { acc4 += from_w(weight[w + 4u]) * v; }
                 if TILE > 5u { acc5 += from_w(weight[w + 5u]) * v; }
+                if TILE > 6u { acc6 += from_w(weight[w + 6u]) * v; }
+                if TILE > 7u { acc7 += from_w(weight[w + 7u]) * v; }
                 w += TILE;
             }
         }
@@ -89,4 +95,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     if TILE > 3u { store(workgroup.z, group + 3u, pixel, acc3); }
     if TILE > 4u { store(workgroup.z, group + 4u, pixel, acc4); }
     if TILE > 5u { store(workgroup.z, group + 5u, pixel, acc5); }
+    if TILE > 6u { store(workgroup.z, group + 6u, pixel, acc6); }
+    if TILE > 7u { store(workgroup.z, group + 7u, pixel, acc7); }
 }

@@ -387,10 +387,11 @@ fn dense_and_grouped_convolution() {
         // Slices of inputs, as in a 1x1 convolution.
         (Conv2d::new(140, 10, 3).padding(1), (5, 4), (true, RELU), (2, 3)),
         (Conv2d::new(64, 34, 1).stride(2), (9, 7), (false, None), (3, 4)),
-        // Of planes, in tiles of 6, 4 and 5 groups of outputs.
-        (Conv2d::new(3, 70, 7).stride(2).padding(3), (19, 16), (true, RELU), (1, 3)),
+        // Of planes, in tiles of 8, 7, 6 and 5 groups of outputs, not all of them whole.
+        (Conv2d::new(3, 64, 7).stride(2).padding(3), (19, 16), (true, RELU), (1, 3)),
         (Conv2d::new(1, 26, 3).padding(2), (3, 5), (false, RELU), (2, 4)),
-        (Conv2d::new(2, 58, 5).stride(3), (14, 9), (false, None), (2, 5)),
+        (Conv2d::new(2, 70, 5).stride(3), (14, 9), (false, None), (2, 5)),
+        (Conv2d::new(2, 33, 3).padding(1), (6, 9), (true, None), (2, 5)),
         // Of images of a single pixel, whose levels do not come in fours.
         (Conv2d::new(3, 5, 3).padding(1), (1, 1), (true, RELU), (3, 6)),
         (Conv2d::new(1, 4, 3).padding(1), (1, 1), (false, None), (3, 7)),

@@ -161,7 +161,7 @@ const COLUMNS: usize = 16;
 
 /// Every output of all inputs, which are planes. The table has their places, and how their levels are normalised.
 fn of_planes(terms: &Terms, step: &Step, conv: &Conv2d, [weight, bias]: [&[f32]; 2]) -> Result<Kernel> {
-    const MOST: usize = 6;
+    const MOST: usize = 8;
     let budget = terms.budget;
     let out = step.target.shape;
     let groups = out.channels.div_ceil(LANES);
