@@ -427,6 +427,22 @@ fn a_device_may_be_closed_while_threads_run_and_build_sessions() {
 }
 
 #[test]
+fn devices_are_opened_and_dropped_side_by_side() {
+    let rounds = std::env::var("PRETRAINED_RUNS").map_or(8, |runs| runs.parse().unwrap());
+    for name in gpus().iter().map(Device::name) {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..rounds {
+                        Device::open(&DeviceChoice::Named(name.clone())).unwrap();
+                    }
+                });
+            }
+        });
+    }
+}
+
+#[test]
 fn what_was_compiled_is_kept_and_a_file_that_is_no_good_is_replaced() {
     let (model, image) = (model(), images(SHAPE, 1));
     for name in gpus().iter().map(Device::name) {

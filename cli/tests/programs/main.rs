@@ -10,3 +10,5 @@ mod program;
 mod streams;
 mod toolbox;
 mod usage;
+#[cfg(windows)]
+mod windows;

@@ -4,6 +4,7 @@ use crate::program;
 use pretrained::printable::is_hidden;
 use program::*;
 use serde_json::json;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Clears the screen, sets a title, turns the direction of writing, and begins a line of its own.
@@ -161,7 +162,6 @@ fn a_name_that_passes_for_a_flag_steers_no_terminal() {
 #[cfg(target_os = "linux")]
 #[test]
 fn names_that_are_no_unicode_survive() {
-    use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(OsStr::from_bytes(b"caf\xe9.png"));
@@ -188,6 +188,30 @@ fn names_that_are_no_unicode_survive() {
     let output = program::command(PRETRAINED).args(["inspect", "--json"]).arg(&checkpoint).output().unwrap();
     let object: serde_json::Value = serde_json::from_str(&left(output).out).unwrap();
     assert_eq!(object["file_bytes"], json!(checkpoint.as_os_str().as_bytes()));
+}
+
+/// Windows once took 260 characters at most.
+#[test]
+fn a_path_may_be_longer_than_260_characters() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = (0..4).fold(folder.path().to_owned(), |path, n| path.join(format!("{n}").repeat(80)));
+    std::fs::create_dir_all(&deep).unwrap();
+    let [image, model, new] = ["7.png", "model.safetensors", "new.safetensors"].map(|name| deep.join(name));
+    std::fs::copy(digit(7), &image).unwrap();
+    std::fs::copy(MNIST, &model).unwrap();
+    assert!(image.as_os_str().len() > 320);
+    for given in [&image, &deep] {
+        let mut arguments = ["--format", "jsonl", "--weights"].map(OsStr::new).to_vec();
+        arguments.extend([model.as_os_str(), given.as_os_str()]);
+        let left = digits(&arguments);
+        assert_eq!(records(&left.out)[0]["predictions"][0]["class"], json!(7), "{left:?}");
+    }
+    // Made, replaced, and read.
+    for what in [&["convert"][..], &["convert", "--force"], &["diff"]] {
+        let files = [model.as_os_str(), new.as_os_str()];
+        let left = run(PRETRAINED, &[&what.iter().map(OsStr::new).collect::<Vec<_>>()[..], &files].concat());
+        assert_eq!(left.code, Some(0), "{left:?}");
+    }
 }
 
 /// The files of cases/hostile/ext_nm.py and ext_bomb.py, and more of their kind.
