@@ -177,7 +177,8 @@ mod tests {
         static ORDER: Mutex<Vec<u64>> = Mutex::new(Vec::new());
         let first = SHARED.take(90, 100);
         thread::scope(|scope| {
-            for (number, bytes) in [(1, 95), (2, 5)] {
+            // Both of them at once would not fit, so that one is through before the other begins.
+            for (number, bytes) in [(1, 96), (2, 5)] {
                 scope.spawn(move || {
                     let share = SHARED.take(bytes, 100);
                     ORDER.lock().unwrap().push(bytes);
@@ -187,9 +188,9 @@ mod tests {
                     thread::yield_now();
                 }
             }
-            assert!(ORDER.lock().unwrap().is_empty(), "5 would fit, and waits behind 95");
+            assert!(ORDER.lock().unwrap().is_empty(), "5 would fit, and waits behind 96");
             drop(first);
         });
-        assert_eq!(*ORDER.lock().unwrap(), [95, 5]);
+        assert_eq!(*ORDER.lock().unwrap(), [96, 5]);
     }
 }
