@@ -179,6 +179,8 @@ fn progress_shows_where_only_standard_error_is_a_terminal() {
         let terminal = Terminal::new();
         let mut predict = digits_command();
         predict.args(["--format", "jsonl"]).args(quiet).args(&images);
+        // No progress is shown where a terminal is said to be dumb, or nothing of it is said.
+        predict.env("TERM", "xterm").env_remove("NO_COLOR");
         predict.stdout(std::fs::File::create(&results).unwrap()).stderr(terminal.end());
         assert_eq!(predict.status().unwrap().code(), Some(0));
         drop(predict);
