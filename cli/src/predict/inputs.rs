@@ -2,9 +2,11 @@
 
 use crate::console::remark;
 use crate::folder::Contents;
+use glob::MatchOptions;
 use pretrained::pipeline::Source;
 use pretrained::vision::{self, Levels, Limits, Planes, Preprocess};
 use pretrained::{Error, Result, StateDict, printable};
+use std::borrow::Cow;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -84,20 +86,44 @@ fn expand_one(argument: &Path) -> Vec<Input> {
     if argument == Path::new("-") {
         return vec![Input::Stdin];
     }
-    let pattern = argument.to_str().filter(|text| text.contains(['*', '?', '[']) && !argument.exists());
+    let pattern = argument.to_str().filter(|_| !argument.exists()).map(plain);
+    let pattern = pattern.filter(|text| text.contains(['*', '?', '[']));
     let Some(pattern) = pattern else { return file_or_folder(argument.to_owned()) };
     let nothing = |reason: String| vec![Input::Nothing(argument.to_owned(), reason)];
-    match glob::glob(pattern) {
+    // As names are told apart there.
+    let options = MatchOptions { case_sensitive: !cfg!(windows), ..MatchOptions::new() };
+    match glob::glob_with(&pattern, options) {
         Err(error) => nothing(format!("is not a valid glob: {error}")),
         Ok(paths) => {
             let matched: Vec<Input> = paths
                 .flat_map(|path| match path {
-                    Ok(path) => file_or_folder(path),
+                    Ok(path) => file_or_folder(with_slashes_of(&pattern, path)),
                     Err(error) => vec![Input::Nothing(error.path().to_owned(), error.error().to_string())],
                 })
                 .collect();
             if matched.is_empty() { nothing("no file matches".into()) } else { matched }
         }
+    }
+}
+
+/// A path without what Windows has before one that is to be taken as it is, whose question mark matches nothing.
+fn plain(path: &str) -> Cow<'_, str> {
+    match path.strip_prefix(r"\\?\").filter(|_| cfg!(windows)) {
+        Some(rest) => match rest.strip_prefix(r"UNC\") {
+            Some(share) => Cow::Owned(format!(r"\\{share}")),
+            None => Cow::Borrowed(rest),
+        },
+        None => Cow::Borrowed(path),
+    }
+}
+
+/// A path that a pattern matches, with the pattern's own separator: Windows takes slashes too.
+fn with_slashes_of(pattern: &str, path: PathBuf) -> PathBuf {
+    match path.to_str() {
+        Some(text) if cfg!(windows) && pattern.contains('/') && !pattern.contains('\\') => {
+            text.replace('\\', "/").into()
+        }
+        _ => path,
     }
 }
 

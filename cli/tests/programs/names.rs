@@ -204,7 +204,8 @@ fn a_path_may_be_longer_than_260_characters() {
         let mut arguments = ["--format", "jsonl", "--weights"].map(OsStr::new).to_vec();
         arguments.extend([model.as_os_str(), given.as_os_str()]);
         let left = digits(&arguments);
-        assert_eq!(records(&left.out)[0]["predictions"][0]["class"], json!(7), "{left:?}");
+        assert_eq!(left.code, Some(0), "{left:?}");
+        assert_eq!(records(&left.out)[0]["predictions"][0]["class"], json!(7));
     }
     // Made, replaced, and read.
     for what in [&["convert"][..], &["convert", "--force"], &["diff"]] {

@@ -49,8 +49,9 @@ fn patterns_are_expanded_with_either_separator() {
     let (_kept, path) = folder();
     for (folder, separator) in [(path.clone(), '\\'), (path.replace('\\', "/"), '/'), (format!(r"\\?\{path}"), '\\')] {
         let left = digits(&["--format", "jsonl", &format!("{folder}{separator}*.PNG")]);
-        let classes: Vec<i64> = images(&left.out).into_iter().map(|(_, class)| class).collect();
-        assert_eq!((classes, left.code), (vec![3, 8], Some(0)), "{left:?}");
+        let plain = folder.trim_start_matches(r"\\?\");
+        let expected = [3, 8].map(|n| (format!("{plain}{separator}{n}.png"), n));
+        assert_eq!((images(&left.out), left.code), (expected.to_vec(), Some(0)), "{left:?}");
     }
 }
 
