@@ -147,7 +147,8 @@ fn one_folder_that_cannot_be_read_costs_no_other() {
     mode(&folder.join("closed"), 0o000);
     // Nothing is closed to root, so somebody else looks, with a program that they can reach.
     let program = temporary.path().join("predict");
-    fs::copy(program::PREDICT, &program).unwrap();
+    // Copied by another process: one that a test starts meanwhile would keep a file that is written here from being run.
+    assert!(std::process::Command::new("cp").arg(program::PREDICT).arg(&program).status().unwrap().success());
     let mut predict = program::command(program.to_str().unwrap());
     predict.args(["--device", "cpu", "--model", "mnist_mlp", "--no-cache", "--format", "jsonl"]).arg(&folder);
     if rustix::process::geteuid().is_root() {
