@@ -23,7 +23,8 @@
 //! its default. What the documentation does not show is no promise.
 //!
 //! Features, on by default: `gpu` (wgpu; without it the `cpu` device is the only one), `hub` (weights by name,
-//! downloaded), `shipped` (the weights of two small models, within the library). `serde`, off by default, lets
+//! downloaded), `shipped` (the weights of two small models, within the library), `sources` (images of folders, lists, archives
+//! and streams). `serde`, off by default, lets
 //! [`Prediction`], [`Preprocess`], [`vision::Labels`] and [`LoadReport`] be written and read.
 
 pub mod catalog;
@@ -45,6 +46,8 @@ mod package;
 pub mod pipeline;
 #[doc(hidden)]
 pub mod reference;
+#[cfg(feature = "sources")]
+pub mod sources;
 mod tensor;
 pub mod vision;
 pub mod zoo;

@@ -49,6 +49,7 @@ const _: () = {
     shared::<crate::Preset>();
     shared::<vision::Labels>();
     shared::<vision::Limits>();
+    shared::<vision::Decoding>();
     shared::<vision::Overrides>();
     shared::<vision::Planes>();
     shared::<vision::Levels>();
@@ -61,6 +62,17 @@ const _: () = {
     shared::<crate::Pipeline>();
     shared::<crate::pipeline::Canceller>();
     shared::<crate::Files>();
+};
+
+#[cfg(feature = "sources")]
+const _: () = {
+    shared::<crate::sources::Item>();
+    shared::<crate::sources::Options>();
+    shared::<crate::sources::Shard>();
+    shared::<crate::sources::Identity>();
+    sent::<crate::sources::Items>();
+    sent::<crate::sources::Folder>();
+    sent::<crate::sources::List<std::io::Empty>>();
 };
 
 #[cfg(feature = "hub")]
@@ -87,7 +99,7 @@ fn predictions_preprocessing_labels_and_reports_go_through_json() {
     let text = there_and_back(&crate::Prediction { class: 3, label, probability: 0.5 });
     assert_eq!(text, r#"{"class":3,"label":"tiger","probability":0.5}"#);
     let text = there_and_back(&crate::Preset::Torchvision.preprocess());
-    assert!(text.starts_with(r#"{"resize":{"shorter_side":256},"filter":"bilinear","crop":{"centre":"#), "{text}");
+    assert!(text.starts_with(r#"{"decoding":"exact","resize":{"shorter_side":256},"filter":"bilinear","crop":{"centre":"#), "{text}");
     assert_eq!(there_and_back(&vision::Labels::from(vec!["cat".to_owned(), "dog".to_owned()])), r#"["cat","dog"]"#);
     let initialiser = crate::Initialiser::KaimingNormal { a: 0.0, fan: crate::Fan::Out };
     let initialised = vec![crate::Initialised { name: "fc.bias".into(), shape: vec![3], initialiser }];

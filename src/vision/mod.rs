@@ -15,6 +15,7 @@
 mod decode;
 mod labels;
 mod overrides;
+mod picture;
 mod preprocess;
 mod preset;
 mod topk;
@@ -23,6 +24,6 @@ pub use decode::{Limits, decode, decode_file, prepare, prepare_file, prepare_lev
 pub use image::RgbImage;
 pub use labels::Labels;
 pub use overrides::{Overrides, Size};
-pub use preprocess::{Crop, Filter, Levels, Normalisation, Planes, Preprocess, Resize};
+pub use preprocess::{Crop, Decoding, Filter, Levels, Normalisation, Planes, Preprocess, Resize};
 pub use preset::Preset;
 pub use topk::{Prediction, probabilities, softmax, top_k, top_k_by};

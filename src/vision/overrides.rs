@@ -2,12 +2,14 @@
 
 use std::str::FromStr;
 
-use super::preprocess::{Crop, Filter, Preprocess, Resize};
+use super::preprocess::{Crop, Decoding, Filter, Preprocess, Resize};
 use crate::{Error, Result};
 
 /// The parts of a preprocessing that a caller wants otherwise; what is `None` stays as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overrides {
+    /// How files are decoded.
+    pub decoding: Option<Decoding>,
     /// One number keeps the kind of resize: the shorter side where the preset resizes that, else a square.
     /// A width and a height resize straight to them. The crop stays.
     pub size: Option<Size>,
@@ -47,6 +49,7 @@ impl Overrides {
     /// [`Error::Usage`] if what comes of it makes no sense, as [`Preprocess::validate`] tells, or where a mean or a
     /// deviation is in levels of 0..255.
     pub fn apply(&self, mut preprocess: Preprocess) -> Result<Preprocess> {
+        preprocess.decoding = self.decoding.unwrap_or(preprocess.decoding);
         if let Some(size) = self.size {
             preprocess.resize = match (size, preprocess.resize) {
                 (Size::Side(side), Resize::ShorterSide(_)) => Resize::ShorterSide(side),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::preprocess::{Crop, Filter, LEVEL, Preprocess, Resize};
+use super::preprocess::{Crop, Decoding, Filter, LEVEL, Preprocess, Resize};
 use crate::graph::Shape;
 use crate::{Error, Result, printable};
 
@@ -170,6 +170,7 @@ impl Preset {
             _ => Crop::None,
         };
         Preprocess {
+            decoding: Decoding::Exact,
             resize,
             filter: if self == Self::OneFlow { Filter::Bicubic } else { Filter::Bilinear },
             crop,

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use image::RgbImage;
-use pretrained::vision::{Crop, Filter, Limits, Preprocess, Resize, decode, decode_file};
+use pretrained::vision::{Crop, Decoding, Filter, Limits, Preprocess, Resize, decode, decode_file};
 use pretrained::{Error, Result};
 use safetensors::SafeTensors;
 
@@ -68,8 +68,17 @@ fn other_peoples_pictures_are_pillows_or_refused_in_true_words() {
         };
         let (mean, std) = (vec![0.0; 3], vec![1.0 / 255.0; 3]);
         let filter = Filter::Bilinear;
-        let levels =
-            Preprocess { resize, filter, crop: Crop::None, grayscale: false, bgr: false, invert: false, mean, std };
+        let levels = Preprocess {
+            decoding: Decoding::Exact,
+            resize,
+            filter,
+            crop: Crop::None,
+            grayscale: false,
+            bgr: false,
+            invert: false,
+            mean,
+            std,
+        };
         let planes = levels.apply(&image).unwrap();
         assert_eq!(pixels.data().len(), planes.values.len(), "{name}");
         let apart = pixels

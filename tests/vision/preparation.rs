@@ -9,8 +9,8 @@ use image::{ImageBuffer, ImageFormat, Rgb, RgbImage, Rgba};
 use pretrained::Error;
 use pretrained::graph::Shape;
 use pretrained::vision::{
-    Crop, Filter, Labels, Limits, Normalisation, Overrides, Preprocess, Preset, Resize, Size, decode, decode_file,
-    prepare, prepare_file, prepare_levels, prepare_levels_file, softmax, top_k,
+    Crop, Decoding, Filter, Labels, Limits, Normalisation, Overrides, Preprocess, Preset, Resize, Size, decode,
+    decode_file, prepare, prepare_file, prepare_levels, prepare_levels_file, softmax, top_k,
 };
 use proptest::prelude::*;
 use safetensors::{Dtype, SafeTensors};
@@ -72,7 +72,7 @@ fn levels(resize: Resize, filter: Filter, crop: Crop, grayscale: bool) -> Prepro
     let channels = if grayscale { 1 } else { 3 };
     // A mean of 0 and this deviation give values of 0..255.
     let (mean, std) = (vec![0.0; channels], vec![1.0 / 255.0; channels]);
-    Preprocess { resize, filter, crop, grayscale, bgr: false, invert: false, mean, std }
+    Preprocess { decoding: Decoding::Exact, resize, filter, crop, grayscale, bgr: false, invert: false, mean, std }
 }
 
 /// From planes to Pillow's order.

@@ -3,7 +3,7 @@
 use crate::whole::at_least_one;
 use clap::Parser;
 use pretrained::graph::OutputActivation;
-use pretrained::vision::{Crop, Filter, Labels, Overrides, Preset, Size};
+use pretrained::vision::{Crop, Decoding, Filter, Labels, Overrides, Preset, Size};
 use pretrained::{DeviceChoice, Initialiser, Precision, Rename, Result, Strictness};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -23,9 +23,21 @@ of the results that leaves early, such as head, changes none of it.";
 #[derive(Debug, Parser)]
 #[command(name = "predict", version, max_term_width = 100, after_help = AFTER)]
 pub struct Args {
-    /// Image files, folders, globs, or - for standard input. Of a folder and those below it, hidden ones and those behind
-    /// links too, the files with an extension of pictures are taken
+    /// Image files, folders, globs, archives (tar, tar.gz, tar.zst, zip), or - for standard input. Of an archive, and of a
+    /// folder and those below it, hidden ones and those behind links too, the files with an extension of pictures are taken
     pub images: Vec<PathBuf>,
+
+    /// A file with a path a line, or - for standard input; each is taken as if it were named here
+    #[arg(long, value_name = "LIST")]
+    pub files_from: Vec<PathBuf>,
+
+    /// The paths of --files-from end with a zero byte, as find -print0 writes them
+    #[arg(short = '0', long, requires = "files_from")]
+    pub null: bool,
+
+    /// Of JPEGs one after the other on standard input, such as the frames of a video, take every N-th
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub every: u64,
 
     /// A checkpoint of PyTorch, safetensors, OneFlow or MindSpore, or a folder of MindSpore's, of which the newest is
     /// taken; the network is recognised from its parameters
@@ -67,6 +79,11 @@ pub struct Args {
     /// cifar100 or svhn; by default, as the model was trained
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
+
+    /// exact, or fast: large JPEGs are decoded at a half, a quarter or an eighth of their size, at least twice what they
+    /// are resized to
+    #[arg(long, value_name = "HOW")]
+    decode: Option<Decoding>,
 
     /// Resize to N (the shorter side, or a square where the preset has one) or WxH pixels, the width first
     #[arg(long, value_name = "N|WxH")]
@@ -191,6 +208,7 @@ impl Args {
     /// The parts of the preprocessing that the command line sets.
     pub fn overrides(&self) -> Result<Overrides> {
         Ok(Overrides {
+            decoding: self.decode,
             size: self.size,
             crop: self.crop,
             filter: self.resize_filter,

@@ -2,9 +2,10 @@
 
 use crate::args::Args;
 use crate::device;
-use crate::folder::is_picture;
-use crate::inputs::{Input, checkpoint};
+use crate::inputs::{Inputs, checkpoint};
 use crate::parts;
+use pretrained::pipeline::Source;
+use pretrained::sources::is_picture;
 use pretrained::vision::{self, Limits};
 use pretrained::{Error, Limits as ReadLimits, StateDict, import, printable};
 use std::path::Path;
@@ -46,7 +47,7 @@ fn of_weights(path: &Path, weights: &Path, args: &Args) -> Option<String> {
 
 /// An error where the first argument is the name of a command instead of an image, or where a checkpoint is given as an
 /// image and would be passed over by the shipped model.
-pub fn misplaced(args: &Args, inputs: &[Input]) -> Option<Error> {
+pub fn misplaced(args: &Args, inputs: &Inputs) -> Option<Error> {
     let first = args.images.first().filter(|path| !path.exists()).and_then(|path| path.to_str());
     if let Some(tool) = TOOLS.iter().find(|tool| first == Some(*tool)) {
         let usage =
@@ -56,10 +57,7 @@ pub fn misplaced(args: &Args, inputs: &[Input]) -> Option<Error> {
     if args.model.is_some() || args.weights.is_some() {
         return None;
     }
-    let files = inputs.iter().filter_map(|input| match input {
-        Input::File(path) | Input::Nothing(path, _) if !is_picture(path) => Some(path),
-        _ => None,
-    });
+    let files = inputs.first.iter().map(Source::name).filter(|path| !is_picture(path));
     let (path, what) = files.filter_map(|path| Some((path, seems_a_checkpoint(path)?))).next()?;
     let reason = format!("{what}, not an image; give it as --weights {}", printable::path(path));
     Some(Error::image(path, reason))

@@ -1,107 +1,139 @@
-//! Which images the command line means: files, folders, globs, and standard input.
+//! Which images the command line means: files, folders, archives, globs, lists, and standard input.
 
+use crate::args::Args;
 use crate::console::remark;
-use crate::folder::Contents;
 use glob::MatchOptions;
-use pretrained::pipeline::Source;
-use pretrained::vision::{self, Levels, Limits, Planes, Preprocess};
-use pretrained::{Error, Result, StateDict, printable};
+use pretrained::sources::{self, Item, Items, List, Options};
+use pretrained::{Error, StateDict};
 use std::borrow::Cow;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// One image to predict, or why there is none.
-#[derive(Debug)]
-pub enum Input {
-    File(PathBuf),
-    Stdin,
-    /// What stands for no image, and the reason.
-    Nothing(PathBuf, String),
+/// Images that are looked at before anything is loaded.
+const AHEAD: usize = 64;
+
+/// The images that the arguments stand for, in order.
+pub struct Inputs {
+    /// The first of them.
+    pub first: Vec<Item>,
+    /// Whether these are all.
+    pub is_all: bool,
+    rest: Items,
 }
 
-impl Source for Input {
-    fn name(&self) -> &Path {
-        match self {
-            Self::File(path) | Self::Nothing(path, _) => path,
-            Self::Stdin => Path::new("-"),
-        }
+impl Inputs {
+    /// What was passed over is said on standard error.
+    pub fn of(args: &Args) -> Self {
+        let options = Options { every: args.every, remarks: Some(Arc::new(remark)), ..Options::default() };
+        let mut rest = expand(args, options, true);
+        let first: Vec<Item> = rest.by_ref().take(AHEAD).collect();
+        Self { is_all: first.len() < AHEAD, first, rest }
     }
 
-    fn prepare(&self, limits: &Limits, preprocess: &Preprocess) -> Result<Planes> {
-        match self {
-            Self::File(path) => vision::prepare_file(path, limits, preprocess).map_err(|error| explained(path, error)),
-            Self::Stdin => vision::prepare("-", &read(limits)?, limits, preprocess),
-            Self::Nothing(path, reason) => Err(Error::image(path, reason.clone())),
-        }
-    }
-
-    fn prepare_levels(&self, limits: &Limits, preprocess: &Preprocess) -> Option<Result<Levels>> {
-        Some(match self {
-            Self::File(path) => {
-                vision::prepare_levels_file(path, limits, preprocess).map_err(|error| explained(path, error))
-            }
-            Self::Stdin => read(limits).and_then(|bytes| vision::prepare_levels("-", &bytes, limits, preprocess)),
-            Self::Nothing(path, reason) => Err(Error::image(path, reason.clone())),
-        })
-    }
-}
-
-/// Standard input, as far as the limits let it be read.
-fn read(limits: &Limits) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let bound = limits.file_bytes.saturating_add(1);
-    io::stdin().lock().take(bound).read_to_end(&mut bytes).map_err(|e| Error::io("-", e))?;
-    Ok(bytes)
-}
-
-/// An error of the file at `path`, or what that is besides.
-fn explained(path: &Path, error: Error) -> Error {
-    match checkpoint(path) {
-        Some(what) => Error::image(path, format!("is a checkpoint ({what}), not an image")),
-        None => error,
-    }
-}
-
-impl Input {
-    /// Why it cannot be read, as far as that shows without reading it.
+    /// The reason why the first image cannot be had, where none can.
     pub fn absent(&self) -> Option<Error> {
-        match self {
-            Self::File(path) => path.metadata().err().map(|error| Error::io(path, error)),
-            Self::Stdin => None,
-            Self::Nothing(path, reason) => Some(Error::image(path, reason.clone())),
-        }
+        let errors: Option<Vec<Error>> = self.first.iter().map(Item::absent).collect();
+        errors.filter(|_| self.is_all)?.into_iter().next()
+    }
+
+    /// All of them.
+    pub fn into_items(self) -> impl Iterator<Item = Item> + Send {
+        self.first.into_iter().chain(self.rest)
     }
 }
 
-/// The images that the arguments stand for, in order. What a folder holds besides is said on standard error.
-pub fn expand<'a>(arguments: impl Iterator<Item = &'a PathBuf>) -> Vec<Input> {
-    let mut inputs: Vec<Input> = arguments.flat_map(|argument| expand_one(argument)).collect();
-    for again in inputs.iter_mut().filter(|input| matches!(input, Input::Stdin)).skip(1) {
-        *again = Input::Nothing("-".into(), "standard input holds one image, which an earlier - stands for".into());
-    }
-    inputs
+/// The files that the arguments stand for, as far as they can be listed twice: not what standard input lists, nor what is in
+/// archives.
+pub fn files(args: &Args) -> impl Iterator<Item = PathBuf> + Send + use<> {
+    expand(args, Options::default(), false).filter_map(|item| item.path().map(Path::to_owned))
 }
 
-fn expand_one(argument: &Path) -> Vec<Input> {
-    if argument == Path::new("-") {
-        return vec![Input::Stdin];
-    }
+/// The images of the arguments; without what can be read only once, and with archives as files, unless `all` is set.
+fn expand(args: &Args, options: Options, all: bool) -> Items {
+    let arguments: Vec<PathBuf> = args.images.iter().chain(&args.image_path).cloned().collect();
+    let streams = all && arguments.iter().any(|argument| argument == Path::new("-"));
+    let mut is_first = true;
+    let named = {
+        let options = options.clone();
+        arguments.into_iter().flat_map(move |argument| -> Items {
+            if argument == Path::new("-") {
+                return match (all, std::mem::take(&mut is_first)) {
+                    (false, _) => nothing(),
+                    (true, true) => sources::stream("-", io::stdin(), &options),
+                    (true, false) => {
+                        one(Item::nothing("-", "standard input is read once, which an earlier - stands for"))
+                    }
+                };
+            }
+            expand_one(&argument, &options, all)
+        })
+    };
+    let lists: Vec<PathBuf> = args.files_from.clone();
+    let is_zero_separated = args.null;
+    let listed = lists.into_iter().flat_map(move |list| -> Items {
+        let reader: Box<dyn BufRead + Send> = match list == Path::new("-") {
+            true if !all => return nothing(),
+            true if streams => return one(Item::nothing("-", "standard input cannot be images and their list")),
+            true => Box::new(BufReader::new(io::stdin())),
+            false => match File::open(&list) {
+                Ok(file) => Box::new(BufReader::new(file)),
+                Err(error) => return one(Item::nothing(list, error.to_string())),
+            },
+        };
+        let options = options.clone();
+        Box::new(List::new(&list, reader, is_zero_separated).flat_map(move |path| match path {
+            Ok(path) => open(path, &options, all),
+            Err(item) => one(item),
+        }))
+    });
+    Box::new(named.chain(listed))
+}
+
+fn one(item: Item) -> Items {
+    Box::new(std::iter::once(item))
+}
+
+fn nothing() -> Items {
+    Box::new(std::iter::empty())
+}
+
+/// What is at a path; an archive is a file where only files are wanted.
+fn open(path: PathBuf, options: &Options, all: bool) -> Items {
+    if all || path.is_dir() { sources::open(path, options) } else { one(Item::file(path)) }
+}
+
+fn expand_one(argument: &Path, options: &Options, all: bool) -> Items {
     let pattern = argument.to_str().filter(|_| !argument.exists()).map(plain);
-    let pattern = pattern.filter(|text| text.contains(['*', '?', '[']));
-    let Some(pattern) = pattern else { return file_or_folder(argument.to_owned()) };
-    let nothing = |reason: String| vec![Input::Nothing(argument.to_owned(), reason)];
+    let Some(pattern) = pattern else { return open(argument.to_owned(), options, all) };
+    let names = sources::expand_braces(&pattern);
+    if !pattern.contains(['*', '?', '[']) && names.len() < 2 {
+        return open(argument.to_owned(), options, all);
+    }
+    let options = options.clone();
+    Box::new(names.into_iter().flat_map(move |name| matches(name, &options, all)))
+}
+
+/// What a pattern matches.
+fn matches(pattern: String, options: &Options, all: bool) -> Items {
+    if !pattern.contains(['*', '?', '[']) || Path::new(&pattern).exists() {
+        return open(pattern.into(), options, all);
+    }
     // As names are told apart there.
-    let options = MatchOptions { case_sensitive: !cfg!(windows), ..MatchOptions::new() };
-    match glob::glob_with(&pattern, options) {
-        Err(error) => nothing(format!("is not a valid glob: {error}")),
+    let matching = MatchOptions { case_sensitive: !cfg!(windows), ..MatchOptions::new() };
+    match glob::glob_with(&pattern, matching) {
+        Err(error) => one(Item::nothing(pattern, format!("is not a valid glob: {error}"))),
         Ok(paths) => {
-            let matched: Vec<Input> = paths
-                .flat_map(|path| match path {
-                    Ok(path) => file_or_folder(with_slashes_of(&pattern, path)),
-                    Err(error) => vec![Input::Nothing(error.path().to_owned(), error.error().to_string())],
-                })
-                .collect();
-            if matched.is_empty() { nothing("no file matches".into()) } else { matched }
+            let options = options.clone();
+            let mut paths = paths.peekable();
+            if paths.peek().is_none() {
+                return one(Item::nothing(pattern, "no file matches"));
+            }
+            Box::new(paths.flat_map(move |path| match path {
+                Ok(path) => open(with_slashes_of(&pattern, path), &options, all),
+                Err(error) => one(Item::nothing(error.path(), error.error().to_string())),
+            }))
         }
     }
 }
@@ -127,32 +159,7 @@ fn with_slashes_of(pattern: &str, path: PathBuf) -> PathBuf {
     }
 }
 
-/// A file, or what a folder holds.
-fn file_or_folder(path: PathBuf) -> Vec<Input> {
-    if !path.is_dir() {
-        return vec![Input::File(path)];
-    }
-    let contents = Contents::of(&path);
-    if let Some(passed_over) = contents.passed_over() {
-        remark(format_args!("{}: {passed_over}", printable::path(&path)));
-    }
-    if contents.found.is_empty() {
-        let reason = match checkpoint(&path) {
-            Some(what) => format!("is a checkpoint ({what}), not a folder of images"),
-            None => "the folder holds no image file".to_owned(),
-        };
-        return vec![Input::Nothing(path, reason)];
-    }
-    let inputs = contents.found.into_iter();
-    inputs
-        .map(|(path, reason)| match reason {
-            Some(reason) => Input::Nothing(path, reason),
-            None => Input::File(path),
-        })
-        .collect()
-}
-
-/// What kind of checkpoint lies at `path`, if it is one that opens.
+/// The format of the checkpoint at `path`, if it is one.
 pub fn checkpoint(path: &Path) -> Option<String> {
     // A pipe can be read only once, by whoever takes it for an image.
     if !path.is_file() && !path.is_dir() {

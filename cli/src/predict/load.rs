@@ -2,18 +2,16 @@
 
 use crate::args::{self, Args};
 use crate::console::{is_quiet, remark};
-use crate::inputs::Input;
+use crate::inputs::Inputs;
 use crate::{Times, weights};
-use pretrained::{
-    Classifier, CpuOptions, Device, DeviceChoice, Error, Package, PackageBuilder, Result, catalog, printable,
-};
+use pretrained::{Classifier, CpuOptions, Device, DeviceChoice, Package, PackageBuilder, Result, catalog, printable};
 use std::time::Instant;
 
 /// Names of parameters that one remark has room for.
 const NAMED: usize = 20;
 
 /// The classifier that the arguments ask for, ready for `inputs`.
-pub fn load(args: &Args, inputs: &[Input]) -> Result<(Classifier, Times)> {
+pub fn load(args: &Args, inputs: &Inputs) -> Result<(Classifier, Times)> {
     if args.model.is_none() && args.weights.is_none() {
         remark(format_args!(
             "using {}, which knows ten classes; for ImageNet's thousand add --model shufflenetv2_x1_0",
@@ -36,7 +34,8 @@ pub fn load(args: &Args, inputs: &[Input]) -> Result<(Classifier, Times)> {
     };
     let init = began.elapsed();
 
-    classifier = classifier.precision(args.precision).max_batch(args.batch_size.get().min(inputs.len()));
+    let batch = if inputs.is_all { args.batch_size.get().min(inputs.first.len()) } else { args.batch_size.get() };
+    classifier = classifier.precision(args.precision).max_batch(batch);
     let mut builder = Package::builder().strictness(args.strictness()).overrides(args.overrides()?);
     builder = args.rename.iter().cloned().fold(builder, PackageBuilder::rename);
     if let Some(preset) = args.preset {
@@ -52,10 +51,7 @@ pub fn load(args: &Args, inputs: &[Input]) -> Result<(Classifier, Times)> {
         builder = builder.output(output);
     }
     // A download is worth nothing where no picture is there.
-    let worth_it = || match inputs.iter().map(Input::absent).collect::<Option<Vec<Error>>>() {
-        Some(errors) => errors.into_iter().next().map_or(Ok(()), Err),
-        None => Ok(()),
-    };
+    let worth_it = || inputs.absent().map_or(Ok(()), Err);
     builder = weights::choose(builder, args.model.as_deref(), args.weights.as_deref(), worth_it)?;
     let began = Instant::now();
     let classifier = classifier.package(builder.build()?).build()?;

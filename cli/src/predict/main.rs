@@ -9,9 +9,7 @@ mod args;
 mod console;
 #[path = "../common/device.rs"]
 mod device;
-mod folder;
 mod hints;
-mod identity;
 mod inputs;
 #[path = "../common/json.rs"]
 mod json;
@@ -30,6 +28,7 @@ mod whole;
 use args::Args;
 use clap::CommandFactory;
 use console::{Result, Sink, complain};
+use inputs::Inputs;
 use pretrained::{Device, Error, catalog};
 use std::path::Path;
 use std::process::ExitCode;
@@ -78,26 +77,28 @@ fn run(args: &Args, tally: &mut Tally) -> Result<()> {
     if args.images.first().is_some_and(|first| first == Path::new("help") && !first.exists()) {
         return print(format!("{}\n", Args::command().render_long_help().to_string().trim_end()));
     }
-    let inputs = inputs::expand(args.images.iter().chain(&args.image_path));
-    if inputs.is_empty() {
+    if args.images.is_empty() && args.image_path.is_empty() && args.files_from.is_empty() {
         return Err(Error::Usage("no image is given; name files, folders, globs, or - (see --help)".into()).into());
+    }
+    let inputs = Inputs::of(args);
+    if inputs.first.is_empty() {
+        return Err(Error::Usage("no image is given: the lists name none".into()).into());
     }
     if let Some(error) = hints::misplaced(args, &inputs) {
         return Err(error.into());
     }
-    replaced::refuse(args, &inputs)?;
+    replaced::refuse(args)?;
     let (classifier, times) = load::load(args, &inputs)?;
     let sink = match &args.results {
         None => Sink::stdout(),
         Some(file) => Sink::file(file)?,
     };
-    let images = inputs.len();
     let times = results::write(args, &classifier, inputs, sink, times, tally)?;
-    if tally.failed > 0 && images > 1 {
+    if tally.failed > 0 && tally.done > 1 {
         complain(format_args!("{} of {} failed", tally.failed, tally.done));
     }
     if args.timings {
-        report(&times, images);
+        report(&times, tally.done.max(1));
     }
     Ok(())
 }

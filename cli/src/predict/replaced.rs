@@ -1,8 +1,8 @@
 //! Keeps a slip of the keyboard from costing a picture or a checkpoint: results never replace what is read for them.
 
 use crate::args::Args;
-use crate::identity::{self, Identity};
-use crate::inputs::Input;
+use crate::inputs;
+use pretrained::sources::Identity;
 use pretrained::{Error, Result, printable};
 use regex::bytes::Regex;
 use std::fs::{self, File};
@@ -13,25 +13,24 @@ use std::path::Path;
 const SEARCHED: u64 = 1 << 31;
 
 /// Refuses a file of results that is also one of the images, the weights, or the labels, by whatever path.
-pub fn refuse(args: &Args, inputs: &[Input]) -> Result<()> {
+pub fn refuse(args: &Args) -> Result<()> {
     let Some(results) = args.results.as_deref() else { return Ok(()) };
     // Of what is no file, such as /dev/null, nothing is lost. What is not there yet cannot be read either.
-    let Some(same) = results.is_file().then(|| identity::of(results).ok()).flatten() else { return Ok(()) };
-    let is = |path: &Path| identity::of(path).is_ok_and(|other| other == same);
+    let Some(same) = results.is_file().then(|| Identity::of(results).ok()).flatten() else { return Ok(()) };
+    let is = |path: &Path| Identity::of(path).is_ok_and(|other| other == same);
     let refused = |what: &str| {
         let results = printable::path(results);
         Err(Error::Usage(format!("-o {results}: is {what}, and results would replace it; name another file")))
     };
-    for input in inputs {
-        match input {
-            Input::Stdin if identity::of_stdin().is_ok_and(|other| other == same) => {
-                return refused("what standard input (-) is read from");
-            }
-            Input::File(path) | Input::Nothing(path, _) if is(path) => {
-                return refused(&format!("one of the images, {}", printable::path(path)));
-            }
-            _ => {}
-        }
+    let mut named = args.images.iter().chain(&args.image_path).chain(&args.files_from);
+    if named.any(|path| path == Path::new("-")) && Identity::of_stdin().is_ok_and(|other| other == same) {
+        return refused("what standard input (-) is read from");
+    }
+    if let Some(list) = args.files_from.iter().find(|list| is(list)) {
+        return refused(&format!("a list of images, {}", printable::path(list)));
+    }
+    if let Some(path) = inputs::files(args).find(|path| is(path)) {
+        return refused(&format!("one of the images, {}", printable::path(&path)));
     }
     if let Some(labels) = args.labels.as_deref().filter(|labels| is(labels)) {
         return refused(&format!("the file of labels, {}", printable::path(labels)));
@@ -54,7 +53,7 @@ pub fn refuse(args: &Args, inputs: &[Input]) -> Result<()> {
 fn lies_in(path: &Path, same: &Identity, folder: &Path) -> bool {
     let below = || Some(path.canonicalize().ok()?.starts_with(folder.canonicalize().ok()?));
     let entries = || fs::read_dir(folder).into_iter().flatten().flatten();
-    below().unwrap_or(false) || entries().any(|entry| identity::of(&entry.path()).is_ok_and(|other| other == *same))
+    below().unwrap_or(false) || entries().any(|entry| Identity::of(entry.path()).is_ok_and(|other| other == *same))
 }
 
 /// Whether the file of `weights` names the one at `path`, in its own folder or below, as an ONNX graph names its data and

@@ -2,12 +2,13 @@
 
 use crate::args::Args;
 use crate::console::{Result, Sink, complain, is_quiet};
-use crate::inputs::Input;
+use crate::inputs::{self, Inputs};
 use crate::output::{Outcome, Output};
 use crate::{Tally, Times, console, profile};
 use indicatif::ProgressBar;
 use pretrained::pipeline::{Event, Source};
 use pretrained::{Classifier, Pipeline};
+use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
@@ -18,7 +19,7 @@ const MANY: usize = 16;
 pub fn write(
     args: &Args,
     classifier: &Classifier,
-    inputs: Vec<Input>,
+    inputs: Inputs,
     sink: Sink,
     mut times: Times,
     tally: &mut Tally,
@@ -27,15 +28,11 @@ pub fn write(
     let (model, device) = (classifier.name().to_owned(), classifier.device().name());
     let mut output = Output::new(sink, args.format, page, model, device, classifier.activation().name());
     output.begin(args.model.as_deref().unwrap_or(classifier.name()), times.init, times.load)?;
-    let bar = match inputs.len() >= MANY && !is_quiet() {
-        // It shows itself on standard error, and only where that is a terminal.
-        true => ProgressBar::new(inputs.len() as u64),
-        false => ProgressBar::hidden(),
-    };
+    let bar = bar(args, &inputs);
     let threads = args.threads.or(available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let pipeline = Pipeline::new(classifier).batch(args.batch_size.get()).first_alone(true).threads(threads);
     let pipeline = pipeline.profile(args.profile).on_event(tell);
-    for result in pipeline.run(inputs) {
+    for result in pipeline.run(inputs.into_items()) {
         times.preprocess += result.prepared;
         times.infer += result.ran;
         let predictions = result.outputs.and_then(|outputs| classifier.top_k(&outputs, args.top_k.get()));
@@ -56,6 +53,25 @@ pub fn write(
     bar.finish_and_clear();
     output.end()?;
     Ok(times)
+}
+
+/// A bar on standard error, where that is a terminal and there are many images.
+fn bar(args: &Args, inputs: &Inputs) -> ProgressBar {
+    // How many are in an archive or a stream shows at its end.
+    let is_counted = inputs.first.iter().all(|item| item.path().is_some());
+    let is_seen = io::stderr().is_terminal() && !is_quiet() && inputs.first.len() >= MANY;
+    match (is_seen, inputs.is_all) {
+        (false, _) => ProgressBar::hidden(),
+        (true, true) => ProgressBar::new(inputs.first.len() as u64),
+        (true, false) if !is_counted => ProgressBar::no_length(),
+        (true, false) => {
+            let bar = ProgressBar::no_length();
+            // Whatever is left when the program ends is lost, and is no more than a number.
+            let (counted, files) = (bar.clone(), inputs::files(args));
+            std::thread::spawn(move || counted.set_length(files.count() as u64));
+            bar
+        }
+    }
 }
 
 /// Prints the table of steps.

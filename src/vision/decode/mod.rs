@@ -32,6 +32,7 @@ use std::path::Path;
 use image::error::UnsupportedErrorKind;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage};
 
+use super::picture::{Area, Picture};
 use crate::vision::{Levels, Planes, Preprocess};
 use crate::{Error, Result};
 use kind::Kind;
@@ -55,7 +56,8 @@ pub fn decode_file(path: impl AsRef<Path>, limits: &Limits) -> Result<RgbImage> 
 /// [`Error::Limit`] if it is larger than `limits`.
 pub fn decode(path: impl AsRef<Path>, bytes: &[u8], limits: &Limits) -> Result<RgbImage> {
     let path = path.as_ref();
-    admitted(path, bytes, &mut Admission::new(limits)).map_err(|refusal| refusal.into_error(path))
+    let picture = admitted(path, bytes, Wanted::Whole, &mut Admission::new(limits));
+    picture.map(Picture::into_rgb).map_err(|refusal| refusal.into_error(path))
 }
 
 /// Reads the image file at `path` and prepares it. Unlike [`decode_file`] and [`Preprocess::apply`] one after the other,
@@ -73,7 +75,7 @@ pub fn prepare_file(path: impl AsRef<Path>, limits: &Limits, preprocess: &Prepro
 /// # Errors
 /// Those of [`decode`] and of [`Preprocess::apply`].
 pub fn prepare(path: impl AsRef<Path>, bytes: &[u8], limits: &Limits, preprocess: &Preprocess) -> Result<Planes> {
-    prepared(path.as_ref(), bytes, limits, |image| preprocess.apply(image))
+    prepared(path.as_ref(), bytes, limits, preprocess, |picture| preprocess.planes_of(picture))
 }
 
 /// As [`prepare_file`], but for normalising.
@@ -95,14 +97,46 @@ pub fn prepare_levels(
     limits: &Limits,
     preprocess: &Preprocess,
 ) -> Result<Levels> {
-    prepared(path.as_ref(), bytes, limits, |image| preprocess.levels(image))
+    prepared(path.as_ref(), bytes, limits, preprocess, |picture| preprocess.levels_of(picture))
 }
 
 /// What `make` makes of a picture, which counts in [`Limits::bytes_at_once`] until it is done.
-fn prepared<T>(path: &Path, bytes: &[u8], limits: &Limits, make: impl FnOnce(&RgbImage) -> Result<T>) -> Result<T> {
+fn prepared<T>(
+    path: &Path,
+    bytes: &[u8],
+    limits: &Limits,
+    preprocess: &Preprocess,
+    make: impl FnOnce(&Picture) -> Result<T>,
+) -> Result<T> {
     let mut admission = Admission::new(limits);
-    let image = admitted(path, bytes, &mut admission).map_err(|refusal| refusal.into_error(path))?;
-    make(&image)
+    let picture = admitted(path, bytes, Wanted::For(preprocess), &mut admission);
+    make(&picture.map_err(|refusal| refusal.into_error(path))?)
+}
+
+/// How much of a picture is wanted.
+#[derive(Clone, Copy)]
+enum Wanted<'p> {
+    Whole,
+    /// The part that an input is made of.
+    For(&'p Preprocess),
+}
+
+impl Wanted<'_> {
+    /// How many eighths of its size a picture of these pixels may have: 8, 4, 2 or 1.
+    fn eighths(self, size: (u32, u32)) -> u32 {
+        match self {
+            Self::Whole => 8,
+            Self::For(preprocess) => preprocess.eighths(size),
+        }
+    }
+
+    /// The part of a picture that is decoded to `size` pixels.
+    fn area(self, original: (u32, u32), size: (u32, u32)) -> Area {
+        match self {
+            Self::Whole => Area::whole(size),
+            Self::For(preprocess) => preprocess.area(original, size),
+        }
+    }
 }
 
 fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
@@ -116,10 +150,10 @@ fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn admitted(path: &Path, bytes: &[u8], admission: &mut Admission) -> Result<RgbImage, Refusal> {
+fn admitted(path: &Path, bytes: &[u8], wanted: Wanted, admission: &mut Admission) -> Result<Picture<'static>, Refusal> {
     check("the file in bytes", bytes.len() as u64, admission.limits().file_bytes)?;
-    match kind::of(path, bytes)? {
-        Kind::Jpeg => jpeg::decode(bytes, admission),
+    let image = match kind::of(path, bytes)? {
+        Kind::Jpeg => return jpeg::decode(bytes, wanted, admission),
         Kind::Gif => gif::decode(bytes, admission),
         Kind::Tiff => tiff::decode(bytes, admission),
         Kind::Icon => icon::decode(bytes, admission),
@@ -133,7 +167,8 @@ fn admitted(path: &Path, bytes: &[u8], admission: &mut Admission) -> Result<RgbI
             let decoder = reader.into_decoder().map_err(|error| from_image_error(&name, error, admission.limits()))?;
             decode_with(decoder, &name, 0, admission)
         }
-    }
+    };
+    image.map(Picture::from)
 }
 
 /// Decodes with one of `image`'s decoders, once the size is known to be allowed and there is memory for it.

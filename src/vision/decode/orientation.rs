@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::vision::picture::Area;
 use image::metadata::Orientation;
 
 /// What a file says about itself, as far as orientation goes.
@@ -18,6 +19,67 @@ impl Metadata<'_> {
     pub fn orientation(&self) -> Orientation {
         let number = self.exif.as_deref().and_then(in_exif).or_else(|| self.xmp.and_then(in_xmp));
         number.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
+    }
+}
+
+/// Where the pixels of an upright picture are stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    /// Whether rows are stored as columns.
+    rows_are_columns: bool,
+    /// Whether what is stored runs from right to left, and from bottom to top.
+    backwards: (bool, bool),
+}
+
+impl From<Orientation> for Turn {
+    fn from(orientation: Orientation) -> Self {
+        let (rows_are_columns, right_to_left, bottom_to_top) = match orientation {
+            Orientation::NoTransforms => (false, false, false),
+            Orientation::FlipHorizontal => (false, true, false),
+            Orientation::FlipVertical => (false, false, true),
+            Orientation::Rotate180 => (false, true, true),
+            Orientation::Rotate90FlipH => (true, false, false),
+            Orientation::Rotate90 => (true, false, true),
+            Orientation::Rotate270 => (true, true, false),
+            Orientation::Rotate270FlipH => (true, true, true),
+        };
+        Self { rows_are_columns, backwards: (right_to_left, bottom_to_top) }
+    }
+}
+
+impl Turn {
+    /// Width and height upright of a stored picture, or stored of an upright one.
+    pub fn size<T>(self, (width, height): (T, T)) -> (T, T) {
+        if self.rows_are_columns { (height, width) } else { (width, height) }
+    }
+
+    /// Where a part of an upright picture is stored, in one of this size as it is stored.
+    pub fn stored(self, area: Area, (width, height): (u32, u32)) -> Area {
+        let Area { left, top, width: across, height: down } = area;
+        let (left, top) = self.size((left, top));
+        let (across, down) = self.size((across, down));
+        let left = if self.backwards.0 { width as usize - across - left } else { left };
+        let top = if self.backwards.1 { height as usize - down - top } else { top };
+        Area { left, top, width: across, height: down }
+    }
+
+    /// The levels of a part as it is stored, upright; `N` of them are a pixel.
+    pub fn upright<const N: usize>(self, levels: Vec<u8>, stored: Area) -> Vec<u8> {
+        if !self.rows_are_columns && self.backwards == (false, false) {
+            return levels;
+        }
+        let (width, height) = self.size((stored.width, stored.height));
+        let from = |backwards: bool, length: usize, at: usize| if backwards { length - 1 - at } else { at };
+        let at = |x: usize, y: usize| {
+            let (x, y) = self.size((x, y));
+            from(self.backwards.1, stored.height, y) * stored.width + from(self.backwards.0, stored.width, x)
+        };
+        let pixels = levels.as_chunks::<N>().0;
+        let mut upright = Vec::with_capacity(levels.len());
+        for y in 0..height {
+            (0..width).for_each(|x| upright.extend_from_slice(&pixels[at(x, y)]));
+        }
+        upright
     }
 }
 
@@ -92,6 +154,27 @@ fn in_xmp(packet: &[u8]) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use image::{DynamicImage, GrayImage, Luma};
+
+    /// A part of the upright picture, and the picture's part that is stored there.
+    #[test]
+    fn a_part_is_turned_as_the_whole_is() {
+        let (width, height) = (7, 5);
+        let image = GrayImage::from_fn(width, height, |x, y| Luma([(16 * y + x) as u8]));
+        for number in 1..=8 {
+            let orientation = Orientation::from_exif(number).unwrap();
+            let mut upright = DynamicImage::ImageLuma8(image.clone());
+            upright.apply_orientation(orientation);
+            let turn = Turn::from(orientation);
+            assert_eq!(turn.size((width, height)), (upright.width(), upright.height()));
+            let area = Area { left: 1, top: 2, width: 3, height: 2 };
+            let stored = turn.stored(area, (width, height));
+            let [x, y, w, h] = [stored.left, stored.top, stored.width, stored.height].map(|at| at as u32);
+            let levels = image::imageops::crop_imm(&image, x, y, w, h).to_image().into_raw();
+            let expected = upright.crop_imm(1, 2, 3, 2).into_luma8().into_raw();
+            assert_eq!(turn.upright::<1>(levels, stored), expected, "{orientation:?}");
+        }
+    }
 
     fn exif(little: bool, kind: u16, value: [u8; 4]) -> Vec<u8> {
         let two = |v: u16| if little { v.to_le_bytes() } else { v.to_be_bytes() };

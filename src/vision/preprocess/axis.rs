@@ -44,8 +44,8 @@ impl Axis {
         (left, (f64::from(self.take) * self.scale()).min(f64::from(self.source) - left))
     }
 
-    /// The image's rows from which the taken ones are made: the first, and the one after the last.
-    pub fn rows_read(self, filter: Filter) -> (u32, u32) {
+    /// The image's pixels from which the taken ones are made: the first, and the one after the last.
+    pub fn read(self, filter: Filter) -> (u32, u32) {
         if self.source == self.resized {
             return (self.start, self.start + self.take);
         }

@@ -1,11 +1,14 @@
 //! A preprocessing in words.
 
-use super::{Crop, LEVEL, Preprocess, Resize};
+use super::{Crop, Decoding, LEVEL, Preprocess, Resize};
 use std::fmt;
 
 impl fmt::Display for Preprocess {
     /// Such as `shorter side to 256 (bilinear), centre 224x224, mean 0.485,0.456,0.406, std 0.229,0.224,0.225`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.decoding == Decoding::Fast {
+            write!(f, "decoded fast, ")?;
+        }
         match self.resize {
             Resize::None => write!(f, "not resized")?,
             Resize::Exact { width, height } => write!(f, "resized to {width}x{height} ({})", self.filter)?,

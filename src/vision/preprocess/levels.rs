@@ -2,6 +2,7 @@
 
 use super::Preprocess;
 use crate::Result;
+use crate::vision::picture::Picture;
 use image::RgbImage;
 
 /// A network's input for one image before it is normalised: `levels[(channel * height + y) * width + x]`. They take a quarter
@@ -24,7 +25,12 @@ impl Preprocess {
     /// # Errors
     /// As [`output_size`](Self::output_size).
     pub fn levels(&self, image: &RgbImage) -> Result<Levels> {
-        let (channels, height, width, levels) = self.filled(image, |_, level| level)?;
+        self.levels_of(&image.into())
+    }
+
+    /// As [`levels`](Self::levels), of a picture of which the part that counts is there.
+    pub(in crate::vision) fn levels_of(&self, picture: &Picture) -> Result<Levels> {
+        let (channels, height, width, levels) = self.filled(picture, |_, level| level)?;
         Ok(Levels { channels, height, width, levels })
     }
 }

@@ -2,6 +2,7 @@
 
 mod axis;
 mod crop;
+mod decoding;
 mod display;
 mod filter;
 mod levels;
@@ -10,12 +11,14 @@ mod planes;
 mod resize;
 
 pub use crop::Crop;
+pub use decoding::Decoding;
 pub use filter::Filter;
 pub use levels::Levels;
 pub use normalisation::Normalisation;
 pub use planes::Planes;
 pub use resize::Resize;
 
+use crate::vision::picture::Area;
 use crate::{Error, Result};
 use axis::Axis;
 
@@ -40,6 +43,9 @@ pub(super) const LEVEL: f32 = 1.0 / 255.0;
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Preprocess {
+    /// How the file is decoded.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub decoding: Decoding,
     /// How the whole image is resized.
     pub resize: Resize,
     /// The filter that resizes.
@@ -127,6 +133,34 @@ impl Preprocess {
         Ok((across.output, down.output))
     }
 
+    /// The part of an image decoded to `size` pixels that its input is made of; all of it where that is an error.
+    pub(super) fn area(&self, original: (u32, u32), size: (u32, u32)) -> Area {
+        let Ok((across, down)) = self.plan_of(original, size) else { return Area::whole(size) };
+        let (top, bottom) = down.read(self.filter);
+        // Whether a box holds a pixel at its very edge is for the last bit of a place to say, which must not change.
+        let (left, right) = if self.filter == Filter::Box { (0, size.0) } else { across.read(self.filter) };
+        let [left, right, top, bottom] = [left, right, top, bottom].map(|at| at as usize);
+        Area { left, top, width: right - left, height: bottom - top }
+    }
+
+    /// How many eighths of its size an image may have when it is decoded: 8, 4, 2 or 1.
+    pub(super) fn eighths(&self, (width, height): (u32, u32)) -> u32 {
+        let Ok((across, down)) = self.plan(width, height) else { return 8 };
+        let is_enough = |eighths: &u32| {
+            [across, down].iter().all(|axis| (axis.source * eighths).div_ceil(8) >= axis.resized.saturating_mul(2))
+        };
+        match self.decoding {
+            Decoding::Exact => 8,
+            Decoding::Fast => [1, 2, 4].into_iter().find(is_enough).unwrap_or(8),
+        }
+    }
+
+    /// The resize and crop of an image that was decoded to `size` pixels: they come to what those of the original do.
+    fn plan_of(&self, original: (u32, u32), size: (u32, u32)) -> Result<(Axis, Axis)> {
+        let (across, down) = self.plan(original.0, original.1)?;
+        Ok((Axis { source: size.0, ..across }, Axis { source: size.1, ..down }))
+    }
+
     /// The resize and crop of an image of this size, across and down.
     fn plan(&self, width: u32, height: u32) -> Result<(Axis, Axis)> {
         self.validate()?;
@@ -155,7 +189,7 @@ impl Preprocess {
         let across = Axis::new(width, to_width, crop_width);
         let down = Axis::new(height, to_height, crop_height);
         // What the first step of the resize writes, the second step, and the padded output.
-        let (first, last) = down.rows_read(self.filter);
+        let (first, last) = down.read(self.filter);
         for (w, h) in [(across.take, last - first), (across.take, down.take), (across.output, down.output)] {
             if u64::from(w) * u64::from(h) > MAX_PIXELS {
                 return Err(too_large((w.into(), h.into())));

@@ -2,6 +2,7 @@
 
 use super::axis::Axis;
 use super::filter::Filter;
+use crate::vision::picture::Area;
 use crate::{Error, Result};
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -26,17 +27,24 @@ pub enum Resize {
     ShorterSide(u32),
 }
 
-/// Resizes interleaved levels and returns what the crop takes, `down.take` rows of `across.take` pixels.
+/// Resizes levels and returns what the crop takes, row by row. `area` is the part of the image that is there, of which the
+/// axes tell what is read.
 ///
 /// Only what the crop takes is computed. It works across first and rounds to 8 bits before it works down, as Pillow up
 /// to 12 always did (13 works down first where that is faster); the other way round, pixels differ by several levels
 /// where the bicubic filter overshoots.
-pub(super) fn resample(levels: &[u8], kind: PixelType, filter: Filter, across: Axis, down: Axis) -> Result<Vec<u8>> {
+pub(super) fn resample(
+    levels: &[u8],
+    kind: PixelType,
+    filter: Filter,
+    (across, down): (Axis, Axis),
+    area: Area,
+) -> Result<Vec<u8>> {
     let convolution = match filter {
         _ if (across.source, down.source) == (across.resized, down.resized) => {
-            return Ok(nearest(levels, kind.size(), across, down));
+            return Ok(nearest(levels, kind.size(), across, down, area));
         }
-        Filter::Nearest => return Ok(nearest(levels, kind.size(), across, down)),
+        Filter::Nearest => return Ok(nearest(levels, kind.size(), across, down, area)),
         Filter::Box => FilterType::Box,
         Filter::Bilinear => FilterType::Bilinear,
         Filter::Bicubic => FilterType::CatmullRom,
@@ -46,13 +54,15 @@ pub(super) fn resample(levels: &[u8], kind: PixelType, filter: Filter, across: A
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(convolution));
     let mut resizer = Resizer::new();
 
-    let image = ImageRef::new(across.source, down.source, levels, kind).map_err(|error| failed(&error))?;
-    let (first, last) = down.rows_read(filter);
+    let size = (area.width as u32, area.height as u32);
+    let image = ImageRef::new(size.0, size.1, levels, kind).map_err(|error| failed(&error))?;
+    let (first, last) = down.read(filter);
     let rows = last - first;
     let (left, width) = across.span();
+    let from = (left - area.left as f64, f64::from(first) - area.top as f64);
     let mut narrowed = Image::new(across.take, rows, kind);
     resizer
-        .resize(&image, &mut narrowed, &options.crop(left, first.into(), width, rows.into()))
+        .resize(&image, &mut narrowed, &options.crop(from.0, from.1, width, rows.into()))
         .map_err(|error| failed(&error))?;
 
     let (top, height) = if down.source == down.resized { (0.0, rows.into()) } else { down.span() };
@@ -65,16 +75,16 @@ pub(super) fn resample(levels: &[u8], kind: PixelType, filter: Filter, across: A
 }
 
 /// Takes for each new pixel the one below its centre; without a change of size this is a plain crop.
-fn nearest(levels: &[u8], pixel_bytes: usize, across: Axis, down: Axis) -> Vec<u8> {
+fn nearest(levels: &[u8], pixel_bytes: usize, across: Axis, down: Axis, area: Area) -> Vec<u8> {
     let below = |axis: Axis| {
         (axis.start..axis.start + axis.take)
             .map(move |at| ((2 * u64::from(at) + 1) * u64::from(axis.source) / (2 * u64::from(axis.resized))) as usize)
     };
-    let columns: Vec<usize> = below(across).map(|x| x * pixel_bytes).collect();
+    let columns: Vec<usize> = below(across).map(|x| (x - area.left) * pixel_bytes).collect();
     let mut taken = Vec::with_capacity(columns.len() * down.take as usize * pixel_bytes);
-    let row_bytes = across.source as usize * pixel_bytes;
+    let row_bytes = area.width * pixel_bytes;
     for y in below(down) {
-        let row = &levels[y * row_bytes..(y + 1) * row_bytes];
+        let row = &levels[(y - area.top) * row_bytes..][..row_bytes];
         columns.iter().for_each(|x| taken.extend_from_slice(&row[*x..*x + pixel_bytes]));
     }
     taken

@@ -21,6 +21,11 @@ pub(super) struct Header<'a> {
     /// Where in the file Adobe's segments give a transform that is none of these.
     unknown_transforms: Vec<usize>,
     pub restarts: bool,
+    /// Segments before the first scan that hold quantisation tables, Huffman tables or the distance of restart markers: the
+    /// marker's second byte, and what follows the length.
+    pub tables: Vec<(u8, &'a [u8])>,
+    /// Where in the file the first scan's data begin.
+    pub data: Option<usize>,
     pub metadata: Metadata<'a>,
     /// Whether the segments lead to an end-of-image marker.
     pub has_end: bool,
@@ -43,6 +48,8 @@ pub(super) struct Component {
     /// Horizontal and vertical sampling factors.
     pub h: u32,
     pub v: u32,
+    /// Which quantisation table it has.
+    pub table: u8,
 }
 
 /// A start-of-scan segment.
@@ -50,6 +57,8 @@ pub(super) struct Component {
 pub(super) struct Scan {
     /// Indices into the frame's components.
     pub components: Vec<usize>,
+    /// Which Huffman tables each of them has: for first coefficients in the upper four bits, for others in the lower.
+    pub selectors: Vec<u8>,
     /// The first coefficient and the last; in lossless coding, the predictor and 0.
     pub band: (u8, u8),
     /// How many low bits are left to later scans; in lossless coding, how many bits were cut off.
@@ -61,7 +70,7 @@ impl<'a> Header<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self, Refusal> {
         let mut header = Header::default();
         let mut at = 2;
-        while let Some(skipped) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == 0xff)) {
+        while let Some(skipped) = bytes.get(at..).and_then(|rest| memchr::memchr(0xff, rest)) {
             at += skipped + 1;
             match bytes.get(at) {
                 None => break,
@@ -82,6 +91,9 @@ impl<'a> Header<'a> {
                     }
                     header.take(marker, segment)?;
                     at += 1 + length;
+                    if marker == 0xda {
+                        header.data.get_or_insert(at);
+                    }
                 }
             }
         }
@@ -90,6 +102,9 @@ impl<'a> Header<'a> {
 
     fn take(&mut self, marker: u8, segment: &'a [u8]) -> Result<(), Refusal> {
         let first_scan_is_to_come = self.scans.is_empty();
+        if first_scan_is_to_come && matches!(marker, 0xc4 | 0xdb | 0xdd) {
+            self.tables.push((marker, segment));
+        }
         match marker {
             // Start of frame, but for the markers among these numbers that mean something else; F7 is JPEG-LS.
             0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf | 0xf7 => {
@@ -156,8 +171,12 @@ impl Frame {
         };
         let specs = specs.as_chunks::<3>().0;
         let specs = specs.get(..usize::from(count)).ok_or_else(|| damaged("the frame header is too short"))?;
-        let component =
-            |&[id, factors, _]: &[u8; 3]| Component { id, h: (factors >> 4).into(), v: (factors & 15).into() };
+        let component = |&[id, factors, table]: &[u8; 3]| Component {
+            id,
+            h: (factors >> 4).into(),
+            v: (factors & 15).into(),
+            table,
+        };
         Ok(Frame {
             process,
             precision,
@@ -191,7 +210,8 @@ impl Scan {
         let index = |id: u8| frame.components.iter().position(|component| component.id == id);
         let components: Option<Vec<usize>> = specs.as_chunks::<2>().0.iter().map(|&[id, _]| index(id)).collect();
         let components = components.ok_or_else(|| damaged("a scan names a component that the frame does not have"))?;
-        Ok(Scan { components, band: (first, last), low_bits: bits & 15 })
+        let selectors = specs.as_chunks::<2>().0.iter().map(|&[_, selector]| selector).collect();
+        Ok(Scan { components, selectors, band: (first, last), low_bits: bits & 15 })
     }
 }
 

@@ -1,12 +1,16 @@
-//! JPEG, by two decoders: the header tells which of them is right about a file, and neither is tried.
+//! JPEG, by three decoders: the header tells which of them is right about a file.
 //!
-//! `zune-jpeg` (in `image`) is fast, and right about what nearly all files are. It takes baseline files in separate
+//! `baseline` reads what most files are, to the bit as libjpeg does, and no more of the picture than is wanted. Where such a
+//! file's data are not as they should be, it has nothing to say, and the file is read as others are. `zune-jpeg` (in `image`)
+//! is right about nearly all other files. It takes baseline files in separate
 //! scans for something else, as it does files whose luma is sampled less than their chroma; these it turns into noise
 //! without a word, or refuses. `jpeg-decoder` reads those, lossless files and odd sampling factors as well, and is slower.
 //! What neither does right is refused by name: arithmetic coding, more than 8 bits, hierarchical files.
 
+mod baseline;
 mod header;
 
+use std::borrow::Cow;
 use std::io::{Cursor, Read};
 
 use image::codecs::jpeg::JpegDecoder;
@@ -14,8 +18,11 @@ use image::{DynamicImage, ImageDecoder, RgbImage};
 use jpeg_decoder::{ColorTransform, Decoder};
 
 use super::limits::{Admission, Limits, Size};
+use super::orientation::Turn;
 use super::refusal::Refusal;
-use super::{channels, from_image_error, memory, turned};
+use super::{Wanted, channels, from_image_error, memory, turned};
+use crate::vision::picture::{self, Picture};
+use baseline::Side;
 use header::{Frame, Header};
 
 /// How components become colours.
@@ -29,8 +36,8 @@ pub(super) enum Colour {
     Ycck,
 }
 
-/// Reads a JPEG file as upright RGB.
-pub(super) fn decode(bytes: &[u8], admission: &mut Admission) -> Result<RgbImage, Refusal> {
+/// Reads a JPEG file as an upright picture.
+pub(super) fn decode(bytes: &[u8], wanted: Wanted, admission: &mut Admission) -> Result<Picture<'static>, Refusal> {
     let header = Header::read(bytes)?;
     let frame = frame(&header)?;
     let colour = colour(&header, frame);
@@ -40,15 +47,42 @@ pub(super) fn decode(bytes: &[u8], admission: &mut Admission) -> Result<RgbImage
         suits_second(&header, frame)?;
     }
     admission.admit(&size(&header, frame))?;
-    let image = match (first, header.has_end) {
-        (true, true) => decode_first(bytes, admission.limits())?,
-        (true, false) => {
-            check_whole(bytes, &header, frame, colour)?;
-            decode_first(&[without_padding(bytes), END].concat(), admission.limits())?
+    let image = if first {
+        let ended = match header.has_end {
+            true => Cow::Borrowed(bytes),
+            false => {
+                check_whole(bytes, &header, frame, colour)?;
+                Cow::Owned([without_padding(bytes), END].concat())
+            }
+        };
+        if baseline::suits(&header, frame, colour)
+            && let Some(picture) = decode_baseline(&ended, &header, frame, wanted)
+        {
+            return Ok(picture);
         }
-        (false, _) => to_rgb(decode_second(bytes, &header, frame, colour)?)?,
+        decode_first(&ended, admission.limits())?
+    } else {
+        to_rgb(decode_second(bytes, &header, frame, colour)?)?
     };
-    Ok(turned(image, header.metadata.orientation()))
+    Ok(turned(image, header.metadata.orientation()).into())
+}
+
+/// The part that is wanted of a common file; none where its data are not as they should be.
+fn decode_baseline(bytes: &[u8], header: &Header, frame: &Frame, wanted: Wanted) -> Option<Picture<'static>> {
+    let turn = Turn::from(header.metadata.orientation());
+    let original = turn.size((frame.width, frame.height));
+    let eighths = wanted.eighths(original);
+    let side =
+        [Side::One, Side::Two, Side::Four].into_iter().find(|side| *side as u32 == eighths).unwrap_or(Side::Eight);
+    let stored = baseline::size(frame, side);
+    let size = turn.size(stored);
+    let area = wanted.area(original, size);
+    let part = turn.stored(area, stored);
+    let samples = match baseline::decode(bytes, header, frame, side, part)? {
+        picture::Samples::Rgb(levels) => picture::Samples::Rgb(turn.upright::<3>(levels.into_owned(), part).into()),
+        picture::Samples::Grey(levels) => picture::Samples::Grey(turn.upright::<1>(levels, part)),
+    };
+    Some(Picture { original, size, area, samples })
 }
 
 /// Samples side by side, as many a pixel as there are `channels`.
