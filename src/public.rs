@@ -99,7 +99,10 @@ fn predictions_preprocessing_labels_and_reports_go_through_json() {
     let text = there_and_back(&crate::Prediction { class: 3, label, probability: 0.5 });
     assert_eq!(text, r#"{"class":3,"label":"tiger","probability":0.5}"#);
     let text = there_and_back(&crate::Preset::Torchvision.preprocess());
-    assert!(text.starts_with(r#"{"decoding":"exact","resize":{"shorter_side":256},"filter":"bilinear","crop":{"centre":"#), "{text}");
+    assert!(
+        text.starts_with(r#"{"decoding":"exact","resize":{"shorter_side":256},"filter":"bilinear","crop":{"centre":"#),
+        "{text}"
+    );
     assert_eq!(there_and_back(&vision::Labels::from(vec!["cat".to_owned(), "dog".to_owned()])), r#"["cat","dog"]"#);
     let initialiser = crate::Initialiser::KaimingNormal { a: 0.0, fan: crate::Fan::Out };
     let initialised = vec![crate::Initialised { name: "fc.bias".into(), shape: vec![3], initialiser }];

@@ -2,6 +2,7 @@
 
 use crate::common;
 use common::{devices, gpus, shared};
+use pretrained::vision::{Limits, decode_file};
 use pretrained::{Classifier, Device, Precision, Preset};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,7 +45,9 @@ fn check(preset: Preset, expected: impl Fn(&Photo) -> &Vec<(usize, f32)>) {
     }
 }
 
-/// Rounding to 11 bits on the way changes no answer but where two classes are as good as equal.
+/// Rounding to 11 bits on the way moves logits by less than a fiftieth of the largest (0.013 of it was seen), and changes no answer but where two
+/// classes are as good as equal. How far a probability moves with that is the photo's business: a fiftieth at most was seen
+/// where four classes share it.
 #[test]
 fn half_precision_answers_alike() {
     let Some(shared) = shared() else { return };
@@ -54,16 +57,21 @@ fn half_precision_answers_alike() {
     for device in gpus() {
         let name = device.name();
         let builder = || Classifier::builder().weights(shared.join(WEIGHTS)).device(device.clone());
-        let mut full = builder().build().unwrap();
-        let mut half = builder().precision(Precision::F16).build().unwrap();
-        let mut same = 0;
+        let full = builder().build().unwrap();
+        let half = builder().precision(Precision::F16).build().unwrap();
+        let (mut same, mut worst, mut moved) = (0, 0.0f32, 0.0);
         for file in photos.keys() {
-            let [full, half] = [&mut full, &mut half].map(|c| c.classify_file(folder.join(file), 1).unwrap());
-            same += usize::from(full[0].class == half[0].class);
-            let difference = (full[0].probability - half[0].probability).abs();
-            assert!(difference < 0.02, "{file} on {name}: {difference}");
+            let image = decode_file(folder.join(file), &Limits::default()).unwrap();
+            let [a, b] = [&full, &half].map(|classifier| classifier.logits(&image).unwrap());
+            let largest = a.iter().fold(0.0, |most: f32, logit| most.max(logit.abs()));
+            let apart = a.iter().zip(&b).fold(0.0, |most: f32, (a, b)| most.max((a - b).abs()));
+            worst = worst.max(apart / largest);
+            let [a, b] = [(&full, &a), (&half, &b)].map(|(classifier, logits)| classifier.top_k(logits, 1).unwrap());
+            same += usize::from(a[0].class == b[0].class);
+            moved += (a[0].probability - b[0].probability).abs() / photos.len() as f32;
         }
-        assert!(same + 1 >= photos.len(), "on {name} only {same} of {} are alike", photos.len());
+        println!("f16 on {name}: {same} of {} alike, logits within {worst:.5}, probabilities {moved:.5}", photos.len());
+        assert!(same + 1 >= photos.len() && worst < 0.02 && moved < 0.003, "on {name}");
     }
 }
 
