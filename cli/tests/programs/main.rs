@@ -7,6 +7,7 @@ mod generated;
 mod names;
 mod networks;
 mod program;
+mod sources;
 mod streams;
 mod toolbox;
 mod usage;
