@@ -107,7 +107,7 @@ fn an_archive_that_is_cut_off_or_damaged_gives_what_it_has_and_says_so() {
     fs::write(&path, &changed).unwrap();
     let found = all(sources::open(&path, &Options::default()), &path);
     assert_eq!(found[0], ("a.jpg".to_owned(), Ok(10)));
-    assert!(found[1].1.as_ref().unwrap_err().contains("the archive is damaged after 1 members"), "{found:?}");
+    assert!(found[1].1.as_ref().unwrap_err().contains("the archive is damaged after member 1"), "{found:?}");
     assert_eq!(found.len(), 2);
 
     fs::write(&path, tar(&[("a.txt", b"hello"), ("._b.jpg", b"x")])).unwrap();

@@ -95,8 +95,9 @@ impl Source for Item {
     }
 }
 
-/// The format of the checkpoint at `path`, if it is one.
-pub(super) fn checkpoint(path: &Path) -> Option<String> {
+/// The format of the checkpoint at `path`, which may be given for an image by mistake; none where it is no checkpoint.
+pub fn checkpoint(path: impl AsRef<Path>) -> Option<String> {
+    let path = path.as_ref();
     // A pipe can be read only once, by whoever takes it for an image.
     if !path.is_file() && !path.is_dir() {
         return None;

@@ -102,6 +102,11 @@ impl<R: Read> Jpegs<R> {
 impl<R: Read> Iterator for Jpegs<R> {
     type Item = Item;
 
+    /// None come after the last, which an image alone is.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, self.is_over.then_some(0))
+    }
+
     fn next(&mut self) -> Option<Item> {
         while !self.is_over {
             let number = self.number;

@@ -35,7 +35,7 @@ mod zip;
 pub use braces::expand as expand_braces;
 pub use folder::Folder;
 pub use identity::Identity;
-pub use item::Item;
+pub use item::{Item, checkpoint};
 pub use list::List;
 pub use names::is_picture;
 pub use shard::Shard;

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// Members that one sample may have; those after them make a new one.
 const MOST: usize = 64;
 
+/// The largest member that is kept beside an image, in bytes.
+pub(super) const MOST_BESIDE: u64 = 1 << 20;
+
 /// A member of an archive, or what became of it.
 pub(super) enum Member {
     /// Its name within the archive, and its content.

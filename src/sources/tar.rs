@@ -1,7 +1,7 @@
 //! The members of a tar archive, read from front to back.
 
 use super::names::is_picture;
-use super::sample::Member;
+use super::sample::{MOST_BESIDE, Member};
 use bytes::Bytes;
 use std::io::{self, Read};
 use std::path::Path;
@@ -9,9 +9,6 @@ use tar::{Archive, EntryType, Header};
 
 /// Bytes of which members take whole multiples.
 const BLOCK: usize = 512;
-
-/// The largest member that is kept beside an image.
-const MOST_BESIDE: u64 = 1 << 20;
 
 /// Whether bytes are those of a tar archive's first block.
 pub(super) fn is_tar(bytes: &[u8]) -> bool {
@@ -97,7 +94,7 @@ impl<R: Read> Iterator for Members<R> {
                     io::ErrorKind::UnexpectedEof => "it ends before its end".to_owned(),
                     _ => error.to_string(),
                 };
-                let reason = format!("the archive is damaged after {} members: {what}", self.members);
+                let reason = format!("the archive is damaged after member {}: {what}", self.members);
                 Some(Member::Failed(String::new(), reason))
             }
         }

@@ -1,15 +1,12 @@
 //! The members of a zip archive, in the order of its directory.
 
 use super::names::is_picture;
-use super::sample::Member;
+use super::sample::{MOST_BESIDE, Member};
 use bytes::Bytes;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use zip::ZipArchive;
 use zip::result::ZipResult;
-
-/// The largest member that is kept beside an image.
-const MOST_BESIDE: u64 = 1 << 20;
 
 /// The members of an archive.
 pub(super) struct Members {

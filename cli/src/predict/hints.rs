@@ -2,10 +2,10 @@
 
 use crate::args::Args;
 use crate::device;
-use crate::inputs::{Inputs, checkpoint};
+use crate::inputs::Inputs;
 use crate::parts;
 use pretrained::pipeline::Source;
-use pretrained::sources::is_picture;
+use pretrained::sources::{checkpoint, is_picture};
 use pretrained::vision::{self, Limits};
 use pretrained::{Error, Limits as ReadLimits, StateDict, import, printable};
 use std::path::Path;

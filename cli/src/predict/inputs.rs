@@ -3,15 +3,15 @@
 use crate::args::Args;
 use crate::console::remark;
 use glob::MatchOptions;
+use pretrained::Error;
 use pretrained::sources::{self, Item, Items, List, Options};
-use pretrained::{Error, StateDict};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Images that are looked at before anything is loaded.
+/// Files that are looked at before anything is loaded.
 const AHEAD: usize = 64;
 
 /// The images that the arguments stand for, in order.
@@ -28,8 +28,16 @@ impl Inputs {
     pub fn of(args: &Args) -> Self {
         let options = Options { every: args.every, remarks: Some(Arc::new(remark)), ..Options::default() };
         let mut rest = expand(args, options, true);
-        let first: Vec<Item> = rest.by_ref().take(AHEAD).collect();
-        Self { is_all: first.len() < AHEAD, first, rest }
+        let mut first: Vec<Item> = Vec::new();
+        // Images of archives and streams are held in memory, and may take their time to come.
+        let is_held = |item: &Item| item.path().is_none() && item.absent().is_none();
+        while first.len() < AHEAD && !first.last().is_some_and(is_held) {
+            match rest.next() {
+                Some(item) => first.push(item),
+                None => return Self { first, is_all: true, rest },
+            }
+        }
+        Self { is_all: rest.size_hint().1 == Some(0), first, rest }
     }
 
     /// The reason why the first image cannot be had, where none can.
@@ -157,14 +165,4 @@ fn with_slashes_of(pattern: &str, path: PathBuf) -> PathBuf {
         }
         _ => path,
     }
-}
-
-/// The format of the checkpoint at `path`, if it is one.
-pub fn checkpoint(path: &Path) -> Option<String> {
-    // A pipe can be read only once, by whoever takes it for an image.
-    if !path.is_file() && !path.is_dir() {
-        return None;
-    }
-    let state = StateDict::open(path).ok().filter(|state| !state.is_empty())?;
-    Some(state.format().map_or_else(|| "of no named format".to_owned(), |format| format.to_string()))
 }

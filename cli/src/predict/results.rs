@@ -59,7 +59,7 @@ pub fn write(
 fn bar(args: &Args, inputs: &Inputs) -> ProgressBar {
     // How many are in an archive or a stream shows at its end.
     let is_counted = inputs.first.iter().all(|item| item.path().is_some());
-    let is_seen = io::stderr().is_terminal() && !is_quiet() && inputs.first.len() >= MANY;
+    let is_seen = io::stderr().is_terminal() && !is_quiet() && (inputs.first.len() >= MANY || !inputs.is_all);
     match (is_seen, inputs.is_all) {
         (false, _) => ProgressBar::hidden(),
         (true, true) => ProgressBar::new(inputs.first.len() as u64),

@@ -3,7 +3,7 @@
 use crate::program;
 use program::*;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -85,6 +85,25 @@ fn results_do_not_replace_a_listed_image_or_the_list() {
         assert!(left.code == Some(2) && left.err.contains(what), "{left:?}");
         assert_eq!(fs::read(results).unwrap(), before);
     }
+}
+
+/// A camera sends a frame now and then: the first result does not wait for sixty others.
+#[test]
+fn a_stream_is_not_read_ahead_of_its_first_result() {
+    let mut bytes = Vec::new();
+    let image = image::open(digit(4)).unwrap().into_rgb8();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 98).encode_image(&image).unwrap();
+    let mut predict = digits_command();
+    predict.args(["--format", "jsonl", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = predict.spawn().unwrap();
+    let mut camera = child.stdin.take().unwrap();
+    camera.write_all(&[&bytes[..], &bytes].concat()).unwrap();
+    camera.flush().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(records(&line)[0]["predictions"][0]["class"].as_i64(), Some(4), "{line}");
+    drop(camera);
+    child.wait().unwrap();
 }
 
 /// The frames of a video, as JPEGs one after the other.
