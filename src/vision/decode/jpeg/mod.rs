@@ -42,27 +42,29 @@ pub(super) fn decode(bytes: &[u8], wanted: Wanted, admission: &mut Admission) ->
     let frame = frame(&header)?;
     let colour = colour(&header, frame);
     let bytes = &header.with_known_transforms(bytes, frame)[..];
+    let common = baseline::suits(&header, frame, colour);
+    if common && header.has_end {
+        admission.admit(&size(&header, frame))?;
+        if let Some(picture) = decode_baseline(bytes, &header, frame, wanted) {
+            return Ok(picture);
+        }
+    }
     let first = suits_first(&header, frame, colour);
     if !first || !header.has_end {
         suits_second(&header, frame)?;
     }
     admission.admit(&size(&header, frame))?;
-    let image = if first {
-        let ended = match header.has_end {
-            true => Cow::Borrowed(bytes),
-            false => {
-                check_whole(bytes, &header, frame, colour)?;
-                Cow::Owned([without_padding(bytes), END].concat())
-            }
-        };
-        if baseline::suits(&header, frame, colour)
-            && let Some(picture) = decode_baseline(&ended, &header, frame, wanted)
-        {
+    let mut ended = Cow::Borrowed(bytes);
+    if !header.has_end && (first || common) {
+        check_whole(bytes, &header, frame, colour)?;
+        ended = Cow::Owned([without_padding(bytes), END].concat());
+        if common && let Some(picture) = decode_baseline(&ended, &header, frame, wanted) {
             return Ok(picture);
         }
-        decode_first(&ended, admission.limits())?
-    } else {
-        to_rgb(decode_second(bytes, &header, frame, colour)?)?
+    }
+    let image = match first {
+        true => decode_first(&ended, admission.limits())?,
+        false => to_rgb(decode_second(bytes, &header, frame, colour)?)?,
     };
     Ok(turned(image, header.metadata.orientation()).into())
 }
